@@ -1,0 +1,59 @@
+# LinkFlow: `make help` lists the targets.
+SHELL := /bin/bash
+PY := .venv/bin/python
+ONCE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint types floors proto proto-check bench chaos sam sam-check lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.venv/.ready: pyproject.toml requirements.lock scripts/setup.sh
+	@scripts/setup.sh
+
+setup: .venv/.ready ## make the environment (.venv)
+
+run: .venv/.ready ## start everything on this machine and run the sample workflow (ONCE=1: then stop)
+	@.venv/bin/linkflow up --sample $(if $(ONCE),--once)
+
+test: .venv/.ready .tools/sam/.ready ## all tests
+	@$(PY) -m pytest
+
+check: lint types floors proto-check ## ruff, mypy, import-linter, generated code
+
+lint: .venv/.ready ## ruff
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+types: .venv/.ready ## mypy, strict
+	@.venv/bin/mypy
+
+floors: .venv/.ready ## import-linter: the floors of docs/architecture.md
+	@.venv/bin/lint-imports --no-logo
+
+proto: .venv/.ready ## generate the protobuf code
+	@$(PY) scripts/proto.py
+
+proto-check: .venv/.ready ## is the generated protobuf code current?
+	@$(PY) scripts/proto.py --check
+
+bench: .venv/.ready ## benchmarks: prints a table, writes bench/results/latest.json
+	@$(PY) -m bench $(ARGS)
+
+chaos: .venv/.ready ## the long fault suites
+	@$(PY) -m pytest -m "slow or not slow" tests/chaos $(ARGS)
+
+.tools/sam/.ready: scripts/sam-tools.sh scripts/sam.lock
+	@scripts/sam-tools.sh
+
+sam: .tools/sam/.ready ## build the deployment package with SAM
+	@.tools/sam/bin/sam build
+
+sam-check: .tools/sam/.ready ## validate template.yaml
+	@.tools/sam/bin/sam validate --lint
+
+lock: .venv/.ready ## renew requirements.lock from pyproject.toml
+	@scripts/lock.sh
+
+clean: ## remove environments and build output (keeps .linkflow/)
+	@rm -rf .venv .tools .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache

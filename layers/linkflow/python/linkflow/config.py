@@ -1,0 +1,128 @@
+"""Configuration: one typed model, read once from the environment (prefix ``LINKFLOW_``).
+
+`DATABASE_URL` and `REDIS_URL` keep their usual names. Everything else has a default that works on one machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+
+from msgspec import ValidationError, convert, field
+from msgspec import Struct as _Struct
+
+
+class Egress(_Struct, frozen=True, kw_only=True):
+    """Rules of the one client that goes out."""
+
+    allow: tuple[str, ...] = ()
+    """Hosts or networks that are reachable although private: ``127.0.0.1:9000``, ``10.1.0.0/16``, ``intra.example``."""
+    resolve: dict[str, str] = {}
+    """Fixed addresses, like curl's ``--resolve``: ``{"api.example:443": "127.0.0.1:8443"}``. Implies allow."""
+    ca_file: str = ""
+    """A PEM file of extra certificate authorities."""
+    max_body: int = 10 * 1024 * 1024
+    """Bytes of a response body that are read before the call fails."""
+
+
+class Config(_Struct, frozen=True, kw_only=True):
+    """All settings of a process. Durations are seconds, sizes bytes."""
+
+    database_url: str = ""
+    redis_url: str = ""
+    home: str = ".linkflow"
+    secret: str = ""
+    """Signs access tokens and internal call tokens: at least 32 characters."""
+    public_url: str = "http://127.0.0.1:8080"
+    environment: str = "local"
+    log_level: str = "INFO"
+
+    peers: dict[str, str] = {}
+    """Where each service is reached: ``{"history": "grpc://127.0.0.1:7001"}``; absent means in this process.
+    Forms: ``grpc://host:port``, ``lambda:function-name``, ``local:``."""
+
+    pool_size: int = 10
+    db_timeout: float = 10.0
+    partitions: int = 2
+    """Partitions of a task queue."""
+    lease: float = 15.0
+    """How long a claimed task is a worker's own without a heartbeat."""
+    max_deliveries: int = 10
+    """After so many deliveries without a result a task becomes a dead letter."""
+    sweep_interval: float = 5.0
+    """How often lost pushes are looked for."""
+    republish_after: float = 10.0
+    """A task whose push may be lost is offered again after so long."""
+    worker_capacity: int = 100
+    """Node runs at once in one worker."""
+    worker_queues: tuple[str, ...] = ("default",)
+    timer_horizon: float = 60.0
+    rate_limit: int = 600
+    """Control calls per workspace and second before 429."""
+    max_payload: int = 1024 * 1024
+    """Largest input or output of a node."""
+    max_events: int = 50_000
+    max_depth: int = 16
+    """Depth of sub-workflows."""
+    token_ttl: int = 900
+    refresh_ttl: int = 30 * 24 * 3600
+    call_ttl: int = 60
+    """Seconds an internal call token lives."""
+    open_registration: bool = True
+    connections: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Default connections by node family, for nodes without a credential of their own:
+    ``{"slack": {"token": "…"}, "smtp": {"host": "…", "port": 25}}``. Read by workers alone."""
+    egress: Egress = Egress()
+
+
+class BadConfig(ValueError):
+    """A setting is wrong; the message names it and the fix."""
+
+
+def load(environ: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration. Raises `BadConfig` naming every variable that is wrong."""
+    env = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    for name in Config.__struct_fields__:
+        key = name.upper() if name in ("database_url", "redis_url") else f"LINKFLOW_{name.upper()}"
+        text = env.get(key)
+        if text is None:
+            continue
+        try:
+            values[name] = _parse(name, text)
+        except ValueError as error:
+            problems.append(f"{key}: {error}")
+    for service in ("frontend", "history", "matching", "worker", "timer"):
+        if url := env.get(f"LINKFLOW_{service.upper()}_URL"):
+            values["peers"] = {**_mapping(values.get("peers")), service: url}
+    if problems:
+        raise BadConfig("\n".join(problems))
+    return convert(values, Config, strict=False)
+
+
+def _parse(name: str, text: str) -> object:
+    kind = next(f for f in _fields() if f[0] == name)[1]
+    raw: object = text
+    if text[:1] in "{[":
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not JSON: {error}") from None
+    elif kind == tuple[str, ...]:
+        raw = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return convert(raw, kind, strict=False)
+    except ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def _fields() -> list[tuple[str, object]]:
+    from typing import get_type_hints
+
+    return list(get_type_hints(Config).items())
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, dict) else {}

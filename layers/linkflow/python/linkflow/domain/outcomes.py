@@ -1,0 +1,69 @@
+"""What running a node comes to. Outcomes are values, so the worker, the wire and the decider speak of the same thing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class NodeError(Struct, frozen=True, omit_defaults=True):
+    """Why a node run failed. `code` is what `retry.non_retryable` names."""
+
+    code: str
+    message: str
+    retryable: bool = True
+    details: dict[str, Any] = {}
+
+
+class Completed(Struct, frozen=True, omit_defaults=True, tag="completed"):
+    """The node ended well. `ports` are the outputs taken; `respond` is the run's answer if the node sets one."""
+
+    output: Any = None
+    ports: tuple[str, ...] = ("main",)
+    respond: Any = None
+    answers: bool = False
+    """True where `respond` is meant, so that an answer of null is an answer."""
+    logs: tuple[str, ...] = ()
+
+
+class Failed(Struct, frozen=True, omit_defaults=True, tag="failed"):
+    """The attempt failed. `timed_out` names the timeout that passed, if one did.
+    `retry_after` (ms) is what the other side asked for."""
+
+    error: NodeError
+    timed_out: str = ""
+    retry_after: int = 0
+    logs: tuple[str, ...] = ()
+
+
+class Sleep(Struct, frozen=True, omit_defaults=True, tag="sleep"):
+    """Wait until `until` (ms since the epoch), then complete with `output` (or the input, where that is unset)."""
+
+    until: int
+    output: Any = None
+
+
+class Iterate(Struct, frozen=True, omit_defaults=True, tag="iterate"):
+    """Run the loop's body once for each of `items` (`concurrency` at a time), or for each batch of them.
+
+    `concurrency` 0 means all at once. `on_item_error`: ``stop`` fails the loop, ``collect`` keeps the error as the
+    item's result.
+    """
+
+    items: tuple[Any, ...]
+    concurrency: int = 1
+    on_item_error: str = "stop"
+
+
+class CallWorkflow(Struct, frozen=True, omit_defaults=True, tag="call"):
+    """Start another workflow. With `wait` the node completes when the child closes."""
+
+    workflow_id: str
+    input: Any = None
+    wait: bool = True
+    parent_close: str = "terminate"  # terminate | cancel | abandon
+
+
+Waiting = Sleep | Iterate | CallWorkflow
+Outcome = Completed | Failed | Sleep | Iterate | CallWorkflow

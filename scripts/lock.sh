@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Pins every dependency by plain version and hash; no index address goes into the files.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+flags=(--universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet)
+.venv/bin/uv pip compile "${flags[@]}" pyproject.toml --extra dev -o requirements.lock
+echo "aws-sam-cli" | .venv/bin/uv pip compile "${flags[@]}" - -o scripts/sam.lock
