@@ -1,0 +1,56 @@
+"""Frontend: the execution plane's one entrance. Permissions, rate limits, and the way to History and Matching."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from .history import ControlReply, ControlRequest, DescribeReply, DescribeRequest, HistoryReply, HistoryRequest, ListRequest
+from .matching import DeadReply, DeadRequest, StatsReply, StatsRequest
+
+
+class RunRequest(Struct, frozen=True, omit_defaults=True):
+    """Start a run of a workflow version. `wait` > 0: answer when it closed, or after so many seconds.
+
+    `execution_id` may be given to make a repeated call the same start; else one is made.
+    """
+
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    trigger: Any = None
+    mode: str = "api"
+    actor: str = ""
+    idempotency_key: str = ""
+    on_conflict: str = "return_existing"
+    execution_id: str = ""
+    wait: float = 0.0
+
+
+class RunReply(Struct, frozen=True, omit_defaults=True):
+    """`closed` is true where the run ended within the wait; then `status` and `result` or `error` say how.
+
+    `answered` is true where a respond node gave the answer.
+    """
+
+    execution_id: str
+    created: bool = True
+    closed: bool = False
+    status: str = "running"
+    result: Any = None
+    error: dict[str, Any] | None = None
+    answered: bool = False
+
+
+class FrontendApi(Protocol):
+    """What the control plane may ask of the execution plane."""
+
+    async def run(self, request: RunRequest) -> RunReply: ...
+    async def control(self, request: ControlRequest) -> ControlReply: ...
+    async def describe(self, request: DescribeRequest) -> DescribeReply: ...
+    async def list(self, request: ListRequest) -> DescribeReply: ...
+    async def history(self, request: HistoryRequest) -> HistoryReply: ...
+    async def stats(self, request: StatsRequest) -> StatsReply: ...
+    async def dead(self, request: DeadRequest) -> DeadReply: ...

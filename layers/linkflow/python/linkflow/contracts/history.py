@@ -1,0 +1,277 @@
+"""History: the only writer of execution state. Every method takes and returns a batch."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from linkflow.domain.errors import ErrorData
+from linkflow.domain.outcomes import Outcome
+
+
+class Task(Struct, frozen=True, omit_defaults=True):
+    """A node run that is due: what Matching carries and a worker runs.
+
+    `state` is the execution's state at `version` where it is small enough to travel; else the worker loads it.
+    (execution_id, node_key, attempt) is the task's identity; a result for another attempt is refused.
+    """
+
+    execution_id: str
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    node_key: str
+    attempt: int
+    queue: str = "default"
+    priority: int = 0
+    scheduled_at: int = 0
+    state: msgspec.Raw | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.execution_id}/{self.node_key}/{self.attempt}"
+
+
+class TaskRef(Struct, frozen=True, omit_defaults=True):
+    execution_id: str
+    node_key: str
+    attempt: int
+
+
+class StartRequest(Struct, frozen=True, omit_defaults=True):
+    """Start one run. The caller makes `execution_id` (see `domain.ids`), so that a repeated start is the same start."""
+
+    execution_id: str
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    trigger: Any = None
+    mode: str = "manual"  # manual | api | webhook | schedule | retry | sub_workflow
+    actor: str = ""
+    idempotency_key: str = ""
+    on_conflict: str = "return_existing"  # return_existing | reject | terminate_existing
+    parent: ParentRef | None = None
+    reply_to: str = ""
+    """Inbox (a doorbell topic) that is rung with the result when the run closes."""
+
+
+class ParentRef(Struct, frozen=True, omit_defaults=True):
+    execution_id: str
+    node_key: str
+    attempt: int
+    depth: int = 1
+    close_policy: str = "terminate"
+
+
+class StartBatch(Struct, frozen=True):
+    items: tuple[StartRequest, ...]
+    worker: str = ""
+
+
+class Started(Struct, frozen=True, omit_defaults=True):
+    """`created` is false where an idempotency key or a repeated call found the run that was there."""
+
+    execution_id: str = ""
+    created: bool = True
+    error: ErrorData | None = None
+
+
+class StartReply(Struct, frozen=True):
+    results: tuple[Started, ...]
+
+
+class Report(Struct, frozen=True, omit_defaults=True):
+    """What one attempt came to. Reports of one execution apply in their order: a fused chain is several in a row."""
+
+    execution_id: str
+    node_key: str
+    attempt: int
+    outcome: Outcome
+    started_at: int = 0
+    duration_us: int = 0
+    worker: str = ""
+
+
+class StartedNode(Struct, frozen=True, omit_defaults=True):
+    """A worker took up a node that has a start-to-close timeout."""
+
+    execution_id: str
+    node_key: str
+    attempt: int
+    worker: str = ""
+
+
+class CompleteBatch(Struct, frozen=True, omit_defaults=True):
+    """`capacity` is how many of the executions' next tasks the worker takes along in the reply (eager continuation)."""
+
+    reports: tuple[Report, ...] = ()
+    started: tuple[StartedNode, ...] = ()
+    worker: str = ""
+    capacity: int = 0
+    queues: tuple[str, ...] = ("default",)
+
+
+class Recorded(Struct, frozen=True, omit_defaults=True):
+    """Per report: was it recorded? A late, doubled or fenced one is not; that is no error."""
+
+    recorded: bool = True
+    error: ErrorData | None = None
+
+
+class CompleteReply(Struct, frozen=True, omit_defaults=True):
+    results: tuple[Recorded, ...]
+    next: tuple[Task, ...] = ()
+
+
+class DueTimer(Struct, frozen=True, omit_defaults=True):
+    execution_id: str
+    timer_id: str
+    due_at: int
+
+
+class FireBatch(Struct, frozen=True):
+    timers: tuple[DueTimer, ...]
+
+
+class FireReply(Struct, frozen=True, omit_defaults=True):
+    """How many timers led to events. The others had been overtaken and are gone too."""
+
+    fired: int
+    failed: tuple[str, ...] = ()
+
+
+class ControlRequest(Struct, frozen=True, omit_defaults=True):
+    """A control verb on one run: ``cancel``, ``terminate`` or ``retry``."""
+
+    execution_id: str
+    workspace_id: str
+    verb: str
+    actor: str = ""
+    reason: str = ""
+
+
+class ControlReply(Struct, frozen=True):
+    status: str
+
+
+class DescribeRequest(Struct, frozen=True, omit_defaults=True):
+    """Several runs at once; unknown or foreign ones are absent from the reply."""
+
+    execution_ids: tuple[str, ...]
+    workspace_id: str
+    with_state: bool = False
+
+
+class Execution(Struct, frozen=True, omit_defaults=True):
+    """A run as rows tell it. Times are ms since the epoch, 0 means not yet."""
+
+    id: str
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    status: str
+    mode: str
+    version: int
+    started_at: int
+    closed_at: int = 0
+    parent_id: str = ""
+    state: msgspec.Raw | None = None
+
+
+class DescribeReply(Struct, frozen=True):
+    executions: tuple[Execution, ...]
+
+
+class ListRequest(Struct, frozen=True, omit_defaults=True):
+    """Newest first. `before` is the id after which the next page starts."""
+
+    workspace_id: str
+    workflow_id: str = ""
+    status: str = ""
+    mode: str = ""
+    before: str = ""
+    limit: int = 20
+
+
+class HistoryRequest(Struct, frozen=True, omit_defaults=True):
+    """Events with an id above `after`, at most about `limit` of them."""
+
+    execution_id: str
+    workspace_id: str
+    after: int = 0
+    limit: int = 1000
+
+
+class HistoryReply(Struct, frozen=True):
+    """`events` is a JSON array; `last` the id of its last event, `more` whether there are further ones."""
+
+    events: msgspec.Raw
+    last: int
+    more: bool = False
+
+
+class LoadRequest(Struct, frozen=True):
+    """A worker asks for states that did not travel with their tasks."""
+
+    execution_ids: tuple[str, ...]
+
+
+class Loaded(Struct, frozen=True):
+    execution_id: str
+    state: msgspec.Raw
+
+
+class LoadReply(Struct, frozen=True):
+    states: tuple[Loaded, ...]
+
+
+class DefinitionRequest(Struct, frozen=True):
+    workflow_id: str
+    version: int
+
+
+class DefinitionReply(Struct, frozen=True):
+    definition: msgspec.Raw
+
+
+class TouchRequest(Struct, frozen=True):
+    """A worker still has these tasks, which came to it in a reply and not through Matching."""
+
+    tasks: tuple[TaskRef, ...]
+    worker: str
+
+
+class TouchReply(Struct, frozen=True):
+    """Tasks that are no longer wanted (cancelled, overtaken): stop them."""
+
+    gone: tuple[TaskRef, ...] = ()
+
+
+class SweepRequest(Struct, frozen=True, omit_defaults=True):
+    """Offer again what may have been lost between a commit and its push."""
+
+    limit: int = 1000
+
+
+class SweepReply(Struct, frozen=True):
+    tasks: int
+    messages: int
+
+
+class HistoryApi(Protocol):
+    """Event sourcing: decide, append, hand on."""
+
+    async def start(self, request: StartBatch) -> StartReply: ...
+    async def complete(self, request: CompleteBatch) -> CompleteReply: ...
+    async def fire(self, request: FireBatch) -> FireReply: ...
+    async def control(self, request: ControlRequest) -> ControlReply: ...
+    async def describe(self, request: DescribeRequest) -> DescribeReply: ...
+    async def list(self, request: ListRequest) -> DescribeReply: ...
+    async def history(self, request: HistoryRequest) -> HistoryReply: ...
+    async def load(self, request: LoadRequest) -> LoadReply: ...
+    async def definition(self, request: DefinitionRequest) -> DefinitionReply: ...
+    async def touch(self, request: TouchRequest) -> TouchReply: ...
+    async def sweep(self, request: SweepRequest) -> SweepReply: ...

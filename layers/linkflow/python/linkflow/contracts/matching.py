@@ -1,0 +1,119 @@
+"""Matching: task queues. Add, claim, heartbeat, release; every method takes and returns a batch."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from .history import Task
+
+
+class AddRequest(Struct, frozen=True):
+    """Queue tasks. A task that is already queued or leased is left alone, so adding twice is adding once."""
+
+    tasks: tuple[Task, ...]
+
+
+class AddReply(Struct, frozen=True):
+    """How many were new."""
+
+    added: int
+
+
+class ClaimRequest(Struct, frozen=True, omit_defaults=True):
+    """Take up to `limit` tasks, waiting up to `wait` seconds for the first. `lease` seconds, 0 means the default."""
+
+    worker: str
+    queues: tuple[str, ...] = ("default",)
+    limit: int = 50
+    wait: float = 0.0
+    lease: float = 0.0
+
+
+class Lease(Struct, frozen=True, omit_defaults=True):
+    """A claimed task. `token` names queue, partition and entry; `deliveries` counts from 1."""
+
+    token: str
+    task: Task
+    deliveries: int = 1
+    expires_at: int = 0
+
+
+class ClaimReply(Struct, frozen=True):
+    leases: tuple[Lease, ...]
+
+
+class HeartbeatRequest(Struct, frozen=True, omit_defaults=True):
+    """Renew leases. `lease` seconds, 0 means the default."""
+
+    worker: str
+    tokens: tuple[str, ...]
+    lease: float = 0.0
+
+
+class HeartbeatReply(Struct, frozen=True):
+    """Leases that were lost: another worker may have the task by now."""
+
+    lost: tuple[str, ...] = ()
+
+
+class ReleaseRequest(Struct, frozen=True, omit_defaults=True):
+    """Give leases up: `done` are finished, `back` go to the queue again (a worker that shuts down)."""
+
+    worker: str
+    done: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
+
+
+class ReleaseReply(Struct, frozen=True):
+    released: int
+
+
+class QueueStats(Struct, frozen=True, omit_defaults=True):
+    """Of one partition: waiting and leased tasks, dead letters, age of the oldest waiting one in ms, live workers."""
+
+    queue: str
+    partition: int
+    waiting: int
+    leased: int
+    dead: int
+    oldest_ms: int = 0
+    workers: int = 0
+
+
+class StatsRequest(Struct, frozen=True):
+    queues: tuple[str, ...] = ("default",)
+
+
+class StatsReply(Struct, frozen=True):
+    partitions: tuple[QueueStats, ...]
+
+
+class DeadRequest(Struct, frozen=True, omit_defaults=True):
+    queue: str = "default"
+    limit: int = 100
+
+
+class DeadLetter(Struct, frozen=True, omit_defaults=True):
+    """A task that was delivered too often without a result."""
+
+    task: Task
+    deliveries: int
+    reason: str
+    at: int
+
+
+class DeadReply(Struct, frozen=True):
+    letters: tuple[DeadLetter, ...]
+
+
+class MatchingApi(Protocol):
+    """Task queues on streams: partitions, leases, dead letters."""
+
+    async def add(self, request: AddRequest) -> AddReply: ...
+    async def claim(self, request: ClaimRequest) -> ClaimReply: ...
+    async def heartbeat(self, request: HeartbeatRequest) -> HeartbeatReply: ...
+    async def release(self, request: ReleaseRequest) -> ReleaseReply: ...
+    async def stats(self, request: StatsRequest) -> StatsReply: ...
+    async def dead(self, request: DeadRequest) -> DeadReply: ...

@@ -1,0 +1,145 @@
+"""What a node type is: a name, a parameter model, outputs, and `run`.
+
+A node type lives in a file of its own and is found by the entry point group ``linkflow.nodes``. `run` gets parameters
+whose expressions are already resolved, and answers with an `Outcome`; it never raises on purpose but `NodeFailure`.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from linkflow.domain.definition import MAIN
+from linkflow.domain.outcomes import NodeError, Outcome
+
+
+class Params(BaseModel):
+    """Base of every parameter model. Its JSON Schema is the form that the console shows.
+
+    Unknown fields are refused, so that a misspelt name is a problem with a path, not a silent default. A model that
+    accepts the original's spellings says so with aliases.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, str_strip_whitespace=False)
+
+
+class NodeFailure(Exception):
+    """Raised by `run` to fail the attempt with a typed error. `retry_after` is milliseconds."""
+
+    def __init__(
+        self, code: str, message: str, *, retryable: bool = True, retry_after: int = 0, details: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.error = NodeError(code=code, message=message, retryable=retryable, details=details or {})
+        self.retry_after = retry_after
+
+
+class EgressResponse(Protocol):
+    """What the egress client gives back: the body is read whole, within the size cap."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def url(self) -> str: ...
+
+
+@runtime_checkable
+class Egress(Protocol):
+    """The one client that goes out: resolves, checks, pins the address, follows redirects under the same rules."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout: float = 30.0,
+        follow_redirects: bool = True,
+        verify: bool = True,
+    ) -> EgressResponse:
+        """Raises `NodeFailure` (codes ``egress_refused``, ``http_connect``, ``http_timeout``, ``http_too_large``)."""
+        ...
+
+    async def open_address(self, host: str, port: int) -> tuple[str, int]:
+        """The checked address to connect to for protocols other than HTTP. Raises `NodeFailure` ``egress_refused``."""
+        ...
+
+
+@dataclass(slots=True)
+class Context:
+    """What a node may use while it runs. Nothing else: no environment, no clock of its own, no store."""
+
+    input: Any
+    execution_id: str
+    node_id: str
+    node_name: str
+    workflow_id: str
+    workspace_id: str
+    idempotency_key: str
+    attempt: int
+    now_ms: int
+    trigger: Any = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """Outputs of the sources whose edges were taken, by source id."""
+    egress: Egress | None = None
+    connections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Default connections by family (``smtp``, ``slack``, ``ai``, ``database``); secrets, never to be logged."""
+    credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Resolved credentials by slot; secrets, never to be logged."""
+    log: Callable[[str], None] = lambda _line: None
+    heartbeat: Callable[[Any], Awaitable[None]] | None = None
+    evaluate: Callable[[str], Any] | None = None
+    """Evaluates an expression field against this run's scope (set for nodes whose config holds expressions)."""
+
+    def http(self) -> Egress:
+        """The egress client. Raises `NodeFailure` where the worker has none (a pure context)."""
+        if self.egress is None:
+            raise NodeFailure("no_egress", "This worker runs pure nodes only.", retryable=False)
+        return self.egress
+
+
+class NodeType(Protocol):
+    """A node type. Register an instance under the entry point group ``linkflow.nodes``."""
+
+    type: ClassVar[str]
+    """Canonical name, such as ``action_http_request``."""
+    aliases: ClassVar[tuple[str, ...]]
+    """Other spellings that import as this type."""
+    name: ClassVar[str]
+    description: ClassVar[str]
+    category: ClassVar[str]
+    """trigger | logic | data | action | message | ai | output"""
+    pure: ClassVar[bool]
+    """True if `run` only computes: the worker may then fuse it with its neighbours and run it again after a crash."""
+    params: ClassVar[builtins.type[Params]]
+    expression_fields: ClassVar[tuple[str, ...]]
+    """Dotted names of config fields that hold an expression as such; `run` evaluates them with `Context.evaluate`."""
+
+    def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the outputs that a node with this (unresolved) config has. ``error`` is added for ``on_error: branch``."""
+        ...
+
+    def run(self, params: Any, context: Context) -> Outcome | Awaitable[Outcome]:
+        """Do it. Pure types are plain functions; those that go out are coroutines."""
+        ...
+
+
+class Base:
+    """Defaults for node types."""
+
+    aliases: ClassVar[tuple[str, ...]] = ()
+    description: ClassVar[str] = ""
+    pure: ClassVar[bool] = False
+    expression_fields: ClassVar[tuple[str, ...]] = ()
+
+    def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        return (MAIN,)

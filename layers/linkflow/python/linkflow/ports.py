@@ -1,0 +1,173 @@
+"""What the services need from outside, as Protocols. Adapters implement them; `bootstrap` hands them in.
+
+Fakes exist only in contract suites that run the same tests against the real thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from linkflow.contracts.history import DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
+from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+
+
+class Clock(Protocol):
+    """Time and chance, so that tests can own both."""
+
+    def now_ms(self) -> int: ...
+    def random(self) -> float: ...
+    def rand_bits(self, bits: int) -> int: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Transition(Struct, frozen=True):
+    """All that one transition writes, in one transaction. `expected` 0 inserts the execution."""
+
+    execution_id: str
+    shard: int
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    mode: str
+    parent_id: str
+    status: str
+    started_at: int
+    closed_at: int
+    expected: int
+    version: int
+    state: bytes
+    events: bytes
+    idempotency_key: str = ""
+    new_tasks: tuple[Task, ...] = ()
+    held_tasks: frozenset[tuple[str, int]] = frozenset()
+    """(node_key, attempt) of new tasks that a worker takes along in the reply: swept later than the others."""
+    done_tasks: tuple[tuple[str, int], ...] = ()
+    new_timers: tuple[tuple[str, int], ...] = ()
+    done_timers: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    done_messages: tuple[str, ...] = ()
+
+
+class Message(Struct, frozen=True):
+    """Something an execution has to tell another one (start a child, report to the parent), kept until it was done."""
+
+    id: str
+    kind: str
+    body: bytes
+
+
+class StoredMessage(Struct, frozen=True):
+    id: str
+    execution_id: str
+    kind: str
+    body: bytes
+
+
+class Snapshot(Struct, frozen=True):
+    version: int
+    state: bytes
+
+
+class EventStore(Protocol):
+    """Execution state and events. One database, or several behind a shard map."""
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[str]:
+        """Write all in one transaction; returns a verdict each: ``ok``, ``conflict`` (the fence: somebody else wrote
+        first, nothing of this one was written), or ``duplicate:<execution id>`` (the idempotency key is taken)."""
+        ...
+
+    async def load(self, execution_ids: Sequence[str]) -> dict[str, Snapshot]: ...
+    async def describe(self, execution_ids: Sequence[str], workspace_id: str, with_state: bool) -> list[Execution]: ...
+    async def page(self, request: ListRequest) -> list[Execution]: ...
+    async def history(self, execution_id: str, after: int, limit: int) -> HistoryReply: ...
+    async def definition(self, workflow_id: str, version: int) -> bytes | None: ...
+    async def lost_tasks(self, now_ms: int, republish_after_ms: int, limit: int) -> list[Task]:
+        """Tasks whose time to be offered again has come; each is put off by `republish_after_ms`."""
+        ...
+
+    async def lost_messages(self, now_ms: int, republish_after_ms: int, limit: int) -> list[StoredMessage]: ...
+    async def drop_messages(self, ids: Sequence[tuple[str, str]]) -> None:
+        """Forget messages (execution_id, id) that were done."""
+        ...
+
+    async def touch(self, tasks: Sequence[TaskRef], until_ms: int) -> list[TaskRef]:
+        """Put off the sweep of these tasks; returns those that exist no more."""
+        ...
+
+
+class TimerStore(Protocol):
+    """Timers and schedules, indexed by due time."""
+
+    async def due(self, now_ms: int, limit: int) -> list[DueTimer]: ...
+    async def next_due(self) -> int | None:
+        """When the earliest timer or schedule falls due, in ms."""
+        ...
+
+    async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]: ...
+    async def advance(self, schedule: Schedule, next_at: int | None) -> bool:
+        """Move a schedule on; false if another timer process did it first."""
+        ...
+
+
+class Schedule(Struct, frozen=True):
+    """A cron schedule of an active workflow. `due_at` is ms since the epoch."""
+
+    workflow_id: str
+    node_id: str
+    workspace_id: str
+    workflow_version: int
+    cron: str
+    timezone: str
+    due_at: int
+
+
+class TaskQueue(Protocol):
+    """Named queues with partitions, leases and dead letters."""
+
+    async def add(self, tasks: Sequence[Task]) -> int: ...
+    async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]: ...
+    async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]: ...
+    async def reclaim(self, queues: Sequence[str], worker: str, limit: int, lease: float) -> tuple[list[Lease], list[Lease]]:
+        """Tasks whose lease ran out: those claimed for `worker`, and those that have become dead letters."""
+        ...
+
+    async def heartbeat(self, worker: str, tokens: Sequence[str], lease: float) -> list[str]:
+        """Renew; returns the tokens whose lease was lost."""
+        ...
+
+    async def release(self, done: Sequence[str], back: Sequence[str]) -> int: ...
+    async def stats(self, queues: Sequence[str]) -> list[QueueStats]: ...
+
+
+class Doorbell(Protocol):
+    """Wakes other processes. A ring may be lost: whoever waits also looks for himself, now and then."""
+
+    async def ring(self, topic: str, message: bytes) -> None: ...
+    def listen(self, topic: str) -> AsyncIterator[bytes]:
+        """Messages on `topic` from now on."""
+        ...
+
+
+class RateLimiter(Protocol):
+    async def take(self, key: str, per_second: float, burst: int, cost: int = 1) -> float:
+        """Take `cost` from a bucket; returns 0 if it was there, else the seconds until it will be."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """Starts workers where none loops by itself (Lambda)."""
+
+    async def wake(self, queues: Mapping[str, int]) -> None:
+        """Tasks were added: queue name to how many."""
+        ...
+
+
+class Blobs(Protocol):
+    async def put(self, key: str, data: bytes) -> None: ...
+    async def get(self, key: str) -> bytes: ...
+
+
+Json = Any
