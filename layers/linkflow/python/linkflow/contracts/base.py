@@ -7,9 +7,8 @@ Who calls travels beside the request, as a signed token, and is read with `calle
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -82,22 +81,21 @@ class Contract(Struct, frozen=True):
             raise NotFound(f"The {self.service} service has no method {name}.") from None
 
 
+_contracts: dict[str, Contract] = {}
+
+
 def contract(protocol: type[Any]) -> Contract:
     """Read a service's contract off its Protocol; ``HistoryApi`` is the service ``history``."""
-    return _read(protocol)
-
-
-@lru_cache(maxsize=16)
-def _read(protocol: Hashable) -> Contract:
-    if not isinstance(protocol, type):
-        raise TypeError("A contract is read off a Protocol class.")
-    methods = {}
-    for name, function in vars(protocol).items():
-        if name.startswith("_") or not callable(function):
-            continue
-        hints = get_type_hints(function)
-        methods[name] = Method(name, hints["request"], hints["return"])
-    return Contract(protocol.__name__.removesuffix("Api").lower(), methods)
+    key = f"{protocol.__module__}.{protocol.__qualname__}"
+    if key not in _contracts:
+        methods = {}
+        for name, function in vars(protocol).items():
+            if name.startswith("_") or not callable(function):
+                continue
+            hints = get_type_hints(function)
+            methods[name] = Method(name, hints["request"], hints["return"])
+        _contracts[key] = Contract(protocol.__name__.removesuffix("Api").lower(), methods)
+    return _contracts[key]
 
 
 T = TypeVar("T")

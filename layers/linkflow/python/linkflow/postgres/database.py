@@ -1,0 +1,94 @@
+"""A Postgres database: one pool, opened when first used, and psycopg's errors turned into ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from linkflow.domain.errors import Internal, LinkFlowError, Unavailable
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+GONE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""The server went away, restarts, or refuses: the same call may succeed later."""
+
+RETRY_STATES = ("40001", "40P01")
+"""Serialization failure and deadlock: nothing was written, try again at once."""
+
+
+class Database:
+    """One database. `size` 1 suits Lambda: one connection an environment, checked before use.
+
+    Safe behind a pooler: no session state, and prepared statements only where `prepare` says so.
+    """
+
+    def __init__(self, url: str, *, size: int = 10, timeout: float = 10.0, prepare: bool = True) -> None:
+        self.url = url
+        self._size = size
+        self._timeout = timeout
+        self._prepare = prepare
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._opening = asyncio.Lock()
+
+    async def _opened(self) -> AsyncConnectionPool[Connection]:
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+                        self.url,
+                        min_size=0 if self._size == 1 else 1,
+                        max_size=self._size,
+                        timeout=self._timeout,
+                        open=False,
+                        check=AsyncConnectionPool.check_connection if self._size == 1 else None,
+                        configure=self._configure,
+                        reconnect_timeout=60.0,
+                        kwargs={"autocommit": True, "connect_timeout": max(1, int(self._timeout))},
+                    )
+                    await pool.open()
+                    self._pool = pool
+        return self._pool
+
+    async def _configure(self, connection: Connection) -> None:
+        connection.prepare_threshold = 3 if self._prepare else None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit mode. Raises `Unavailable` when the server does not answer."""
+        try:
+            async with (await self._opened()).connection() as connection:
+                yield connection
+        except LinkFlowError:
+            raise
+        except psycopg.Error as error:
+            raise translate(error) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction, committed at the end and rolled back on any error."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` unless the database answers."""
+        async with self.connection() as connection:
+            await connection.execute(b"SELECT 1")
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+
+def translate(error: Exception) -> LinkFlowError:
+    """The error of our tree for one of psycopg's. No statement, parameter or address goes into the message."""
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, GONE) or state in RETRY_STATES or state.startswith(("57P", "53")):
+        return Unavailable("The database does not answer now; try again.", details={"sqlstate": state})
+    return Internal("The database refused a statement.", details={"sqlstate": state})
