@@ -38,6 +38,12 @@ def shard_of_execution(id: str) -> int:
     return int(id[15:18], 16)
 
 
+def derived_id(text: str, at_ms: int, shard: int) -> str:
+    """An execution id that follows from `text`: made twice, it is the same (for the same `at_ms`)."""
+    bits = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return uuid7(at_ms, shard, bits)
+
+
 def is_uuid(text: str) -> bool:
     """Is `text` a UUID in its canonical form? Asked before an id reaches a store."""
     if len(text) != 36:

@@ -33,7 +33,7 @@ def migrate(url: str) -> list[str]:
         done = {number for (number,) in connection.execute(_sql["applied"])}
         for number, what, text in migrations():
             if number not in done:
-                connection.execute(sql.SQL(text))  # type: ignore[arg-type]  # from our package alone
+                connection.execute(sql.SQL(text))
                 connection.execute(_sql["record"], (number, what))
                 applied.append(f"{number:04d}_{what}")
         connection.execute(_sql["partitions"])

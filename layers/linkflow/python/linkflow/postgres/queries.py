@@ -19,7 +19,7 @@ class Queries:
         self._statements: dict[str, sql.SQL] = {}
         for part in text.split("-- name:")[1:]:
             name, _, body = part.partition("\n")
-            self._statements[name.strip()] = sql.SQL(body.strip())  # type: ignore[arg-type]  # from our package alone
+            self._statements[name.strip()] = sql.SQL(body.strip())
         self.file = file
 
     def __getitem__(self, name: str) -> sql.SQL:

@@ -1,0 +1,79 @@
+"""Commands: what is asked of an execution, in the imperative. `decide` answers with events or with none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from .events import Parent
+from .outcomes import NodeError, Outcome
+
+
+class Start(Struct, frozen=True):
+    execution_id: str
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    trigger: Any = None
+    mode: str = "manual"
+    actor: str = ""
+    idempotency_key: str = ""
+    parent: Parent | None = None
+    reply_to: str = ""
+
+
+class Complete(Struct, frozen=True):
+    """A worker reports what an attempt came to."""
+
+    node: str
+    attempt: int
+    outcome: Outcome
+    started_at: int = 0
+    duration_us: int = 0
+    worker: str = ""
+
+
+class Begin(Struct, frozen=True):
+    """A worker took up a node whose start matters for a timeout."""
+
+    node: str
+    attempt: int
+    worker: str = ""
+
+
+class Fire(Struct, frozen=True):
+    """A timer fell due. Its id says what for; see `timing`."""
+
+    timer_id: str
+
+
+class CloseChild(Struct, frozen=True):
+    """A child closed, or could not be started (`status` ``rejected``)."""
+
+    node: str
+    attempt: int
+    execution_id: str
+    status: str
+    result: Any = None
+    error: NodeError | None = None
+
+
+class Cancel(Struct, frozen=True):
+    actor: str = ""
+    reason: str = ""
+
+
+class Terminate(Struct, frozen=True):
+    actor: str = ""
+    reason: str = ""
+
+
+class RetryFailed(Struct, frozen=True):
+    """Run the failed nodes of a failed execution again."""
+
+    actor: str = ""
+
+
+Command = Start | Complete | Begin | Fire | CloseChild | Cancel | Terminate | RetryFailed

@@ -1,0 +1,223 @@
+"""`decide`: the rules of an execution. Pure: a graph, a state, commands and a time go in; events come out.
+
+A command that no longer fits (a result of an overtaken attempt, a timer that was cancelled) is *refused*: it leads to
+no events, and that is no error. So every command may be sent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from . import commands as c
+from . import events as e
+from .definition import Definition, Settings
+from .draft import Draft
+from .failing import fail
+from .flow import advance, begin_items, close_if_done, resume_scan, schedule
+from .graph import Graph
+from .ids import derived_id, shard_of_workflow
+from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
+from .state import BACKOFF, CALLING, CANCELLED, FAILED, SCHEDULED, WAITING, NodeRun, State
+from .timing import DELAY, EXECUTION, RETRY, START_TO_CLOSE, parse_timer
+
+
+class Decision(Struct, frozen=True):
+    """What a batch of commands led to. `accepted[i]` tells whether command i led to events.
+
+    `before` holds each touched node run as it was: with `state` it says which tasks and timers come and go.
+    """
+
+    state: State
+    events: tuple[e.Event, ...]
+    accepted: tuple[bool, ...]
+    before: dict[str, NodeRun | None]
+    was_closed: bool
+
+
+def decide(
+    graph: Graph, settings: Settings, state: State, commands: Sequence[c.Command], at: int, chance: float = 0.0
+) -> Decision:
+    """Apply commands in order. `state` stays as it is; `at` is ms since the epoch; `chance` in [0, 1) is for jitter."""
+    draft = Draft(graph, settings, state.copy(), at, chance)
+    accepted = []
+    for command in commands:
+        count = len(draft.events)
+        _HANDLERS[type(command)](draft, command)
+        if len(draft.events) > count:
+            resume_scan(draft)
+            close_if_done(draft)
+        accepted.append(len(draft.events) > count)
+    return Decision(draft.state, tuple(draft.events), tuple(accepted), draft.before, state.closed)
+
+
+def start(graph: Graph, definition: Definition, command: c.Start, at: int) -> Decision:
+    """The first transition of a run."""
+    return decide(graph, definition.settings, State(execution_id=command.execution_id), (command,), at)
+
+
+def _start(draft: Draft, command: c.Start) -> None:
+    if draft.state.version:
+        return
+    draft.emit(
+        e.ExecutionStarted,
+        workspace_id=command.workspace_id,
+        workflow_id=command.workflow_id,
+        workflow_version=command.workflow_version,
+        trigger_node=command.trigger_node,
+        trigger=command.trigger,
+        mode=command.mode,
+        actor=command.actor,
+        idempotency_key=command.idempotency_key,
+        parent=command.parent,
+        reply_to=command.reply_to,
+        timeout_at=_deadline(draft),
+    )
+    advance(draft, command.trigger_node)
+
+
+def _deadline(draft: Draft) -> int:
+    timeout = draft.settings.timeout
+    return draft.at + round(timeout * 1000) if timeout else 0
+
+
+def _current(draft: Draft, node: str, attempt: int, status: str) -> NodeRun | None:
+    """The node run that a command means, if it still is the one."""
+    run = draft.state.runs.get(node)
+    if draft.state.closed or run is None or run.status != status or run.attempt != attempt:
+        return None
+    return run
+
+
+def _complete(draft: Draft, command: c.Complete) -> None:
+    run = _current(draft, command.node, command.attempt, SCHEDULED)
+    if run is None:
+        return
+    node, outcome = {"node": command.node, "attempt": command.attempt}, command.outcome
+    how = {"started_at": command.started_at, "duration_us": command.duration_us, "worker": command.worker}
+    if isinstance(outcome, Completed):
+        draft.emit(
+            e.NodeCompleted, **node, **how, output=outcome.output, ports=outcome.ports, respond=outcome.respond,
+            answers=outcome.answers, logs=outcome.logs,
+        )  # fmt: skip
+        advance(draft, command.node)
+    elif isinstance(outcome, Failed):
+        fail(draft, command.node, outcome, how)
+    elif isinstance(outcome, Sleep):
+        draft.emit(e.TimerStarted, **node, due_at=outcome.until, output=outcome.output)
+    elif isinstance(outcome, Iterate):
+        body = draft.graph.body.get(draft.node_of(command.node)[0].id, ())
+        draft.emit(
+            e.LoopStarted, **node, items=outcome.items, body=body, concurrency=outcome.concurrency,
+            on_item_error=outcome.on_item_error,
+        )  # fmt: skip
+        begin_items(draft, command.node)
+    else:
+        _call(draft, command, outcome)
+
+
+def _call(draft: Draft, command: c.Complete, outcome: CallWorkflow) -> None:
+    child = child_id(draft.state, command.node, command.attempt, outcome.workflow_id)
+    draft.emit(
+        e.ChildStarted, node=command.node, attempt=command.attempt, execution_id=child,
+        workflow_id=outcome.workflow_id, wait=outcome.wait, close_policy=outcome.parent_close, input=outcome.input,
+    )  # fmt: skip
+    if not outcome.wait:
+        draft.emit(e.NodeCompleted, node=command.node, attempt=command.attempt, output={"execution_id": child})
+        advance(draft, command.node)
+
+
+def child_id(state: State, key: str, attempt: int, workflow_id: str) -> str:
+    """A child's id follows from its parent's, so that starting it twice is starting it once."""
+    return derived_id(f"{state.execution_id}/{key}/{attempt}", state.at, shard_of_workflow(workflow_id))
+
+
+def _begin(draft: Draft, command: c.Begin) -> None:
+    run = _current(draft, command.node, command.attempt, SCHEDULED)
+    if run is None:
+        return
+    timeout = draft.node_of(command.node)[0].node.timeout
+    limit = round(timeout.start_to_close * 1000) if timeout else 0
+    draft.emit(
+        e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker,
+        timeout_at=draft.at + limit if limit else 0,
+    )  # fmt: skip
+
+
+def _fire(draft: Draft, command: c.Fire) -> None:
+    kind, attempt, key = parse_timer(command.timer_id)
+    if kind == EXECUTION:
+        if not draft.state.closed and draft.state.timeout_at:
+            draft.cancel_all()
+            draft.emit(e.ExecutionTimedOut)
+        return
+    status = {RETRY: BACKOFF, DELAY: WAITING, START_TO_CLOSE: SCHEDULED}.get(kind, "")
+    run = _current(draft, key, attempt, status)
+    if run is None or not run.due_at:
+        return
+    draft.at = max(draft.at, run.due_at)
+    if kind == RETRY:
+        draft.emit(e.NodeScheduled, node=key, attempt=run.attempt, sources=run.sources)
+    elif kind == DELAY:
+        output = draft.input_of(key) if run.output is None else run.output
+        draft.emit(e.TimerFired, node=key, attempt=attempt)
+        draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output)
+        advance(draft, key)
+    else:
+        error = NodeError("timeout", "The attempt passed its start_to_close timeout.")
+        fail(draft, key, Failed(error, timed_out=START_TO_CLOSE), {})
+
+
+def _close_child(draft: Draft, command: c.CloseChild) -> None:
+    run = _current(draft, command.node, command.attempt, CALLING)
+    if run is None or run.child != command.execution_id:
+        return
+    node = {"node": command.node, "attempt": command.attempt}
+    if command.status == "completed":
+        draft.emit(e.ChildCompleted, **node, execution_id=command.execution_id, result=command.result)
+        draft.emit(e.NodeCompleted, **node, output=command.result)
+        advance(draft, command.node)
+        return
+    draft.emit(
+        e.ChildFailed, **node, execution_id=command.execution_id, status=command.status, error=command.error
+    )
+    cause = command.error.message if command.error else f"it was {command.status}"
+    error = NodeError(
+        f"child_{command.status}", f"The sub-workflow did not complete: {cause}", command.status != "rejected",
+        {"execution_id": command.execution_id},
+    )  # fmt: skip
+    fail(draft, command.node, Failed(error), {})
+
+
+def _stop(closing: type[e.Base]) -> Callable[[Draft, Any], None]:
+    def stop(draft: Draft, command: c.Cancel | c.Terminate) -> None:
+        if draft.state.closed:
+            return
+        draft.cancel_all()
+        draft.emit(closing, actor=command.actor, reason=command.reason)
+
+    return stop
+
+
+def _retry_failed(draft: Draft, command: c.RetryFailed) -> None:
+    if draft.state.status != "failed":
+        return
+    again = [key for key, run in draft.state.runs.items() if run.status in (FAILED, CANCELLED)]
+    draft.emit(e.ExecutionRetried, nodes=tuple(again), actor=command.actor, timeout_at=_deadline(draft))
+    for key in again:
+        run = draft.state.runs[key]
+        schedule(draft, key, run.sources, run.attempt + 1)
+
+
+_HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
+    c.Start: _start,
+    c.Complete: _complete,
+    c.Begin: _begin,
+    c.Fire: _fire,
+    c.CloseChild: _close_child,
+    c.Cancel: _stop(e.ExecutionCancelled),
+    c.Terminate: _stop(e.ExecutionTerminated),
+    c.RetryFailed: _retry_failed,
+}

@@ -1,0 +1,285 @@
+"""Events: what happened, in the past tense, never edited. A changed meaning is a new `version` with an upcaster.
+
+Stored flat: ``{"event_id": 3, "at": 1764000000000, "type": "NodeCompleted", …attributes}``; `at` is ms since the epoch.
+Outside (API, export) the attributes stand under ``attributes``; see `public`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from .outcomes import NodeError
+
+
+class Base(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
+    """`event_id` counts 1, 2, 3 … in each execution, without gaps."""
+
+    event_id: int
+    at: int
+    version: int = 1
+
+
+class Parent(Struct, frozen=True, omit_defaults=True):
+    """The run that started this one, and the node run there that waits for it."""
+
+    execution_id: str
+    node_key: str
+    attempt: int
+    depth: int
+    close_policy: str = "terminate"
+
+
+class ExecutionStarted(Base, frozen=True, tag="ExecutionStarted"):
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    trigger: Any = None
+    mode: str = "manual"
+    actor: str = ""
+    idempotency_key: str = ""
+    parent: Parent | None = None
+    reply_to: str = ""
+    timeout_at: int = 0
+
+
+class ExecutionCompleted(Base, frozen=True, tag="ExecutionCompleted"):
+    result: Any = None
+
+
+class ExecutionFailed(Base, frozen=True, tag="ExecutionFailed"):
+    error: NodeError
+    node: str = ""
+
+
+class ExecutionTimedOut(Base, frozen=True, tag="ExecutionTimedOut"):
+    pass
+
+
+class ExecutionCancelled(Base, frozen=True, tag="ExecutionCancelled"):
+    actor: str = ""
+    reason: str = ""
+
+
+class ExecutionTerminated(Base, frozen=True, tag="ExecutionTerminated"):
+    actor: str = ""
+    reason: str = ""
+
+
+class ExecutionRetried(Base, frozen=True, tag="ExecutionRetried"):
+    """A failed run goes on: these node runs get another attempt, and its timeout starts anew."""
+
+    nodes: tuple[str, ...]
+    actor: str = ""
+    timeout_at: int = 0
+
+
+class NodeScheduled(Base, frozen=True, tag="NodeScheduled"):
+    """`sources` are the node runs whose edges were taken: their outputs are the input."""
+
+    node: str
+    attempt: int = 1
+    sources: tuple[str, ...] = ()
+
+
+class NodeStarted(Base, frozen=True, tag="NodeStarted"):
+    """Recorded only where a timeout depends on it."""
+
+    node: str
+    attempt: int
+    worker: str = ""
+    timeout_at: int = 0
+
+
+class NodeCompleted(Base, frozen=True, tag="NodeCompleted"):
+    """`pinned` where the output was given in the definition. `started_at` is the worker's clock."""
+
+    node: str
+    attempt: int
+    output: Any = None
+    ports: tuple[str, ...] = ("main",)
+    started_at: int = 0
+    duration_us: int = 0
+    worker: str = ""
+    respond: Any = None
+    answers: bool = False
+    pinned: bool = False
+    logs: tuple[str, ...] = ()
+
+
+class NodeFailed(Base, frozen=True, tag="NodeFailed"):
+    """One attempt failed. `final`: it was the last; then the node's `on_error` says what follows."""
+
+    node: str
+    attempt: int
+    error: NodeError
+    final: bool = True
+    started_at: int = 0
+    duration_us: int = 0
+    worker: str = ""
+    logs: tuple[str, ...] = ()
+
+
+class NodeTimedOut(Base, frozen=True, tag="NodeTimedOut"):
+    """One attempt ran into a timeout: ``start_to_close``, ``schedule_to_start``, …"""
+
+    node: str
+    attempt: int
+    timeout: str
+    final: bool = True
+    worker: str = ""
+
+
+class NodeRetryScheduled(Base, frozen=True, tag="NodeRetryScheduled"):
+    """The next attempt starts at `due_at` (ms)."""
+
+    node: str
+    attempt: int
+    due_at: int
+
+
+class NodeCancelled(Base, frozen=True, tag="NodeCancelled"):
+    node: str
+    attempt: int
+
+
+class NodeSkipped(Base, frozen=True, tag="NodeSkipped"):
+    """No incoming edge was taken."""
+
+    node: str
+
+
+class TimerStarted(Base, frozen=True, tag="TimerStarted"):
+    """The node waits until `due_at` (ms) and then completes with `output`."""
+
+    node: str
+    attempt: int
+    due_at: int
+    output: Any = None
+
+
+class TimerFired(Base, frozen=True, tag="TimerFired"):
+    node: str
+    attempt: int
+
+
+class TimerCancelled(Base, frozen=True, tag="TimerCancelled"):
+    node: str
+    attempt: int
+
+
+class LoopStarted(Base, frozen=True, tag="LoopStarted"):
+    node: str
+    attempt: int
+    items: tuple[Any, ...]
+    body: tuple[str, ...] = ()
+    concurrency: int = 1
+    on_item_error: str = "stop"
+
+
+class LoopItemsStarted(Base, frozen=True, tag="LoopItemsStarted"):
+    """`count` iterations of the loop began, from index `first` on."""
+
+    node: str
+    first: int
+    count: int = 1
+
+
+class LoopItemCompleted(Base, frozen=True, tag="LoopItemCompleted"):
+    """Iteration `index` ended. Its result is the output of `sources` (one: as it is; several: by node id)."""
+
+    node: str
+    index: int
+    sources: tuple[str, ...] = ()
+    error: NodeError | None = None
+
+
+class ChildStarted(Base, frozen=True, tag="ChildStarted"):
+    node: str
+    attempt: int
+    execution_id: str
+    workflow_id: str
+    wait: bool = True
+    close_policy: str = "terminate"
+    input: Any = None
+
+
+class ChildCompleted(Base, frozen=True, tag="ChildCompleted"):
+    node: str
+    attempt: int
+    execution_id: str
+    result: Any = None
+
+
+class ChildFailed(Base, frozen=True, tag="ChildFailed"):
+    """The child ended in another way than completed, or could not be started."""
+
+    node: str
+    attempt: int
+    execution_id: str
+    status: str
+    error: NodeError | None = None
+
+
+Event = (
+    ExecutionStarted
+    | ExecutionCompleted
+    | ExecutionFailed
+    | ExecutionTimedOut
+    | ExecutionCancelled
+    | ExecutionTerminated
+    | ExecutionRetried
+    | NodeScheduled
+    | NodeStarted
+    | NodeCompleted
+    | NodeFailed
+    | NodeTimedOut
+    | NodeRetryScheduled
+    | NodeCancelled
+    | NodeSkipped
+    | TimerStarted
+    | TimerFired
+    | TimerCancelled
+    | LoopStarted
+    | LoopItemsStarted
+    | LoopItemCompleted
+    | ChildStarted
+    | ChildCompleted
+    | ChildFailed
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(tuple[Event, ...])
+
+
+def encode(events: tuple[Event, ...] | list[Event]) -> bytes:
+    """The stored JSON array of a transition's events."""
+    return _encoder.encode(events)
+
+
+def decode(data: bytes | msgspec.Raw) -> tuple[Event, ...]:
+    """Events from their stored JSON array."""
+    return _decoder.decode(data)
+
+
+_ENVELOPE = ("event_id", "at", "type", "version")
+
+
+def iso(at_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def public(stored: dict[str, Any]) -> dict[str, Any]:
+    """The outside form of one stored event: envelope, and the rest under ``attributes``."""
+    return {
+        "event_id": stored["event_id"],
+        "at": iso(stored["at"]),
+        "type": stored["type"],
+        "version": stored.get("version", 1),
+        "attributes": {key: value for key, value in stored.items() if key not in _ENVELOPE},
+    }

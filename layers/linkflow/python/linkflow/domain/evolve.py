@@ -1,0 +1,248 @@
+"""`evolve`: what an event does to the state. The only code that changes one.
+
+`apply` works on a draft in place, which is what makes a batch of events cheap; `evolve` and `fold` leave their input as
+it is. Neither needs the definition: an event says all that follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from . import events as e
+from .outcomes import NodeError
+from .state import (
+    BACKOFF,
+    CALLING,
+    CANCELLED,
+    DONE,
+    FAILED,
+    LOOPING,
+    RUNNING,
+    SCHEDULED,
+    SKIPPED,
+    WAITING,
+    Loop,
+    NodeRun,
+    State,
+    key_of,
+    split_key,
+)
+
+_replace = msgspec.structs.replace
+
+
+def fold(execution_id: str, events: Iterable[e.Event]) -> State:
+    """The state that these events lead to, from nothing."""
+    state = State(execution_id=execution_id)
+    for event in events:
+        apply(state, event)
+    return state
+
+
+def evolve(state: State, event: e.Event) -> State:
+    """The state after `event`; `state` itself stays as it is."""
+    draft = state.copy()
+    apply(draft, event)
+    return draft
+
+
+def apply(state: State, event: e.Event) -> None:
+    """Fold `event` into the draft `state`. Raises `ValueError` on a gap in the event ids."""
+    if event.event_id != state.version + 1:
+        raise ValueError(f"Event {event.event_id} cannot follow event {state.version}.")
+    state.version = event.event_id
+    state.at = event.at
+    _APPLY[type(event)](state, event)
+
+
+def _started(state: State, event: e.ExecutionStarted) -> None:
+    state.workspace_id = event.workspace_id
+    state.workflow_id = event.workflow_id
+    state.workflow_version = event.workflow_version
+    state.mode = event.mode
+    state.trigger_node = event.trigger_node
+    state.trigger = event.trigger
+    state.started_at = event.at
+    state.timeout_at = event.timeout_at
+    state.parent = event.parent
+    state.reply_to = event.reply_to
+    # The trigger's run: its output is the trigger data, kept once (see `output_of`).
+    state.runs[event.trigger_node] = NodeRun(DONE, ports=("main",))
+
+
+def _closing(status: str) -> Callable[[State, Any], None]:
+    def close(state: State, event: e.Event) -> None:
+        state.status = status
+        state.closed_at = event.at
+        if isinstance(event, e.ExecutionCompleted):
+            state.result = event.result
+        elif isinstance(event, e.ExecutionFailed):
+            state.error = event.error
+            state.failed_node = event.node
+        elif isinstance(event, e.ExecutionTimedOut):
+            state.error = NodeError("execution_timeout", "The run took longer than its timeout.", False)
+
+    return close
+
+
+def _retried(state: State, event: e.ExecutionRetried) -> None:
+    state.status = RUNNING
+    state.closed_at = 0
+    state.error = None
+    state.failed_node = ""
+    state.timeout_at = event.timeout_at
+
+
+def _scheduled(state: State, event: e.NodeScheduled) -> None:
+    state.runs[event.node] = NodeRun(SCHEDULED, event.attempt, event.sources)
+
+
+def _node_started(state: State, event: e.NodeStarted) -> None:
+    state.runs[event.node] = _replace(state.runs[event.node], due_at=event.timeout_at)
+
+
+def _completed(state: State, event: e.NodeCompleted) -> None:
+    run = state.runs.get(event.node)
+    if event.node in state.loops:
+        _drop_loop(state, event.node)
+    sources = run.sources if run else ()
+    child = run.child if run and run.detached else ""
+    state.runs[event.node] = NodeRun(
+        DONE, event.attempt, sources, event.ports, event.output, child=child, detached=bool(child),
+        close_policy=run.close_policy if run and child else "",
+    )  # fmt: skip
+    if event.answers and not state.answered:
+        state.answered = True
+        state.result = event.respond
+
+
+def _failed(state: State, event: e.NodeFailed) -> None:
+    if event.node in state.loops:
+        _drop_loop(state, event.node)
+    run = state.runs[event.node]
+    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=event.error)
+
+
+def _timed_out(state: State, event: e.NodeTimedOut) -> None:
+    run = state.runs[event.node]
+    error = NodeError("timeout", f"The attempt passed its {event.timeout} timeout.")
+    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=error)
+
+
+def _retry_scheduled(state: State, event: e.NodeRetryScheduled) -> None:
+    run = state.runs[event.node]
+    state.runs[event.node] = NodeRun(BACKOFF, event.attempt, run.sources, error=run.error, due_at=event.due_at)
+
+
+def _cancelled(state: State, event: e.NodeCancelled) -> None:
+    if event.node in state.loops:
+        _drop_loop(state, event.node)
+    run = state.runs[event.node]
+    state.runs[event.node] = NodeRun(CANCELLED, event.attempt, run.sources, child=run.child)
+
+
+def _skipped(state: State, event: e.NodeSkipped) -> None:
+    state.runs[event.node] = NodeRun(SKIPPED)
+
+
+def _timer_started(state: State, event: e.TimerStarted) -> None:
+    run = state.runs[event.node]
+    state.runs[event.node] = NodeRun(WAITING, event.attempt, run.sources, output=event.output, due_at=event.due_at)
+
+
+def _nothing(state: State, event: e.Event) -> None:
+    """The next event of the same transition says what follows."""
+
+
+def _loop_started(state: State, event: e.LoopStarted) -> None:
+    run = state.runs[event.node]
+    state.runs[event.node] = NodeRun(LOOPING, event.attempt, run.sources)
+    state.loops[event.node] = Loop(event.items, event.body, event.concurrency, event.on_item_error)
+
+
+def _items_started(state: State, event: e.LoopItemsStarted) -> None:
+    state.loops[event.node].started = event.first + event.count
+
+
+def _item_completed(state: State, event: e.LoopItemCompleted) -> None:
+    loop = state.loops[event.node]
+    if event.error is not None:
+        loop.results[event.index] = {"error": error_data(event.error)}
+        loop.errors += 1
+    elif len(event.sources) == 1:
+        loop.results[event.index] = output_of(state, event.sources[0])
+    else:
+        loop.results[event.index] = {split_key(key)[0]: output_of(state, key) for key in event.sources}
+    _drop_iteration(state, event.node, loop, event.index)
+
+
+def _drop_loop(state: State, key: str) -> None:
+    loop = state.loops.pop(key)
+    for index in range(loop.started):
+        if index not in loop.results:
+            _drop_iteration(state, key, loop, index)
+
+
+def _drop_iteration(state: State, key: str, loop: Loop, index: int) -> None:
+    """An ended iteration leaves its result alone, so a long loop's state does not grow with its body."""
+    path = (*split_key(key)[1], index)
+    for node in loop.body:
+        inner = key_of(node, path)
+        if inner in state.loops:
+            _drop_loop(state, inner)
+        state.runs.pop(inner, None)
+
+
+def _child_started(state: State, event: e.ChildStarted) -> None:
+    run = state.runs[event.node]
+    state.runs[event.node] = NodeRun(
+        CALLING, event.attempt, run.sources, child=event.execution_id, detached=not event.wait,
+        close_policy=event.close_policy,
+    )  # fmt: skip
+
+
+def output_of(state: State, key: str) -> Any:
+    """The output of a node run; the trigger's is the trigger data."""
+    if key == state.trigger_node:
+        return state.trigger
+    run = state.runs.get(key)
+    return run.output if run else None
+
+
+def error_data(error: NodeError) -> dict[str, Any]:
+    """An error as workflow data: what `on_error: continue` hands on."""
+    data: dict[str, Any] = {"code": error.code, "message": error.message, "retryable": error.retryable}
+    if error.details:
+        data["details"] = error.details
+    return data
+
+
+_APPLY: dict[type, Callable[[State, Any], None]] = {
+    e.ExecutionStarted: _started,
+    e.ExecutionCompleted: _closing("completed"),
+    e.ExecutionFailed: _closing("failed"),
+    e.ExecutionTimedOut: _closing("timed_out"),
+    e.ExecutionCancelled: _closing("cancelled"),
+    e.ExecutionTerminated: _closing("terminated"),
+    e.ExecutionRetried: _retried,
+    e.NodeScheduled: _scheduled,
+    e.NodeStarted: _node_started,
+    e.NodeCompleted: _completed,
+    e.NodeFailed: _failed,
+    e.NodeTimedOut: _timed_out,
+    e.NodeRetryScheduled: _retry_scheduled,
+    e.NodeCancelled: _cancelled,
+    e.NodeSkipped: _skipped,
+    e.TimerStarted: _timer_started,
+    e.TimerFired: _nothing,
+    e.TimerCancelled: _nothing,
+    e.LoopStarted: _loop_started,
+    e.LoopItemsStarted: _items_started,
+    e.LoopItemCompleted: _item_completed,
+    e.ChildStarted: _child_started,
+    e.ChildCompleted: _nothing,
+    e.ChildFailed: _nothing,
+}

@@ -1,0 +1,80 @@
+"""What a failed attempt leads to: another attempt, another branch, a failed iteration, or a failed run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import events as e
+from .definition import ERROR, MAIN, Retry
+from .draft import Draft, Path
+from .evolve import error_data
+from .flow import advance, begin_items
+from .outcomes import Failed, NodeError
+from .state import ACTIVE, key_of
+from .timing import backoff_ms
+
+_ONCE = Retry()
+
+
+def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
+    """An attempt failed. Retries follow the node's policy, then the workflow's, then there is one attempt."""
+    run = draft.state.runs[key]
+    policy = draft.node_of(key)[0].node.retry or draft.settings.retry or _ONCE
+    error = outcome.error
+    again = error.retryable and error.code not in policy.non_retryable and run.attempt < policy.max_attempts
+    if outcome.timed_out:
+        draft.emit(e.NodeTimedOut, node=key, attempt=run.attempt, timeout=outcome.timed_out, final=not again)
+    else:
+        draft.emit(e.NodeFailed, node=key, attempt=run.attempt, error=error, final=not again, logs=outcome.logs, **how)
+    if again:
+        wait = max(backoff_ms(policy, run.attempt, draft.chance), outcome.retry_after)
+        draft.emit(e.NodeRetryScheduled, node=key, attempt=run.attempt + 1, due_at=draft.at + wait)
+    else:
+        give_up(draft, key, error)
+
+
+def give_up(draft: Draft, key: str, error: NodeError) -> None:
+    """The last attempt failed: the node's `on_error` decides."""
+    node, path = draft.node_of(key)
+    attempt = draft.state.runs[key].attempt
+    if node.node.on_error == "stop":
+        fail_scope(draft, key, path, error)
+        return
+    port = ERROR if node.node.on_error == "branch" else MAIN
+    ports = (port,) if port == ERROR or not node.is_loop else (port, "done")
+    draft.emit(e.NodeCompleted, node=key, attempt=attempt, output={"error": error_data(error)}, ports=ports)
+    advance(draft, key)
+
+
+def fail_scope(draft: Draft, key: str, path: Path, error: NodeError) -> None:
+    """Fail what encloses the node: its iteration (and by the loop's rule the loop), or the run."""
+    if not path:
+        draft.cancel_all()
+        draft.emit(e.ExecutionFailed, error=error, node=key)
+        return
+    loop_key = draft.loop_key(draft.node_of(key)[0], path)
+    loop = draft.state.loops[loop_key]
+    if loop.on_item_error == "collect":
+        draft.cancel_scope(loop_key, path)
+        draft.emit(e.LoopItemCompleted, node=loop_key, index=path[-1], error=error)
+        begin_items(draft, loop_key)
+        return
+    _cancel_iterations(draft, loop_key, path[:-1])
+    inside = NodeError(
+        "loop_item_failed", f"Item {path[-1]} failed: {error.message}", False,
+        {"index": path[-1], "node": key, "error": error_data(error)},
+    )  # fmt: skip
+    draft.emit(e.NodeFailed, node=loop_key, attempt=draft.state.runs[loop_key].attempt, error=inside)
+    give_up(draft, loop_key, inside)
+
+
+def _cancel_iterations(draft: Draft, loop_key: str, outer: Path) -> None:
+    loop = draft.state.loops[loop_key]
+    for index in range(loop.started):
+        if index in loop.results:
+            continue
+        for id in loop.body:
+            inner = key_of(id, (*outer, index))
+            run = draft.state.runs.get(inner)
+            if run is not None and run.status in ACTIVE:
+                draft.cancel_run(inner)

@@ -1,0 +1,189 @@
+"""How a run moves on: edges settle, nodes become ready or are skipped, iterations begin and end, the run closes."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from . import events as e
+from .definition import DONE as DONE_PORT
+from .definition import EACH, MAIN
+from .draft import Draft, Path, terminal_outputs
+from .evolve import output_of
+from .graph import GraphNode
+from .state import ACTIVE, DONE, key_of, split_key
+
+
+def advance(draft: Draft, key: str) -> None:
+    """A node run has settled: look at what its edges lead to, then at whether that ended an iteration."""
+    node, path = draft.node_of(key)
+    settle(draft, node, path)
+    if path and not draft.state.closed:
+        end_item_if_done(draft, draft.loop_key(node, path), path)
+
+
+def settle(draft: Draft, node: GraphNode, path: Path) -> None:
+    """Consider every node behind `node`; a skipped one settles its own edges in turn."""
+    work = deque([node])
+    while work:
+        for edge in work.popleft().outgoing:
+            if edge.source_output == EACH and edge.target in _body(draft, edge.source):
+                continue  # into a loop's body: iterations do that
+            target = draft.graph.nodes[edge.target]
+            if consider(draft, target, path):
+                work.append(target)
+
+
+def _body(draft: Draft, id: str) -> tuple[str, ...]:
+    return draft.graph.body.get(id, ())
+
+
+def consider(draft: Draft, node: GraphNode, path: Path) -> bool:
+    """Start `node` if its join is satisfied, skip it if nothing can reach it. True where its edges are settled now."""
+    key = key_of(node.id, path)
+    if key in draft.state.runs:
+        return False
+    sources, still_open = _arrivals(draft, node, path)
+    if still_open and not (sources and node.node.join == "any"):
+        return False
+    if not sources:
+        draft.emit(e.NodeSkipped, node=key)
+        return True
+    if not draft.has_room():
+        return False
+    return schedule(draft, key, sources, 1)
+
+
+def _arrivals(draft: Draft, node: GraphNode, path: Path) -> tuple[tuple[str, ...], bool]:
+    """Sources whose edges were taken, and whether any edge is still open."""
+    sources: list[str] = []
+    still_open = False
+    runs = draft.state.runs
+    for edge in node.incoming:
+        if edge.source == node.loop and edge.source_output == EACH:
+            sources.append(draft.loop_key(node, path))
+            continue
+        source = key_of(edge.source, path)
+        run = runs.get(source)
+        if run is None or run.status in ACTIVE:
+            still_open = True
+        elif run.status == DONE and edge.source_output in run.ports and source not in sources:
+            sources.append(source)
+    return tuple(sources), still_open
+
+
+def schedule(draft: Draft, key: str, sources: tuple[str, ...], attempt: int) -> bool:
+    """Hand a node run to the workers; a disabled or pinned one completes on the spot (then True: it is settled)."""
+    node = draft.node_of(key)[0].node
+    draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources)
+    if not node.disabled and node.pinned_output is None:
+        return False
+    output = draft.input_of(key) if node.disabled else node.pinned_output
+    draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output, pinned=True)
+    return True
+
+
+def begin_items(draft: Draft, key: str) -> None:
+    """Start as many iterations as the loop's concurrency allows; complete the loop when all have ended."""
+    node, path = draft.node_of(key)
+    while key in draft.state.loops:
+        loop = draft.state.loops[key]
+        total, running = len(loop.items), loop.started - loop.ended
+        if loop.ended == total:
+            complete_loop(draft, key)
+            return
+        room = total - loop.started
+        if loop.concurrency:
+            room = min(room, loop.concurrency - running)
+        if room <= 0:
+            return
+        first = loop.started
+        draft.emit(e.LoopItemsStarted, node=key, first=first, count=room)
+        for index in range(first, first + room):
+            if key not in draft.state.loops:
+                return
+            _begin_item(draft, node, key, (*path, index))
+        if loop.ended < loop.started:
+            return
+
+
+def _begin_item(draft: Draft, node: GraphNode, key: str, path: Path) -> None:
+    for id in draft.graph.entries.get(node.id, ()):
+        entry = draft.graph.nodes[id]
+        if consider(draft, entry, path):
+            settle(draft, entry, path)
+    _end_item(draft, key, path)
+
+
+def end_item_if_done(draft: Draft, loop_key: str, path: Path) -> None:
+    """End the iteration if nothing of it is active, and begin the next ones."""
+    if _end_item(draft, loop_key, path):
+        begin_items(draft, loop_key)
+
+
+def _end_item(draft: Draft, key: str, path: Path) -> bool:
+    loop = draft.state.loops.get(key)
+    if loop is None or path[-1] in loop.results or draft.active(path) or _held(draft, key, path):
+        return False
+    sources: tuple[str, ...] = terminal_outputs(draft, loop.body, path)
+    if not loop.body:  # nothing hangs on `each`: the item is its own result
+        sources = ()
+    draft.emit(e.LoopItemCompleted, node=key, index=path[-1], sources=sources)
+    return True
+
+
+def _held(draft: Draft, key: str, path: Path) -> bool:
+    """Under `max_parallel`, a ready node may be waiting for room: then its iteration is not over."""
+    if not draft.settings.max_parallel:
+        return False
+    for id in draft.state.loops[key].body:
+        if key_of(id, path) not in draft.state.runs and _arrivals(draft, draft.graph.nodes[id], path)[0]:
+            return True
+    return False
+
+
+def complete_loop(draft: Draft, key: str) -> None:
+    """All iterations ended: the loop completes with its results in the items' order."""
+    loop, run = draft.state.loops[key], draft.state.runs[key]
+    results = [loop.results[index] for index in range(len(loop.items))]
+    output: dict[str, Any] = {"results": results, "count": len(results)}
+    if loop.errors:
+        output["errors"] = loop.errors
+    draft.emit(e.NodeCompleted, node=key, attempt=run.attempt, output=output, ports=(DONE_PORT, MAIN))
+    advance(draft, key)
+
+
+def resume_scan(draft: Draft) -> None:
+    """Under `max_parallel`, start ready nodes that were held back for want of room."""
+    if not draft.settings.max_parallel or draft.state.closed:
+        return
+    _scan(draft, draft.graph.order, None, ())
+    for key in list(draft.state.loops):
+        id, outer = split_key(key)
+        for index in range(draft.state.loops[key].started if key in draft.state.loops else 0):
+            if key in draft.state.loops and index not in draft.state.loops[key].results:
+                _scan(draft, draft.graph.body[id], id, (*outer, index))
+
+
+def _scan(draft: Draft, ids: tuple[str, ...], loop: str | None, path: Path) -> None:
+    for id in ids:
+        node = draft.graph.nodes[id]
+        if node.loop == loop and key_of(id, path) not in draft.state.runs and consider(draft, node, path):
+            advance(draft, key_of(id, path))
+
+
+def close_if_done(draft: Draft) -> None:
+    """Complete the run when nothing is to come."""
+    state = draft.state
+    if state.closed or draft.active(()):
+        return
+    draft.emit(e.ExecutionCompleted, result=state.result if state.answered else _result(draft))
+
+
+def _result(draft: Draft) -> Any:
+    """The output of the terminal nodes: one as it is, several by node id."""
+    top = tuple(id for id in draft.graph.order if draft.graph.nodes[id].loop is None)
+    keys = terminal_outputs(draft, top, ())
+    if len(keys) == 1:
+        return output_of(draft.state, keys[0])
+    return {key: output_of(draft.state, key) for key in keys} if keys else None

@@ -1,0 +1,123 @@
+"""The state of an execution: a fold of its events. Byte for byte the same however often it is folded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from .events import Parent
+from .outcomes import NodeError
+
+RUNNING = "running"
+CLOSED = ("completed", "failed", "cancelled", "timed_out", "terminated")
+
+SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING = "scheduled", "waiting", "backoff", "looping", "calling"
+ACTIVE = frozenset((SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING))
+"""Node run states in which something is still to come."""
+DONE, FAILED, SKIPPED, CANCELLED = "completed", "failed", "skipped", "cancelled"
+
+
+class NodeRun(Struct, frozen=True, omit_defaults=True):
+    """One node in one scope. `due_at` is its timer (ms): the delay's, the backoff's, or the timeout's."""
+
+    status: str
+    attempt: int = 1
+    sources: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    output: Any = None
+    error: NodeError | None = None
+    due_at: int = 0
+    child: str = ""
+    detached: bool = False
+    """The child is not waited for."""
+    close_policy: str = ""
+
+
+class Loop(Struct, omit_defaults=True):
+    """A loop under way: results are kept by index until all are there. `body` names the nodes of one iteration."""
+
+    items: tuple[Any, ...]
+    body: tuple[str, ...] = ()
+    concurrency: int = 1
+    on_item_error: str = "stop"
+    started: int = 0
+    results: dict[int, Any] = {}
+    errors: int = 0
+
+    @property
+    def ended(self) -> int:
+        return len(self.results)
+
+    def copy(self) -> Loop:
+        other = msgspec.structs.replace(self)
+        other.results = dict(self.results)
+        return other
+
+
+class State(Struct, omit_defaults=True, kw_only=True):
+    """`version` is the id of the last event: the fence. `runs` are node runs by key, in the order they came up.
+
+    A key is the node's id, with the iteration path behind it inside loops: ``send[3]``, ``row[3,0]``.
+    """
+
+    execution_id: str
+    version: int = 0
+    at: int = 0
+    status: str = RUNNING
+    workspace_id: str = ""
+    workflow_id: str = ""
+    workflow_version: int = 0
+    mode: str = ""
+    trigger_node: str = ""
+    trigger: Any = None
+    started_at: int = 0
+    closed_at: int = 0
+    timeout_at: int = 0
+    runs: dict[str, NodeRun] = {}
+    loops: dict[str, Loop] = {}
+    result: Any = None
+    answered: bool = False
+    error: NodeError | None = None
+    failed_node: str = ""
+    parent: Parent | None = None
+    reply_to: str = ""
+
+    @property
+    def closed(self) -> bool:
+        return self.status != RUNNING
+
+    def copy(self) -> State:
+        """A draft to fold further events into; values inside are immutable and shared."""
+        other = msgspec.structs.replace(self)
+        other.runs = dict(self.runs)
+        other.loops = {key: loop.copy() for key, loop in self.loops.items()}
+        return other
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(State)
+
+
+def encode(state: State) -> bytes:
+    """The stored JSON of a state."""
+    return _encoder.encode(state)
+
+
+def decode(data: bytes | msgspec.Raw) -> State:
+    return _decoder.decode(data)
+
+
+def key_of(node: str, path: tuple[int, ...] = ()) -> str:
+    """The key of a node run: id and iteration path."""
+    return f"{node}[{','.join(map(str, path))}]" if path else node
+
+
+def split_key(key: str) -> tuple[str, tuple[int, ...]]:
+    """Node id and iteration path of a key. Only a bracket of integers at the end is a path."""
+    if key.endswith("]"):
+        node, _, inside = key[:-1].rpartition("[")
+        if inside and all(part.isdigit() for part in inside.split(",")):
+            return node, tuple(map(int, inside.split(",")))
+    return key, ()

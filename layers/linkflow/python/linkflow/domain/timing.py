@@ -1,0 +1,31 @@
+"""When: backoff and the names of timers. All times are milliseconds."""
+
+from __future__ import annotations
+
+from .definition import Retry
+
+RETRY, DELAY, START_TO_CLOSE, EXECUTION = "retry", "delay", "start_to_close", "execution"
+
+
+def timer_id(kind: str, key: str = "", attempt: int = 0) -> str:
+    """A timer's id: what it is for, so that firing it needs no lookup. ``delay/3/wait[2]``."""
+    return f"{kind}/{attempt}/{key}"
+
+
+def parse_timer(id: str) -> tuple[str, int, str]:
+    """Kind, attempt and node key of a timer's id."""
+    kind, attempt, key = id.split("/", 2)
+    return kind, int(attempt), key
+
+
+def backoff_ms(retry: Retry, attempt: int, chance: float) -> int:
+    """How long to wait after failed attempt number `attempt` (from 1). `chance` is uniform in [0, 1).
+
+    Exponential, capped at `max_interval`; `jitter` 0.2 takes up to 20 % off.
+    """
+    try:
+        seconds = retry.initial_interval * retry.backoff_coefficient ** (attempt - 1)
+    except OverflowError:
+        seconds = retry.max_interval
+    seconds = min(seconds, retry.max_interval)
+    return max(0, round(seconds * (1 - retry.jitter * chance) * 1000))
