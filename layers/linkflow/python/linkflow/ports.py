@@ -40,16 +40,13 @@ class Transition(Struct, frozen=True):
     version: int
     state: bytes
     events: bytes
+    at: int
     idempotency_key: str = ""
     new_tasks: tuple[Task, ...] = ()
-    held_tasks: frozenset[tuple[str, int]] = frozenset()
-    """(node_key, attempt) of new tasks that a worker takes along in the reply: swept later than the others."""
     done_tasks: tuple[tuple[str, int], ...] = ()
     new_timers: tuple[tuple[str, int], ...] = ()
     done_timers: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
-    done_messages: tuple[str, ...] = ()
-
 
 class Message(Struct, frozen=True):
     """Something an execution has to tell another one (start a child, report to the parent), kept until it was done."""
@@ -93,6 +90,10 @@ class EventStore(Protocol):
         """Forget messages (execution_id, id) that were done."""
         ...
 
+    async def drop_timers(self, ids: Sequence[tuple[str, str]]) -> None:
+        """Forget timers (execution_id, timer_id) that lead nowhere any more."""
+        ...
+
     async def touch(self, tasks: Sequence[TaskRef], until_ms: int) -> list[TaskRef]:
         """Put off the sweep of these tasks; returns those that exist no more."""
         ...
@@ -109,6 +110,10 @@ class TimerStore(Protocol):
     async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]: ...
     async def advance(self, schedule: Schedule, next_at: int | None) -> bool:
         """Move a schedule on; false if another timer process did it first."""
+        ...
+
+    async def upkeep(self) -> int:
+        """What has to be done every hour or so: make the storage of the coming months; returns how much was new."""
         ...
 
 

@@ -1,0 +1,222 @@
+"""The event store on Postgres: one statement, so one transaction, for a whole batch of transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from linkflow.contracts.history import Execution, HistoryReply, ListRequest, Task, TaskRef
+from linkflow.domain.errors import Unavailable
+from linkflow.ports import Snapshot, StoredMessage, Transition
+
+from .database import Database
+from .queries import queries
+
+STATUS = ("running", "completed", "failed", "cancelled", "timed_out", "terminated")
+"""Names of the `status` column's numbers."""
+
+_CODE = {name: code for code, name in enumerate(STATUS)}
+_HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+_sql = queries("executions")
+
+
+class PostgresEvents:
+    """Implements `linkflow.ports.EventStore`."""
+
+    def __init__(self, database: Database, republish_after_ms: int = 10_000) -> None:
+        self._db = database
+        self._republish = republish_after_ms
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[str]:
+        """See `EventStore.commit`. Deadlocks between two batches are tried again: nothing of them was written."""
+        for attempt in range(5):
+            try:
+                return await self._commit(transitions)
+            except Unavailable as error:
+                if error.details.get("sqlstate") not in ("40P01", "40001") or attempt == 4:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _commit(self, transitions: Sequence[Transition]) -> list[str]:
+        creates = [t for t in transitions if not t.expected]
+        advances = sorted((t for t in transitions if t.expected), key=lambda t: t.execution_id)
+        written: set[str] = set()
+        verdicts: dict[str, str] = {}
+        async with self._db.connection() as connection:
+            if creates:
+                rows = await (await connection.execute(_sql["create"], self._create_args(creates))).fetchall()
+                created = {id for (id,) in rows}
+                for item in creates:
+                    if item.execution_id in created:
+                        written.add(item.execution_id)
+                    else:
+                        verdicts[item.execution_id] = await self._duplicate(connection, item)
+            if advances:
+                rows = await (await connection.execute(_sql["advance"], self._advance_args(advances))).fetchall()
+                written.update(id for (id,) in rows)
+        return [
+            "ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions
+        ]
+
+    async def _duplicate(self, connection: Any, item: Transition) -> str:
+        if item.idempotency_key:
+            args = {"workflow": item.workflow_id, "key": item.idempotency_key}
+            row = await (await connection.execute(_sql["holder"], args)).fetchone()
+            if row:
+                return f"duplicate:{row[0]}"
+        return f"duplicate:{item.execution_id}"
+
+    def _create_args(self, items: Sequence[Transition]) -> dict[str, Any]:
+        return {
+            "id": [t.execution_id for t in items],
+            "shard": [t.shard for t in items],
+            "workspace": [t.workspace_id for t in items],
+            "workflow": [t.workflow_id for t in items],
+            "workflow_version": [t.workflow_version for t in items],
+            "status": [_CODE[t.status] for t in items],
+            "mode": [t.mode for t in items],
+            "version": [t.version for t in items],
+            "started": [t.started_at for t in items],
+            "closed": [t.closed_at for t in items],
+            "parent": [t.parent_id or None for t in items],
+            "state": [t.state for t in items],
+            "events": [t.events for t in items],
+            "key": [t.idempotency_key for t in items],
+            **self._outbox(items),
+        }
+
+    def _advance_args(self, items: Sequence[Transition]) -> dict[str, Any]:
+        done = [(t.execution_id, key, attempt) for t in items for key, attempt in t.done_tasks]
+        gone = [(t.execution_id, name) for t in items for name in t.done_timers]
+        return {
+            "id": [t.execution_id for t in items],
+            "expected": [t.expected for t in items],
+            "version": [t.version for t in items],
+            "status": [_CODE[t.status] for t in items],
+            "closed": [t.closed_at for t in items],
+            "state": [t.state for t in items],
+            "events": [t.events for t in items],
+            **_columns("done", ("id", "key", "attempt"), done),
+            **_columns("gone", ("id", "name"), gone),
+            **self._outbox(items),
+        }
+
+    def _outbox(self, items: Sequence[Transition]) -> dict[str, Any]:
+        tasks = [
+            (t.execution_id, k.node_key, k.attempt, k.queue, k.priority, k.scheduled_at, k.scheduled_at + self._republish)
+            for t in items
+            for k in t.new_tasks
+        ]
+        timers = [(t.execution_id, name, due) for t in items for name, due in t.new_timers]
+        messages = [
+            (t.execution_id, m.id, m.kind, m.body, t.at + self._republish) for t in items for m in t.messages
+        ]
+        return {
+            **_columns("task", ("id", "key", "attempt", "queue", "priority", "at", "offer"), tasks),
+            **_columns("timer", ("id", "name", "due"), timers),
+            **_columns("message", ("id", "name", "kind", "body", "offer"), messages),
+        }
+
+    async def load(self, execution_ids: Sequence[str]) -> dict[str, Snapshot]:
+        rows = await self._rows("load", ids=list(execution_ids))
+        return {id: Snapshot(version, bytes(state)) for id, version, state in rows}
+
+    async def describe(self, execution_ids: Sequence[str], workspace_id: str, with_state: bool) -> list[Execution]:
+        rows = await self._rows(
+            "describe", ids=list(execution_ids), with_state=with_state, workspace=workspace_id,
+            workspace_id=None if workspace_id == "*" else workspace_id,
+        )  # fmt: skip
+        return [_execution(row) for row in rows]
+
+    async def page(self, request: ListRequest) -> list[Execution]:
+        args: dict[str, Any] = {
+            "workspace": request.workspace_id,
+            "before": request.before or _HIGHEST,
+            "status": _CODE.get(request.status, -1),
+            "mode": request.mode,
+            "limit": request.limit,
+        }
+        if request.workflow_id:
+            return [_execution(r) for r in await self._rows("page_by_workflow", workflow=request.workflow_id, **args)]
+        return [_execution(r) for r in await self._rows("page_by_workspace", **args)]
+
+    async def history(self, execution_id: str, after: int, limit: int) -> HistoryReply:
+        rows = await self._rows("history", id=execution_id, after=after, limit=limit)
+        parts: list[bytes] = []
+        last, count, more = after, 0, len(rows) == limit
+        for first, last_event, events in rows:
+            if count and count + last_event - first + 1 > limit:
+                more = True
+                break
+            data = bytes(events)
+            if first <= after:  # the cursor stands inside a row
+                kept = [e for e in msgspec.json.decode(data, type=list[msgspec.Raw]) if _event_id(e) > after]
+                data = msgspec.json.encode(kept)
+            parts.append(data[1:-1])
+            count += last_event - max(first, after + 1) + 1
+            last = last_event
+        return HistoryReply(msgspec.Raw(b"[" + b",".join(parts) + b"]"), last, more)
+
+    async def definition(self, workflow_id: str, version: int) -> bytes | None:
+        rows = await self._rows("definition", workflow=workflow_id, version=version)
+        return bytes(rows[0][0]) if rows else None
+
+    async def lost_tasks(self, now_ms: int, republish_after_ms: int, limit: int) -> list[Task]:
+        rows = await self._rows("lost_tasks", now=now_ms, next=now_ms + republish_after_ms, limit=limit)
+        return [Task(*row) for row in rows]
+
+    async def lost_messages(self, now_ms: int, republish_after_ms: int, limit: int) -> list[StoredMessage]:
+        rows = await self._rows("lost_messages", now=now_ms, next=now_ms + republish_after_ms, limit=limit)
+        return [StoredMessage(id, execution, kind, bytes(body)) for id, execution, kind, body in rows]
+
+    async def drop_messages(self, ids: Sequence[tuple[str, str]]) -> None:
+        async with self._db.connection() as connection:
+            await connection.execute(
+                _sql["drop_messages"], {"execution": [e for e, _ in ids], "id": [i for _, i in ids]}
+            )
+
+    async def drop_timers(self, ids: Sequence[tuple[str, str]]) -> None:
+        async with self._db.connection() as connection:
+            await connection.execute(_sql["drop_timers"], {"id": [e for e, _ in ids], "name": [n for _, n in ids]})
+
+    async def touch(self, tasks: Sequence[TaskRef], until_ms: int) -> list[TaskRef]:
+        rows = await self._rows(
+            "touch", until=until_ms, id=[t.execution_id for t in tasks], key=[t.node_key for t in tasks],
+            attempt=[t.attempt for t in tasks],
+        )  # fmt: skip
+        there = {TaskRef(*row) for row in rows}
+        return [task for task in tasks if task not in there]
+
+    async def _rows(self, statement: str, **args: Any) -> list[tuple[Any, ...]]:
+        async with self._db.connection() as connection:
+            return await (await connection.execute(_sql[statement], args)).fetchall()
+
+
+def _columns(prefix: str, names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """Rows as one array a column: what `unnest` takes."""
+    columns: list[list[Any]] = [[] for _ in names]
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return {f"{prefix}_{name}": column for name, column in zip(names, columns, strict=True)}
+
+
+class _Id(msgspec.Struct):
+    event_id: int
+
+
+_id_decoder = msgspec.json.Decoder(_Id)
+
+
+def _event_id(event: msgspec.Raw) -> int:
+    return _id_decoder.decode(event).event_id
+
+
+def _execution(row: tuple[Any, ...]) -> Execution:
+    id, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state = row
+    return Execution(
+        id, workspace, workflow, workflow_version, STATUS[status], mode, version, started, closed, parent,
+        None if state is None else msgspec.Raw(bytes(state)),
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+-- name: create
+-- Start runs: the row, its first events, tasks, timers and messages in one statement, which is one transaction.
+-- An idempotency key that is taken, or an id that exists, leaves its run out and nothing of it is written.
+WITH input AS (
+  SELECT * FROM unnest(
+    %(id)s::uuid[], %(shard)s::smallint[], %(workspace)s::uuid[], %(workflow)s::uuid[], %(workflow_version)s::int[],
+    %(status)s::smallint[], %(mode)s::text[], %(version)s::int[], %(started)s::bigint[], %(closed)s::bigint[],
+    %(parent)s::uuid[], %(state)s::bytea[], %(events)s::bytea[], %(key)s::text[]
+  ) AS u (id, shard, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state,
+          events, key)
+), keyed AS (
+  INSERT INTO idempotency_keys (workflow_id, key, execution_id)
+  SELECT workflow, key, id FROM input WHERE key <> ''
+  ON CONFLICT DO NOTHING
+  RETURNING execution_id
+), written AS (
+  INSERT INTO executions (id, shard, workspace_id, workflow_id, workflow_version, status, mode, version, started_at,
+                          closed_at, parent_id, state)
+  SELECT id, shard, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state
+  FROM input WHERE key = '' OR id IN (SELECT execution_id FROM keyed)
+  ON CONFLICT DO NOTHING
+  RETURNING id
+), appended AS (
+  INSERT INTO history (execution_id, first_event, last_event, events)
+  SELECT i.id, 1, i.version, i.events FROM input i WHERE i.id IN (SELECT id FROM written)
+), queued AS (
+  INSERT INTO tasks (execution_id, node_key, attempt, queue, priority, scheduled_at, offer_at)
+  SELECT t.* FROM unnest(
+    %(task_id)s::uuid[], %(task_key)s::text[], %(task_attempt)s::int[], %(task_queue)s::text[],
+    %(task_priority)s::smallint[], %(task_at)s::bigint[], %(task_offer)s::bigint[]) AS t (id, k, a, q, p, at, o)
+  WHERE t.id IN (SELECT id FROM written)
+), timed AS (
+  INSERT INTO timers (execution_id, timer_id, due_at)
+  SELECT t.* FROM unnest(%(timer_id)s::uuid[], %(timer_name)s::text[], %(timer_due)s::bigint[]) AS t (id, n, d)
+  WHERE t.id IN (SELECT id FROM written)
+), told AS (
+  INSERT INTO messages (execution_id, id, kind, body, offer_at)
+  SELECT m.* FROM unnest(%(message_id)s::uuid[], %(message_name)s::text[], %(message_kind)s::text[],
+                         %(message_body)s::bytea[], %(message_offer)s::bigint[]) AS m (id, n, k, b, o)
+  WHERE m.id IN (SELECT id FROM written)
+)
+SELECT id::text FROM written
+
+-- name: holder
+-- Which run holds an idempotency key.
+SELECT execution_id::text FROM idempotency_keys WHERE workflow_id = %(workflow)s AND key = %(key)s
+
+-- name: advance
+-- Move runs on: the fence (`version` as it was read) guards the row, and all else follows from it in one statement.
+WITH input AS (
+  SELECT * FROM unnest(
+    %(id)s::uuid[], %(expected)s::int[], %(version)s::int[], %(status)s::smallint[], %(closed)s::bigint[],
+    %(state)s::bytea[], %(events)s::bytea[]
+  ) AS u (id, expected, version, status, closed, state, events)
+), written AS (
+  UPDATE executions e
+  SET version = i.version, status = i.status, closed_at = i.closed, state = i.state
+  FROM input i WHERE e.id = i.id AND e.version = i.expected
+  RETURNING e.id
+), appended AS (
+  INSERT INTO history (execution_id, first_event, last_event, events)
+  SELECT i.id, i.expected + 1, i.version, i.events FROM input i WHERE i.id IN (SELECT id FROM written)
+), finished AS (
+  DELETE FROM tasks t
+  USING unnest(%(done_id)s::uuid[], %(done_key)s::text[], %(done_attempt)s::int[]) AS d (id, k, a)
+  WHERE t.execution_id = d.id AND t.node_key = d.k AND t.attempt = d.a AND d.id IN (SELECT id FROM written)
+), queued AS (
+  INSERT INTO tasks (execution_id, node_key, attempt, queue, priority, scheduled_at, offer_at)
+  SELECT t.* FROM unnest(
+    %(task_id)s::uuid[], %(task_key)s::text[], %(task_attempt)s::int[], %(task_queue)s::text[],
+    %(task_priority)s::smallint[], %(task_at)s::bigint[], %(task_offer)s::bigint[]) AS t (id, k, a, q, p, at, o)
+  WHERE t.id IN (SELECT id FROM written)
+), stopped AS (
+  DELETE FROM timers t
+  USING unnest(%(gone_id)s::uuid[], %(gone_name)s::text[]) AS d (id, n)
+  WHERE t.execution_id = d.id AND t.timer_id = d.n AND d.id IN (SELECT id FROM written)
+), timed AS (
+  INSERT INTO timers (execution_id, timer_id, due_at)
+  SELECT t.* FROM unnest(%(timer_id)s::uuid[], %(timer_name)s::text[], %(timer_due)s::bigint[]) AS t (id, n, d)
+  WHERE t.id IN (SELECT id FROM written)
+  ON CONFLICT (execution_id, timer_id) DO UPDATE SET due_at = excluded.due_at
+), told AS (
+  INSERT INTO messages (execution_id, id, kind, body, offer_at)
+  SELECT m.* FROM unnest(%(message_id)s::uuid[], %(message_name)s::text[], %(message_kind)s::text[],
+                         %(message_body)s::bytea[], %(message_offer)s::bigint[]) AS m (id, n, k, b, o)
+  WHERE m.id IN (SELECT id FROM written)
+)
+SELECT id::text FROM written
+
+-- name: drop_timers
+-- Forget timers that lead nowhere any more.
+DELETE FROM timers t USING unnest(%(id)s::uuid[], %(name)s::text[]) AS d (id, n)
+WHERE t.execution_id = d.id AND t.timer_id = d.n
+
+-- name: load
+-- States with their versions.
+SELECT id::text, version, state FROM executions WHERE id = ANY (%(ids)s::uuid[])
+
+-- name: describe
+-- Runs of a workspace by id.
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
+       closed_at, coalesce(parent_id::text, ''), CASE WHEN %(with_state)s THEN state END
+FROM executions
+WHERE id = ANY (%(ids)s::uuid[]) AND (%(workspace)s = '*' OR workspace_id = %(workspace_id)s::uuid)
+
+-- name: page_by_workspace
+-- A page of a workspace's runs, newest first.
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
+       closed_at, coalesce(parent_id::text, ''), NULL::bytea
+FROM executions
+WHERE workspace_id = %(workspace)s::uuid AND id < %(before)s::uuid
+  AND (%(status)s < 0 OR status = %(status)s) AND (%(mode)s = '' OR mode = %(mode)s)
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: page_by_workflow
+-- A page of a workflow's runs, newest first.
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
+       closed_at, coalesce(parent_id::text, ''), NULL::bytea
+FROM executions
+WHERE workflow_id = %(workflow)s::uuid AND workspace_id = %(workspace)s::uuid AND id < %(before)s::uuid
+  AND (%(status)s < 0 OR status = %(status)s) AND (%(mode)s = '' OR mode = %(mode)s)
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: history
+-- Rows of events after one; the first row may begin before it.
+SELECT first_event, last_event, events FROM history
+WHERE execution_id = %(id)s::uuid AND last_event > %(after)s
+ORDER BY first_event LIMIT %(limit)s
+
+-- name: definition
+-- A workflow version.
+SELECT definition FROM workflow_versions WHERE workflow_id = %(workflow)s::uuid AND version = %(version)s
+
+-- name: lost_tasks
+-- Tasks to offer again, put off at once so that two sweeps share the work.
+WITH due AS (
+  SELECT execution_id, node_key, attempt FROM tasks
+  WHERE offer_at <= %(now)s ORDER BY offer_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), moved AS (
+  UPDATE tasks t SET offer_at = %(next)s FROM due d
+  WHERE t.execution_id = d.execution_id AND t.node_key = d.node_key AND t.attempt = d.attempt
+  RETURNING t.*
+)
+SELECT m.execution_id::text, e.workspace_id::text, e.workflow_id::text, e.workflow_version, m.node_key, m.attempt,
+       m.queue, m.priority, m.scheduled_at
+FROM moved m JOIN executions e ON e.id = m.execution_id
+
+-- name: lost_messages
+-- Messages that were not told yet.
+WITH due AS (
+  SELECT execution_id, id FROM messages
+  WHERE offer_at <= %(now)s ORDER BY offer_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE messages m SET offer_at = %(next)s FROM due d
+WHERE m.execution_id = d.execution_id AND m.id = d.id
+RETURNING m.id, m.execution_id::text, m.kind, m.body
+
+-- name: drop_messages
+-- They were told.
+DELETE FROM messages m USING unnest(%(execution)s::uuid[], %(id)s::text[]) AS d (e, i)
+WHERE m.execution_id = d.e AND m.id = d.i
+
+-- name: touch
+-- A worker still has these: put off their sweep.
+UPDATE tasks t SET offer_at = %(until)s
+FROM unnest(%(id)s::uuid[], %(key)s::text[], %(attempt)s::int[]) AS d (id, k, a)
+WHERE t.execution_id = d.id AND t.node_key = d.k AND t.attempt = d.a
+RETURNING t.execution_id::text, t.node_key, t.attempt

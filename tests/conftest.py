@@ -1,0 +1,116 @@
+"""Servers for tests: real ones, embedded unless the environment names others (`TEST_DATABASE_URL`, `TEST_REDIS_URL`,
+or the same without `TEST_`).
+
+A test asks for `database_url` (an empty, migrated database of its own) and `redis_url` (an empty logical database).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+TEST_REDIS_DATABASE = 15  # flushed by every test; 0 is where people keep theirs
+
+
+@dataclass(frozen=True)
+class GivenServer:
+    """A server that somebody else runs."""
+
+    url: str
+    owned: bool = False
+    running: bool = True
+
+
+def _given(name: str) -> GivenServer | None:
+    url = os.environ.get(f"TEST_{name}") or os.environ.get(name)
+    return GivenServer(url) if url else None
+
+
+@pytest.fixture(scope="session")
+def session_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("linkflow")
+
+
+@pytest.fixture(scope="session")
+def postgres(session_home: Path):
+    """One Postgres for all tests. `kill` and `restart` are there when it is embedded; leave it running."""
+    if given := _given("DATABASE_URL"):
+        yield given
+        return
+    from linkflow.local.postgres import EmbeddedPostgres
+
+    # Tests kill processes, never the power: what the kernel holds is safe, and a slow disk need not be waited for.
+    with EmbeddedPostgres(session_home, settings={"fsync": "off", "full_page_writes": "off"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(session_home: Path):
+    """One Valkey for all tests."""
+    if given := _given("REDIS_URL"):
+        yield given
+        return
+    from linkflow.local.valkey import EmbeddedValkey
+
+    with EmbeddedValkey(session_home) as server:
+        yield server
+
+
+@contextmanager
+def fresh_database(server_url: str, template: str = "template0") -> Iterator[str]:
+    """A new database on the server of `server_url`, dropped in the end with whoever still uses it."""
+    import psycopg
+    from psycopg import sql
+
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        admin.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+    try:
+        yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as admin:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres) -> Iterator[str]:
+    """The name of a database that is migrated once and copied for every test."""
+    from linkflow.postgres.migrate import migrate
+
+    with fresh_database(postgres.url) as url:
+        migrate(url)
+        yield urlsplit(url).path.lstrip("/")
+
+
+@pytest.fixture
+def database_url(postgres, migrated_template: str) -> Iterator[str]:
+    """A migrated, empty database of this test's own."""
+    with fresh_database(postgres.url, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres) -> Iterator[str]:
+    """A database without any schema, for tests of the migrations themselves."""
+    with fresh_database(postgres.url) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(valkey) -> Iterator[str]:
+    """An empty logical database; whatever a test leaves there is gone before the next."""
+    import redis
+
+    url = urlunsplit(urlsplit(valkey.url)._replace(path=f"/{TEST_REDIS_DATABASE}"))
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+        client.flushdb()
