@@ -11,6 +11,10 @@ from linkflow.domain.errors import ErrorData
 from linkflow.domain.outcomes import Outcome
 
 
+NO_STATE = msgspec.Raw(b"null")
+"""In place of a state that does not travel (msgspec knows no optional `Raw`)."""
+
+
 class Task(Struct, frozen=True, omit_defaults=True):
     """A node run that is due: what Matching carries and a worker runs.
 
@@ -27,7 +31,7 @@ class Task(Struct, frozen=True, omit_defaults=True):
     queue: str = "default"
     priority: int = 0
     scheduled_at: int = 0
-    state: msgspec.Raw | None = None
+    state: msgspec.Raw = NO_STATE
 
     @property
     def id(self) -> str:
@@ -178,7 +182,7 @@ class Execution(Struct, frozen=True, omit_defaults=True):
     started_at: int
     closed_at: int = 0
     parent_id: str = ""
-    state: msgspec.Raw | None = None
+    state: msgspec.Raw = NO_STATE
 
 
 class DescribeReply(Struct, frozen=True):

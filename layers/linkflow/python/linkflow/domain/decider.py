@@ -20,7 +20,7 @@ from .flow import advance, begin_items, close_if_done, resume_scan, schedule
 from .graph import Graph
 from .ids import derived_id, shard_of_workflow
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
-from .state import BACKOFF, CALLING, CANCELLED, FAILED, SCHEDULED, WAITING, NodeRun, State
+from .state import BACKOFF, CALLING, CANCELLED, FAILED, SCHEDULED, WAITING, NodeRun, State, new
 from .timing import DELAY, EXECUTION, RETRY, START_TO_CLOSE, parse_timer
 
 
@@ -55,7 +55,7 @@ def decide(
 
 def start(graph: Graph, definition: Definition, command: c.Start, at: int) -> Decision:
     """The first transition of a run."""
-    return decide(graph, definition.settings, State(execution_id=command.execution_id), (command,), at)
+    return decide(graph, definition.settings, new(command.execution_id), (command,), at)
 
 
 def _start(draft: Draft, command: c.Start) -> None:
@@ -221,3 +221,36 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     c.Terminate: _stop(e.ExecutionTerminated),
     c.RetryFailed: _retry_failed,
 }
+
+
+class Session:
+    """A run of decisions on one private copy of a state: how a worker goes through a chain of pure nodes.
+
+    What it decides is a forecast: History decides again, on the true state, when the results are reported.
+    """
+
+    def __init__(self, graph: Graph, settings: Settings, state: State, at: int) -> None:
+        self._draft = Draft(graph, settings, state.copy(), at, 0.0)
+
+    @property
+    def state(self) -> State:
+        return self._draft.state
+
+    def complete(self, command: c.Complete, at: int) -> list[tuple[str, int]]:
+        """Fold a result; returns what it made due, as (node_key, attempt)."""
+        draft = self._draft
+        draft.at = max(draft.at, at)
+        count = len(draft.events)
+        _complete(draft, command)
+        if len(draft.events) > count:
+            resume_scan(draft)
+            close_if_done(draft)
+        if draft.state.closed:
+            return []
+        runs, due = draft.state.runs, []
+        for event in draft.events[count:]:
+            if isinstance(event, e.NodeScheduled):
+                run = runs.get(event.node)
+                if run is not None and run.status == SCHEDULED and run.attempt == event.attempt:
+                    due.append((event.node, event.attempt))
+        return due

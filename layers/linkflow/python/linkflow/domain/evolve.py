@@ -28,6 +28,7 @@ from .state import (
     NodeRun,
     State,
     key_of,
+    new,
     split_key,
 )
 
@@ -36,7 +37,7 @@ _replace = msgspec.structs.replace
 
 def fold(execution_id: str, events: Iterable[e.Event]) -> State:
     """The state that these events lead to, from nothing."""
-    state = State(execution_id=execution_id)
+    state = new(execution_id)
     for event in events:
         apply(state, event)
     return state

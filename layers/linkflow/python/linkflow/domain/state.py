@@ -63,9 +63,9 @@ class State(Struct, omit_defaults=True, kw_only=True):
     """
 
     execution_id: str
+    status: str
     version: int = 0
     at: int = 0
-    status: str = RUNNING
     workspace_id: str = ""
     workflow_id: str = ""
     workflow_version: int = 0
@@ -94,6 +94,11 @@ class State(Struct, omit_defaults=True, kw_only=True):
         other.runs = dict(self.runs)
         other.loops = {key: loop.copy() for key, loop in self.loops.items()}
         return other
+
+
+def new(execution_id: str) -> State:
+    """The state before the first event."""
+    return State(execution_id=execution_id, status=RUNNING)
 
 
 _encoder = msgspec.json.Encoder()

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from linkflow.contracts.history import Execution, HistoryReply, ListRequest, Task, TaskRef
+from linkflow.contracts.history import NO_STATE, Execution, HistoryReply, ListRequest, Task, TaskRef
 from linkflow.domain.errors import Unavailable
 from linkflow.ports import Snapshot, StoredMessage, Transition
 
@@ -105,7 +105,7 @@ class PostgresEvents:
 
     def _outbox(self, items: Sequence[Transition]) -> dict[str, Any]:
         tasks = [
-            (t.execution_id, k.node_key, k.attempt, k.queue, k.priority, k.scheduled_at, k.scheduled_at + self._republish)
+            (t.execution_id, k.node_key, k.attempt, k.queue, k.priority, t.at, t.at + self._republish)
             for t in items
             for k in t.new_tasks
         ]
@@ -163,6 +163,10 @@ class PostgresEvents:
         rows = await self._rows("definition", workflow=workflow_id, version=version)
         return bytes(rows[0][0]) if rows else None
 
+    async def workflow(self, workflow_id: str) -> tuple[str, int] | None:
+        rows = await self._rows("workflow", workflow=workflow_id)
+        return (rows[0][0], rows[0][1]) if rows else None
+
     async def lost_tasks(self, now_ms: int, republish_after_ms: int, limit: int) -> list[Task]:
         rows = await self._rows("lost_tasks", now=now_ms, next=now_ms + republish_after_ms, limit=limit)
         return [Task(*row) for row in rows]
@@ -218,5 +222,5 @@ def _execution(row: tuple[Any, ...]) -> Execution:
     id, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state = row
     return Execution(
         id, workspace, workflow, workflow_version, STATUS[status], mode, version, started, closed, parent,
-        None if state is None else msgspec.Raw(bytes(state)),
+        NO_STATE if state is None else msgspec.Raw(bytes(state)),
     )  # fmt: skip

@@ -166,3 +166,7 @@ UPDATE tasks t SET offer_at = %(until)s
 FROM unnest(%(id)s::uuid[], %(key)s::text[], %(attempt)s::int[]) AS d (id, k, a)
 WHERE t.execution_id = d.id AND t.node_key = d.k AND t.attempt = d.a
 RETURNING t.execution_id::text, t.node_key, t.attempt
+
+-- name: workflow
+-- Where a workflow lives and which version is current.
+SELECT workspace_id::text, version FROM workflows WHERE id = %(workflow)s::uuid AND deleted_at = 0

@@ -1,0 +1,270 @@
+"""The only place where parts meet. Each builder imports its adapters itself: a cold start pays for what it uses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from linkflow.clock import SystemClock
+from linkflow.config import Config
+from linkflow.contracts.base import ANY_WORKSPACE, Caller, Server, Transport, client
+from linkflow.contracts.frontend import FrontendApi
+from linkflow.contracts.history import HistoryApi
+from linkflow.contracts.matching import MatchingApi
+from linkflow.contracts.timer import TimerApi
+from linkflow.contracts.worker import WorkerApi
+from linkflow.ports import Dispatcher
+from linkflow.transports.connect import connect
+from linkflow.transports.in_process import InProcess
+from linkflow.transports.tokens import TokenSigner
+
+if TYPE_CHECKING:
+    from linkflow.nodes.registry import Registry
+    from linkflow.postgres.database import Database
+    from linkflow.postgres.executions import PostgresEvents
+    from linkflow.services.timer import Timer
+    from linkflow.services.worker import Worker
+    from linkflow.streams.connection import Clients
+    from linkflow.streams.doorbell import PubSubDoorbell
+
+SERVICES: dict[str, type[Any]] = {
+    "frontend": FrontendApi,
+    "history": HistoryApi,
+    "matching": MatchingApi,
+    "worker": WorkerApi,
+    "timer": TimerApi,
+}
+
+T = TypeVar("T")
+
+
+class System:
+    """The parts of one process, each made when first asked for.
+
+    A service that `config.peers` names is reached there; every other one lives in this process.
+    """
+
+    def __init__(self, config: Config, name: str = "linkflow") -> None:
+        self.config = config
+        self.name = name
+        self.clock = SystemClock()
+        self.signer = TokenSigner.of(config)
+        self.on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+        self._local = InProcess()
+        self._parts: dict[str, Any] = {}
+        self._transports: dict[str, Transport] = {}
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+        self._stop = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+
+    # Clients and servers
+
+    def client(self, protocol: type[T]) -> T:
+        """A client of a service, wherever it is."""
+        service = protocol.__name__.removesuffix("Api").lower()
+        identity = Caller(ANY_WORKSPACE, frozenset({"*"}), f"service:{self.name}")
+        return client(protocol, self._transport(service), self.signer, identity)
+
+    def _transport(self, service: str) -> Transport:
+        url = self.config.peers.get(service, "local:")
+        if url not in self._transports:
+            transport = connect(url, local=self._local)
+            self._transports[url] = transport
+            self._closing(transport)
+        return self._transports[url]
+
+    def serve(self, service: str) -> Server:
+        """Make a service of this process, and whatever it needs here; returns its server."""
+        key = f"server:{service}"
+        if key not in self._parts:
+            protocol = SERVICES[service]
+            self._parts[key] = None  # services refer to each other in circles
+            server = Server(protocol, getattr(self, service)(), self.signer)
+            self._parts[key] = server
+            self._local.add(server)
+        server_made: Server = self._parts[key]
+        return server_made
+
+    def serve_all(self, services: Iterable[str] = tuple(SERVICES)) -> list[Server]:
+        """Make every service that has no peer elsewhere."""
+        return [self.serve(name) for name in services if name not in self.config.peers]
+
+    def _once(self, key: str, build: Callable[[], Any]) -> Any:
+        if key not in self._parts:
+            self._parts[key] = build()
+        return self._parts[key]
+
+    def _closing(self, part: Any) -> Any:
+        close = getattr(part, "close", None) or getattr(part, "aclose", None)
+        if close is not None:
+            self._closers.append(close)
+        return part
+
+    # Adapters
+
+    @property
+    def database(self) -> Database:
+        def build() -> Database:
+            from linkflow.postgres.database import Database
+
+            size = 1 if self.on_lambda else self.config.pool_size
+            database: Database = self._closing(
+                Database(self.config.database_url, size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda)
+            )
+            return database
+
+        found: Database = self._once("database", build)
+        return found
+
+    @property
+    def store(self) -> PostgresEvents:
+        def build() -> PostgresEvents:
+            from linkflow.postgres.executions import PostgresEvents
+
+            return PostgresEvents(self.database, round(self.config.republish_after * 1000))
+
+        found: PostgresEvents = self._once("store", build)
+        return found
+
+    @property
+    def valkey(self) -> Clients:
+        def build() -> Clients:
+            from linkflow.streams.connection import connect
+
+            clients: Clients = self._closing(connect(self.config.redis_url))
+            return clients
+
+        found: Clients = self._once("valkey", build)
+        return found
+
+    @property
+    def doorbell(self) -> PubSubDoorbell:
+        def build() -> PubSubDoorbell:
+            from linkflow.streams.doorbell import PubSubDoorbell
+
+            bell: PubSubDoorbell = self._closing(PubSubDoorbell(self.valkey))
+            return bell
+
+        found: PubSubDoorbell = self._once("doorbell", build)
+        return found
+
+    @property
+    def registry(self) -> Registry:
+        def build() -> Registry:
+            from linkflow.nodes.registry import Registry
+
+            return Registry.load()
+
+        found: Registry = self._once("registry", build)
+        return found
+
+    # Services
+
+    def history(self) -> Any:
+        from linkflow.services.history import History
+
+        made = History(
+            self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
+            push_before_reply=self.on_lambda,
+        )  # fmt: skip
+        return self._closing(made)
+
+    def matching(self) -> Any:
+        from linkflow.services.matching import Matching
+        from linkflow.streams.queue import StreamQueue
+
+        queue = StreamQueue(
+            self.valkey, partitions=self.config.partitions, max_deliveries=self.config.max_deliveries
+        )
+        return Matching(self._closing(queue), self.client(HistoryApi), self._dispatcher(), self.config)
+
+    def _dispatcher(self) -> Dispatcher | None:
+        """On Lambda no worker loops by itself: Matching wakes one."""
+        url = self.config.peers.get("worker", "")
+        if not url.startswith("lambda:"):
+            return None
+        from linkflow.transports.dispatch import LambdaDispatcher
+
+        made: Dispatcher = self._closing(LambdaDispatcher(url.removeprefix("lambda:")))
+        return made
+
+    def frontend(self) -> Any:
+        from linkflow.services.frontend import Frontend
+        from linkflow.streams.limiter import StreamLimiter
+
+        made = Frontend(
+            self.client(HistoryApi), self.client(MatchingApi), StreamLimiter(self.valkey), self.doorbell, self.clock,
+            self.config,
+        )  # fmt: skip
+        return self._closing(made)
+
+    def timer(self) -> Timer:
+        def build() -> Timer:
+            from linkflow.postgres.timers import PostgresTimers
+            from linkflow.services.timer import Timer
+
+            store = PostgresTimers(self.database)
+            return Timer(store, self.client(HistoryApi), self.clock, self.doorbell, self.config)
+
+        found: Timer = self._once("timer", build)
+        return found
+
+    def worker(self) -> Worker:
+        def build() -> Worker:
+            from linkflow.nodes.egress import EgressClient
+            from linkflow.services.worker import Worker
+
+            name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+            egress = self._closing(EgressClient(self.config.egress))
+            return Worker(
+                self.client(HistoryApi), self.client(MatchingApi), self.registry, egress, self.clock, self.config, name
+            )
+
+        found: Worker = self._once("worker", build)
+        return found
+
+    # Life
+
+    def loop(self) -> None:
+        """Start what runs by itself in a container: the worker's and the timer's loops, if they live here."""
+        if self._parts.get("server:worker"):
+            self._loops.append(asyncio.create_task(self.worker().run_forever(self._stop)))
+        if self._parts.get("server:timer"):
+            self._loops.append(asyncio.create_task(self.timer().run_forever(self._stop)))
+
+    async def close(self) -> None:
+        """Stop the loops, hand back what is running, and let go of every connection."""
+        self._stop.set()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        for close in reversed(self._closers):
+            await close()
+
+
+async def service(name: str, config: Config) -> Server:
+    """The server of one service, with those that it needs and that have no peer: the Lambda doors' builder."""
+    system = System(config, name)
+    server = system.serve(name)
+    system.serve_all(_beside(name))
+    return server
+
+
+def _beside(name: str) -> tuple[str, ...]:
+    """Services that live in the same function by default: a synchronous call between functions is paid twice."""
+    return {
+        "frontend": ("history", "matching"),
+        "history": ("matching",),
+        "matching": ("history",),
+        "worker": ("history", "matching"),
+        "timer": ("history", "matching"),
+    }[name]
+
+
+async def lambda_service(name: str) -> Server:
+    """What a Lambda door serves, configured by its environment."""
+    from linkflow import config
+
+    return await service(name, config.load())

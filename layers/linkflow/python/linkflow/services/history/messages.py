@@ -1,0 +1,88 @@
+"""What one execution tells another: start a child, close it, report to the parent.
+
+A message is a row until it was told, and telling it twice is telling it once: ids of children follow from the parent,
+and the decider refuses what no longer fits.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from linkflow.contracts.base import ANY_WORKSPACE
+from linkflow.domain import commands as c
+from linkflow.domain import definition as d
+from linkflow.domain.errors import InvalidInput, LinkFlowError, NotFound
+from linkflow.domain.ids import is_uuid
+from linkflow.domain.outcomes import NodeError
+from linkflow.ports import EventStore, Message, StoredMessage
+
+from .committer import Committer
+from .transition import CHILD_CLOSED, CLOSE_CHILD, START_CHILD, ChildClosed, CloseChild, StartChild
+
+
+class Messenger:
+    """Tells messages and forgets them."""
+
+    def __init__(self, store: EventStore, committer: Committer, max_depth: int) -> None:
+        self._store = store
+        self._committer = committer
+        self._max_depth = max_depth
+
+    async def tell_new(self, execution_id: str, message: Message) -> None:
+        await self.tell(StoredMessage(message.id, execution_id, message.kind, message.body))
+
+    async def tell(self, message: StoredMessage) -> None:
+        """Raises what the other execution's transition raises if it may succeed later; the row stays then."""
+        if message.kind == START_CHILD:
+            await self._start(msgspec.json.decode(message.body, type=StartChild))
+        elif message.kind == CLOSE_CHILD:
+            await self._close(msgspec.json.decode(message.body, type=CloseChild))
+        elif message.kind == CHILD_CLOSED:
+            await self._report(msgspec.json.decode(message.body, type=ChildClosed))
+        await self._store.drop_messages([(message.execution_id, message.id)])
+
+    async def _start(self, body: StartChild) -> None:
+        try:
+            version, trigger = await self._entrance(body)
+            command = c.Start(
+                body.execution_id, body.workspace_id, body.workflow_id, version, trigger, body.input,
+                "sub_workflow", f"execution:{body.parent.execution_id}", "", body.parent,
+            )  # fmt: skip
+            await self._committer.start(command)
+        except LinkFlowError as error:
+            if error.retryable:
+                raise
+            refused = NodeError(error.code, error.message, False)
+            await self._report(ChildClosed(body.parent, body.execution_id, "rejected", None, refused))
+
+    async def _entrance(self, body: StartChild) -> tuple[int, str]:
+        """The version and trigger a child starts with. Another tenant's workflow does not exist."""
+        if body.parent.depth > self._max_depth:
+            raise InvalidInput(f"Sub-workflows nest deeper than {self._max_depth}.")
+        found = await self._store.workflow(body.workflow_id) if is_uuid(body.workflow_id) else None
+        if found is None or found[0] not in (body.workspace_id, ANY_WORKSPACE):
+            raise NotFound(f"There is no workflow {body.workflow_id[:64]!r} in this workspace.")
+        data = await self._store.definition(body.workflow_id, found[1])
+        triggers = d.decode(data).triggers if data else ()
+        if not triggers:
+            raise InvalidInput("The workflow has no trigger to start from.")
+        manual = [node for node in triggers if node.type == "trigger_manual"]
+        return found[1], (manual or list(triggers))[0].id
+
+    async def _close(self, body: CloseChild) -> None:
+        verb: c.Command = c.Cancel("parent") if body.verb == "cancel" else c.Terminate("parent")
+        try:
+            await self._committer.apply(body.execution_id, [verb])
+        except NotFound:
+            return
+
+    async def _report(self, body: ChildClosed) -> None:
+        parent = body.parent
+        command = c.CloseChild(
+            parent.node_key, parent.attempt, body.execution_id, body.status, body.result, body.error
+        )
+        try:
+            await self._committer.apply(parent.execution_id, [command])
+        except NotFound:
+            return
+

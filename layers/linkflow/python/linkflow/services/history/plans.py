@@ -1,0 +1,44 @@
+"""Plans: definitions compiled for the decider, kept by their immutable version."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from linkflow.domain import definition as d
+from linkflow.domain.errors import NotFound
+from linkflow.domain.graph import Graph
+from linkflow.ports import EventStore
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What one run goes by: the definition and the graph from its trigger."""
+
+    definition: d.Definition
+    graph: Graph
+
+
+class Plans:
+    """Loads a plan once and keeps the most recently used ones."""
+
+    def __init__(self, store: EventStore, size: int = 1024) -> None:
+        self._store = store
+        self._size = size
+        self._plans: OrderedDict[tuple[str, int, str], Plan] = OrderedDict()
+
+    async def get(self, workflow_id: str, version: int, trigger_node: str) -> Plan:
+        """Raises `NotFound` for an unknown version, `InvalidDefinition` for an unknown trigger."""
+        key = (workflow_id, version, trigger_node)
+        plan = self._plans.get(key)
+        if plan is None:
+            data = await self._store.definition(workflow_id, version)
+            if data is None:
+                raise NotFound(f"There is no version {version} of this workflow.")
+            definition = d.decode(data)
+            plan = self._plans[key] = Plan(definition, Graph(definition, trigger_node))
+            if len(self._plans) > self._size:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(key)
+        return plan

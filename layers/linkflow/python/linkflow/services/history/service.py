@@ -1,0 +1,282 @@
+"""The History service over its contract: parse, hand to the committer, hand on what a commit led to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from linkflow.config import Config
+from linkflow.contracts import history as h
+from linkflow.contracts.base import caller
+from linkflow.contracts.frontend import Closed
+from linkflow.contracts.matching import AddRequest, MatchingApi
+from linkflow.domain import commands as c
+from linkflow.domain import events as e
+from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound
+from linkflow.domain.evolve import error_data
+from linkflow.domain.ids import is_uuid
+from linkflow.observability import logger
+from linkflow.ports import Clock, Doorbell, EventStore
+
+from .committer import Committer, Item, Written
+from .messages import Messenger
+from .plans import Plans
+
+TIMERS = "timers"
+"""Doorbell topic: the due time (ms) of a timer that falls due soon."""
+
+COMPLETE, VIEW, CONTROL = "history.complete", "execution.view", "workflow.execute"
+_VERBS: dict[str, Callable[[h.ControlRequest], c.Command]] = {
+    "cancel": lambda r: c.Cancel(r.actor, r.reason),
+    "terminate": lambda r: c.Terminate(r.actor, r.reason),
+    "retry": lambda r: c.RetryFailed(r.actor),
+}
+
+
+class _Taker:
+    """A worker that takes along what its own results led to (eager continuation)."""
+
+    def __init__(self, request: h.CompleteBatch) -> None:
+        self.room = request.capacity
+        self.queues = request.queues
+        self.tasks: list[h.Task] = []
+
+
+class History:
+    """Implements `HistoryApi`."""
+
+    def __init__(
+        self, store: EventStore, matching: MatchingApi, doorbell: Doorbell, clock: Clock, config: Config,
+        *, push_before_reply: bool = False,
+    ) -> None:  # fmt: skip
+        """`push_before_reply` where the process may be frozen once it has answered (Lambda)."""
+        self._store = store
+        self._matching = matching
+        self._doorbell = doorbell
+        self._clock = clock
+        self._config = config
+        self._plans = Plans(store)
+        self._committer = Committer(store, self._plans, clock, self._after)
+        self._messenger = Messenger(store, self._committer, config.max_depth)
+        self._background: set[asyncio.Task[None]] = set()
+        self._takers: dict[str, _Taker] = {}
+        self._push_first = push_before_reply
+
+    async def start(self, request: h.StartBatch) -> h.StartReply:
+        """Each start succeeds or fails by itself."""
+        return h.StartReply(tuple(await asyncio.gather(*(self._start_one(item) for item in request.items))))
+
+    async def _start_one(self, item: h.StartRequest) -> h.Started:
+        try:
+            caller().require(CONTROL, item.workspace_id)
+            _check_ids(item.execution_id, item.workflow_id, item.workspace_id)
+            parent = e.Parent(**msgspec.structs.asdict(item.parent)) if item.parent else None
+            command = c.Start(
+                item.execution_id, item.workspace_id, item.workflow_id, item.workflow_version, item.trigger_node,
+                item.trigger, item.mode, item.actor, item.idempotency_key, parent, item.reply_to,
+            )  # fmt: skip
+            written = await self._committer.start(command)
+        except LinkFlowError as error:
+            return h.Started(item.execution_id, False, error.to_data())
+        holder = written.duplicate
+        if holder and holder != item.execution_id and item.on_conflict == "reject":
+            taken = Conflict("A run with this idempotency key exists.", details={"execution_id": holder})
+            return h.Started(holder, False, taken.to_data())
+        return h.Started(holder or item.execution_id, not holder or holder == item.execution_id)
+
+    async def complete(self, request: h.CompleteBatch) -> h.CompleteReply:
+        """Reports of one execution are one transition; an execution's fault never touches the others."""
+        caller().require(COMPLETE)
+        taker = _Taker(request)
+        groups: dict[str, list[tuple[int, c.Command]]] = {}
+        for started in request.started:
+            begin = c.Begin(started.node_key, started.attempt, started.worker)
+            groups.setdefault(started.execution_id, []).append((-1, begin))
+        for index, r in enumerate(request.reports):
+            who = r.worker or request.worker
+            command = c.Complete(r.node_key, r.attempt, r.outcome, r.started_at, r.duration_us, who)
+            groups.setdefault(r.execution_id, []).append((index, command))
+        results: list[h.Recorded] = [h.Recorded()] * len(request.reports)
+        if taker.room > 0:
+            for id in groups:
+                self._takers[id] = taker
+        await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
+        for id in groups:
+            if self._takers.get(id) is taker:
+                del self._takers[id]
+        return h.CompleteReply(tuple(results), tuple(taker.tasks))
+
+    async def _apply_group(self, id: str, group: list[tuple[int, c.Command]], results: list[h.Recorded]) -> None:
+        try:
+            if not is_uuid(id):
+                raise NotFound("There is no such run.")
+            written = await self._committer.apply(id, [command for _, command in group])
+            answers = [h.Recorded(ok) for ok in written.decision.accepted]
+        except LinkFlowError as error:
+            answers = [h.Recorded(False, error.to_data())] * len(group)
+        for (index, _), answer in zip(group, answers, strict=True):
+            if index >= 0:
+                results[index] = answer
+
+    async def fire(self, request: h.FireBatch) -> h.FireReply:
+        """Fire timers. One that leads to nothing any more is dropped; one that failed stays for the next pass."""
+        caller().require(COMPLETE)
+        groups: dict[str, list[str]] = {}
+        for timer in request.timers:
+            groups.setdefault(timer.execution_id, []).append(timer.timer_id)
+        fired, failed, stale = 0, [], []
+        outcomes = await asyncio.gather(
+            *(self._committer.apply(id, [c.Fire(t) for t in timers]) for id, timers in groups.items()),
+            return_exceptions=True,
+        )
+        for (id, timers), outcome in zip(groups.items(), outcomes, strict=True):
+            if isinstance(outcome, NotFound):
+                stale += [(id, timer) for timer in timers]
+            elif isinstance(outcome, BaseException):
+                failed += [f"{id}/{timer}" for timer in timers]
+            else:
+                fired += sum(outcome.decision.accepted)
+                stale += [(id, t) for t, ok in zip(timers, outcome.decision.accepted, strict=True) if not ok]
+        if stale:
+            await self._store.drop_timers(stale)
+        return h.FireReply(fired, tuple(failed))
+
+    async def control(self, request: h.ControlRequest) -> h.ControlReply:
+        """Raises `InvalidInput` for an unknown verb, `Conflict` where the run's status does not allow it."""
+        verb = _VERBS.get(request.verb)
+        if verb is None:
+            raise InvalidInput(f"Unknown verb {request.verb!r}; use one of {', '.join(_VERBS)}.")
+        await self._visible(request.execution_id, request.workspace_id, CONTROL)
+        written = await self._committer.apply(request.execution_id, [verb(request)])
+        status = written.decision.state.status
+        if not written.decision.accepted[0]:
+            raise Conflict(f"A run that is {status} cannot take {request.verb}.", details={"status": status})
+        return h.ControlReply(status)
+
+    async def describe(self, request: h.DescribeRequest) -> h.DescribeReply:
+        caller().require(VIEW, request.workspace_id)
+        ids = [id for id in request.execution_ids if is_uuid(id)]
+        return h.DescribeReply(tuple(await self._store.describe(ids, request.workspace_id, request.with_state)))
+
+    async def list(self, request: h.ListRequest) -> h.DescribeReply:
+        caller().require(VIEW, request.workspace_id)
+        return h.DescribeReply(tuple(await self._store.page(request)))
+
+    async def history(self, request: h.HistoryRequest) -> h.HistoryReply:
+        await self._visible(request.execution_id, request.workspace_id, VIEW)
+        return await self._store.history(request.execution_id, request.after, max(1, min(request.limit, 10_000)))
+
+    async def _visible(self, id: str, workspace_id: str, permission: str) -> None:
+        caller().require(permission, workspace_id)
+        if not is_uuid(id) or not await self._store.describe([id], workspace_id, False):
+            raise NotFound("There is no such run.")
+
+    async def load(self, request: h.LoadRequest) -> h.LoadReply:
+        caller().require(COMPLETE)
+        found = await self._store.load([id for id in request.execution_ids if is_uuid(id)])
+        return h.LoadReply(tuple(h.Loaded(id, msgspec.Raw(s.state)) for id, s in found.items()))
+
+    async def definition(self, request: h.DefinitionRequest) -> h.DefinitionReply:
+        caller().require(COMPLETE)
+        data = await self._store.definition(request.workflow_id, request.version)
+        if data is None:
+            raise NotFound(f"There is no version {request.version} of this workflow.")
+        return h.DefinitionReply(msgspec.Raw(data))
+
+    async def touch(self, request: h.TouchRequest) -> h.TouchReply:
+        caller().require(COMPLETE)
+        until = self._clock.now_ms() + round(self._config.lease * 1000)
+        return h.TouchReply(tuple(await self._store.touch(request.tasks, until)))
+
+    async def sweep(self, request: h.SweepRequest) -> h.SweepReply:
+        """Offer again what was lost between a commit and its push, or with a flushed Valkey."""
+        caller().require(COMPLETE)
+        now, wait = self._clock.now_ms(), round(self._config.republish_after * 1000)
+        tasks = await self._store.lost_tasks(now, wait, request.limit)
+        if tasks:
+            await self._matching.add(AddRequest(tuple(tasks)))
+        messages = await self._store.lost_messages(now, wait, request.limit)
+        for message in messages:
+            await self._messenger.tell(message)
+        return h.SweepReply(len(tasks), len(messages))
+
+    async def close(self) -> None:
+        """Wait for pushes that are in the air."""
+        while self._background:
+            await asyncio.gather(*self._background, return_exceptions=True)
+
+    # After a commit: doorbells only. Whatever is lost here, the sweep finds.
+
+    async def _after(self, committed: Sequence[tuple[Item, Written]]) -> None:
+        push: deque[h.Task] = deque()
+        soonest = self._clock.now_ms() + round(self._config.timer_horizon * 1000)
+        earliest = soonest
+        for item, written in committed:
+            row = written.row
+            if row is None or written.duplicate:
+                continue
+            if row.new_tasks:
+                push += self._leave_to_taker(item.execution_id, row.new_tasks)
+            for _, due in row.new_timers:
+                earliest = min(earliest, due)
+            for message in row.messages:
+                self._spawn(self._messenger.tell_new(item.execution_id, message))
+            if written.decision.state.reply_to:
+                self._ring_back(written)
+        if push:
+            self._spawn(self._push(tuple(push)))
+        if earliest < soonest:
+            self._spawn(self._doorbell.ring(TIMERS, str(earliest).encode()))
+        if self._push_first:
+            await self.close()
+
+    def _leave_to_taker(self, id: str, tasks: Sequence[h.Task]) -> Sequence[h.Task]:
+        taker = self._takers.get(id)
+        if taker is None:
+            return tasks
+        left = []
+        for task in tasks:
+            if taker.room > 0 and task.queue in taker.queues:
+                taker.room -= 1
+                taker.tasks.append(task)
+            else:
+                left.append(task)
+        return left
+
+    def _ring_back(self, written: Written) -> None:
+        state, decision = written.decision.state, written.decision
+        answered = any(isinstance(event, e.NodeCompleted) and event.answers for event in decision.events)
+        if not answered and not (state.closed and not decision.was_closed):
+            return
+        notice = Closed(
+            state.execution_id, state.status, state.result, error_data(state.error) if state.error else None,
+            state.answered,
+        )  # fmt: skip
+        self._spawn(self._doorbell.ring(state.reply_to, msgspec.json.encode(notice)))
+
+    async def _push(self, tasks: Sequence[h.Task]) -> None:
+        for at in range(0, len(tasks), 500):
+            await self._matching.add(AddRequest(tuple(tasks[at : at + 500])))
+
+    def _spawn(self, work: Awaitable[object]) -> None:
+        task = asyncio.create_task(_quietly(work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+async def _quietly(work: Awaitable[object]) -> None:
+    try:
+        await work
+    except LinkFlowError as error:
+        logger.warning("A push was lost; the sweep will repeat it", extra={"code": error.code})
+    except Exception:
+        logger.exception("A push failed; the sweep will repeat it")
+
+
+def _check_ids(*ids: str) -> None:
+    for id in ids:
+        if not is_uuid(id):
+            raise InvalidInput("Ids are UUIDs in lower case.", details={"id": id[:64]})

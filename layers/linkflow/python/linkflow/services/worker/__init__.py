@@ -1,0 +1,5 @@
+"""Worker: runs nodes. Stateless."""
+
+from .service import Worker
+
+__all__ = ["Worker"]

@@ -1,0 +1,84 @@
+"""Fusion: run a task, and then the pure nodes that it makes due, one after another.
+
+They are recorded together with the task's own result. A crash runs again only what was never recorded and, but for the
+task itself, had no effect outside. History decides all of it again on the true state, so a forecast that was overtaken
+by a parallel branch is refused there and costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from linkflow.contracts.history import Report, Task
+from linkflow.domain import commands as c
+from linkflow.domain.decider import Session
+from linkflow.domain.outcomes import Failed, NodeError, Outcome
+from linkflow.domain.state import SCHEDULED, State, split_key
+from linkflow.ports import Clock
+
+from .plans import Plan, Step
+from .runner import Runner
+
+MAX_CHAIN = 500
+"""Results recorded in one go."""
+MAX_SECONDS = 0.25
+"""A chain that took longer is recorded before it goes on."""
+
+
+class Chain:
+    """One task and what follows from it. `reports` is what there is to record."""
+
+    def __init__(self, task: Task, plan: Plan, state: State, runner: Runner, clock: Clock, worker: str) -> None:
+        self._task = task
+        self._plan = plan
+        self._session = Session(plan.graph, plan.definition.settings, state, clock.now_ms())
+        self._runner = runner
+        self._clock = clock
+        self._worker = worker
+        self.reports: list[Report] = []
+
+    @property
+    def is_current(self) -> bool:
+        """Is the task still due in the state it came with? An older state knows nothing of a later attempt."""
+        run = self._session.state.runs.get(self._task.node_key)
+        return run is not None and run.status == SCHEDULED and run.attempt == self._task.attempt
+
+    def step(self, key: str) -> Step | None:
+        id = key if key in self._plan.graph.nodes else split_key(key)[0]
+        return self._plan.step(id)
+
+    async def run(self) -> None:
+        """Run the task, then what is fusible behind it."""
+        began = time.perf_counter()
+        key, attempt = self._task.node_key, self._task.attempt
+        step = self.step(key)
+        started, clock = self._clock.now_ms(), time.perf_counter()
+        if step is None:
+            type = self._plan.graph.nodes[split_key(key)[0]].node.type
+            unknown = NodeError("unknown_node_type", f"This worker has no node type {type!r}.", False)
+            outcome: Outcome = Failed(unknown)
+        elif step.fusible:
+            outcome = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
+        else:
+            outcome = await self._runner.run(self._plan, step, self._session.state, key, attempt)
+        due = deque(self._record(key, attempt, outcome, started, clock))
+        while due and len(self.reports) < MAX_CHAIN and time.perf_counter() - began < MAX_SECONDS:
+            self._next(due)
+
+    def _next(self, due: deque[tuple[str, int]]) -> None:
+        key, attempt = due.popleft()
+        step = self.step(key)
+        if step is None or not step.fusible:
+            return
+        started, clock = self._clock.now_ms(), time.perf_counter()
+        outcome = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
+        due.extend(self._record(key, attempt, outcome, started, clock))
+
+    def _record(self, key: str, attempt: int, outcome: Outcome, started: int, clock: float) -> list[tuple[str, int]]:
+        took = round((time.perf_counter() - clock) * 1_000_000)
+        self.reports.append(
+            Report(self._task.execution_id, key, attempt, outcome, started, took, self._worker)
+        )
+        command = c.Complete(key, attempt, outcome, started, took, self._worker)
+        return self._session.complete(command, self._clock.now_ms())

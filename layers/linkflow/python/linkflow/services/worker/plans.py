@@ -1,0 +1,86 @@
+"""Plans: definitions compiled for running, kept by their immutable version."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from linkflow.contracts.history import DefinitionRequest, HistoryApi
+from linkflow.domain import definition as d
+from linkflow.domain.expressions import Compiled, compile_value
+from linkflow.domain.graph import Graph
+from linkflow.nodes.base import NodeType, Params
+from linkflow.nodes.registry import Registry
+
+
+class Step:
+    """One node, ready to run: its type, and its config with the expressions compiled."""
+
+    __slots__ = ("_compiled", "_constant", "_raw", "fusible", "node", "type")
+
+    def __init__(self, node: d.Node, type: NodeType) -> None:
+        self.node = node
+        self.type = type
+        self._raw = {name: node.config[name] for name in type.expression_fields if name in node.config}
+        self._compiled: Compiled = compile_value({k: v for k, v in node.config.items() if k not in self._raw})
+        self._constant: Params | None = None
+        self.fusible = type.pure and node.queue == "default" and node.timeout is None
+
+    @property
+    def is_constant(self) -> bool:
+        """True where no expression has to be evaluated to get the parameters."""
+        return self._compiled.is_constant
+
+    def params(self, scope: Any) -> Params:
+        """Validated parameters. Raises pydantic's `ValidationError` and `ExpressionError`."""
+        if self._constant is not None:
+            return self._constant
+        config: Mapping[str, Any] = self._compiled.evaluate(scope)
+        params = self.type.params.model_validate({**config, **self._raw})
+        if self._compiled.is_constant:
+            self._constant = params
+        return params
+
+
+class Plan:
+    """A workflow version from one trigger: graph, settings, and steps by node id."""
+
+    def __init__(self, definition: d.Definition, trigger_node: str, registry: Registry) -> None:
+        self.definition = definition
+        self.graph = Graph(definition, trigger_node)
+        self._registry = registry
+        self._steps: dict[str, Step] = {}
+
+    def step(self, node_id: str) -> Step | None:
+        """The step of a node; None where this worker does not know the type."""
+        step = self._steps.get(node_id)
+        if step is None:
+            node = self.graph.nodes[node_id].node
+            found = self._registry.resolve(node.type)
+            if found is None:
+                return None
+            step = self._steps[node_id] = Step(node, found)
+        return step
+
+
+class Plans:
+    """Fetches a definition once and keeps the most recently used plans."""
+
+    def __init__(self, history: HistoryApi, registry: Registry, size: int = 512) -> None:
+        self._history = history
+        self._registry = registry
+        self._size = size
+        self._plans: OrderedDict[tuple[str, int, str], Plan] = OrderedDict()
+
+    async def get(self, workflow_id: str, version: int, trigger_node: str) -> Plan:
+        key = (workflow_id, version, trigger_node)
+        plan = self._plans.get(key)
+        if plan is None:
+            reply = await self._history.definition(DefinitionRequest(workflow_id, version))
+            plan = self._plans[key] = Plan(d.decode(bytes(reply.definition)), trigger_node, self._registry)
+            if len(self._plans) > self._size:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(key)
+        return plan

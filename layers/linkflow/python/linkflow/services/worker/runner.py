@@ -1,0 +1,126 @@
+"""Run one node: resolve its parameters, run it, and turn whatever happens into an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from linkflow.domain.draft import input_of
+from linkflow.domain.events import iso
+from linkflow.domain.expressions import ExpressionError, Scope, compile_expression
+from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, Outcome, Sleep
+from linkflow.domain.state import State, split_key
+from linkflow.nodes.base import Context, Egress, NodeFailure
+from linkflow.observability import logger
+from linkflow.ports import Clock
+
+from .plans import Plan, Step
+from .scope import scope_of
+
+_encode = msgspec.json.Encoder().encode
+MAX_LOGS = 200
+
+
+class Runner:
+    """Runs node runs. `egress` and `connections` are for nodes that go out."""
+
+    def __init__(
+        self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int
+    ) -> None:
+        self._clock = clock
+        self._egress = egress
+        self._connections = connections
+        self._max_payload = max_payload
+
+    def run_pure(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> Outcome:
+        """Run a pure node, here and now."""
+        context, scope = self._context(plan, step, state, key, attempt)
+        logs: list[str] = []
+        try:
+            context.log = logs.append
+            outcome = step.type.run(step.params(scope), context)
+            if inspect.isawaitable(outcome):
+                raise TypeError(f"{step.type.type} says that it is pure, yet it waits.")
+            return self._checked(outcome, logs)
+        except Exception as error:
+            return _failed(error, logs)
+
+    async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> Outcome:
+        """Run any node, within its start-to-close timeout."""
+        context, scope = self._context(plan, step, state, key, attempt)
+        logs: list[str] = []
+        limit = step.node.timeout.start_to_close if step.node.timeout else 0
+        try:
+            context.log = logs.append
+            async with asyncio.timeout(limit or None) as bound:
+                outcome = step.type.run(step.params(scope), context)
+                if inspect.isawaitable(outcome):
+                    outcome = await outcome
+            return self._checked(outcome, logs)
+        except TimeoutError as error:
+            if not bound.expired():
+                return _failed(error, logs)
+            late = NodeError("timeout", f"The attempt passed its start_to_close timeout of {limit:g} s.")
+            return Failed(late, timed_out="start_to_close", logs=tuple(logs[:MAX_LOGS]))
+        except Exception as error:
+            return _failed(error, logs)
+
+    def _context(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> tuple[Context, Scope | None]:
+        run = state.runs[key]
+        input = input_of(state, plan.graph, key)
+        clock, graph = self._clock, plan.graph
+
+        def scope() -> Scope:
+            return scope_of(
+                state, graph, key, input, plan.definition.name, lambda: iso(clock.now_ms()), clock.random
+            )
+
+        many = len(run.sources) > 1
+        context = Context(
+            input=input,
+            execution_id=state.execution_id,
+            node_id=step.node.id,
+            node_name=step.node.label,
+            workflow_id=state.workflow_id,
+            workspace_id=state.workspace_id,
+            idempotency_key=f"{state.execution_id}/{key}",
+            attempt=attempt,
+            now_ms=clock.now_ms(),
+            trigger=state.trigger,
+            inputs=input if many else {split_key(run.sources[0])[0]: input} if run.sources else {},
+            egress=None if step.type.pure else self._egress,
+            connections={} if step.type.pure else self._connections,
+            evaluate=lambda text: compile_expression(text).evaluate(scope()),
+        )
+        return context, None if step.is_constant else scope()
+
+    def _checked(self, outcome: Any, logs: list[str]) -> Outcome:
+        """The outcome, once it is sure that it can be recorded."""
+        if isinstance(outcome, Completed | Iterate | Sleep):
+            size = len(_encode(outcome))
+            if size > self._max_payload:
+                message = f"The output has {size:,} bytes; the limit is {self._max_payload:,}."
+                return Failed(NodeError("output_too_large", message, False), logs=tuple(logs[:MAX_LOGS]))
+        if logs and isinstance(outcome, Completed):
+            return msgspec.structs.replace(outcome, logs=tuple(logs[:MAX_LOGS]))
+        result: Outcome = outcome
+        return result
+
+
+def _failed(error: Exception, logs: list[str]) -> Failed:
+    kept = tuple(logs[:MAX_LOGS])
+    if isinstance(error, NodeFailure):
+        return Failed(error.error, retry_after=error.retry_after, logs=kept)
+    if isinstance(error, ExpressionError):
+        return Failed(NodeError("expression_error", str(error), False), logs=kept)
+    if isinstance(error, ValidationError):
+        faults = [f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}" for item in error.errors()]
+        message = "The parameters are not valid: " + "; ".join(faults[:10])
+        return Failed(NodeError("invalid_params", message, False), logs=kept)
+    logger.error("A node crashed", exc_info=error)
+    return Failed(NodeError("node_crashed", f"The node crashed with {type(error).__name__}.", False), logs=kept)
