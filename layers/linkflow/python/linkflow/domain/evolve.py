@@ -161,7 +161,7 @@ def _nothing(state: State, event: e.Event) -> None:
 def _loop_started(state: State, event: e.LoopStarted) -> None:
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(LOOPING, event.attempt, run.sources)
-    state.loops[event.node] = Loop(event.items, event.body, event.concurrency, event.on_item_error)
+    state.loops[event.node] = Loop(list(event.items), event.body, event.concurrency, event.on_item_error)
 
 
 def _items_started(state: State, event: e.LoopItemsStarted) -> None:

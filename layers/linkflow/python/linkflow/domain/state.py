@@ -38,7 +38,7 @@ class NodeRun(Struct, frozen=True, omit_defaults=True):
 class Loop(Struct, omit_defaults=True):
     """A loop under way: results are kept by index until all are there. `body` names the nodes of one iteration."""
 
-    items: tuple[Any, ...]
+    items: list[Any]
     body: tuple[str, ...] = ()
     concurrency: int = 1
     on_item_error: str = "stop"

@@ -1,0 +1,32 @@
+"""What checking a definition needs to know about node types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from linkflow.domain.errors import Problem
+
+
+class Catalogue(Protocol):
+    """The node types there are. `type` is always a canonical name, but for `canonical` itself."""
+
+    def canonical(self, name: str) -> str | None:
+        """The type that `name` is or is an alias of; None where there is none."""
+        ...
+
+    def names(self) -> Iterable[str]:
+        """All canonical names."""
+        ...
+
+    def check(self, type: str, config: Mapping[str, Any]) -> list[Problem]:
+        """Faults of an unresolved config. Paths are relative to it: ``/url``; empty for the config as a whole."""
+        ...
+
+    def outputs(self, type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the outputs that a node with this config has, without ``error``. Asked for valid configs only."""
+        ...
+
+    def expression_fields(self, type: str) -> tuple[str, ...]:
+        """Dotted names of config fields that hold an expression as such; a name leads through lists to their items."""
+        ...

@@ -1,0 +1,106 @@
+"""Expressions in configs: do they parse, and do the nodes they name exist?"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from linkflow.domain.definition import Definition
+from linkflow.domain.expressions import Compiled, ExpressionSyntaxError, compile_expression, compile_value
+from linkflow.domain.validation.findings import Findings
+from linkflow.domain.validation.places import show, step
+
+PATH_FIELDS = frozenset(("field",))
+"""Expression fields that hold a dot path into the input where they have no braces."""
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+class KnownNames:
+    """What `$node["…"]` and a bare name can mean in this definition."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.ids = {node.id for node in definition.nodes}
+        self.names = Counter(node.name for node in definition.nodes if node.name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.ids or name in self.names
+
+    def is_ambiguous(self, name: str) -> bool:
+        return self.names[name] > 1
+
+
+def check_config(
+    config: Mapping[str, Any], fields: Iterable[str], known: KnownNames, path: str, findings: Findings
+) -> None:
+    """Every expression in a config. `fields` are those that hold an expression as such."""
+    plain: dict[str, Any] = dict(config)
+    for field in fields:
+        for place, text in _take(plain, field.split("."), ""):
+            if "{{" in text or field.rsplit(".", 1)[-1] not in PATH_FIELDS:
+                _check_expression(text, known, path + place, findings)
+    for key, value in plain.items():
+        check_text({key: value}, known, path, findings)
+
+
+def check_text(value: Any, known: KnownNames, path: str, findings: Findings) -> None:
+    """The templates in a JSON value; a problem's place is exact for syntax, and the top-level key for names."""
+    try:
+        compiled = compile_value(value)
+    except ExpressionSyntaxError as error:
+        for problem in error.problems:
+            findings.error(path + problem.path, "expression_syntax", problem.message)
+        return
+    if not compiled.is_constant:
+        where = path + step(next(iter(value))) if isinstance(value, dict) else path
+        _check_names(compiled, known, where, findings)
+
+
+def _check_expression(text: str, known: KnownNames, path: str, findings: Findings) -> None:
+    try:
+        compiled = compile_expression(text)
+    except ExpressionSyntaxError as error:
+        findings.error(path, "expression_syntax", error.message)
+        return
+    _check_names(compiled, known, path, findings)
+
+
+def _check_names(compiled: Compiled, known: KnownNames, path: str, findings: Findings) -> None:
+    for name in sorted(compiled.nodes):
+        if name not in known:
+            findings.error(path, "unknown_node_in_expression", f"There is no node with the name or id {show(name)}.")
+        elif known.is_ambiguous(name):
+            findings.warn(
+                path, "ambiguous_node_in_expression", f"Several nodes are named {show(name)}; the first is meant."
+            )
+    for name in sorted(compiled.names):
+        if name not in known and not _VARIABLE.fullmatch(name):
+            message = f"{show(name)} is no node; if it is no variable either, it will be null."
+            findings.warn(path, "unknown_name", message)
+
+
+def _take(config: dict[str, Any], names: list[str], path: str) -> list[tuple[str, str]]:
+    """The strings at a dotted name, with their places. They are taken out of `config`, whose inner parts are copied."""
+    name, rest = names[0], names[1:]
+    if name not in config:
+        return []
+    value, here = config[name], path + step(name)
+    if not rest:
+        if isinstance(value, str):
+            del config[name]
+            return [(here, value)]
+        return []
+    if isinstance(value, dict):
+        config[name] = inner = dict(value)
+        return _take(inner, rest, here)
+    if not isinstance(value, list):
+        return []
+    items = config[name] = [dict(item) if isinstance(item, dict) else item for item in value]
+    return [
+        found
+        for place, item in enumerate(items)
+        if isinstance(item, dict)
+        for found in _take(item, rest, here + step(place))
+    ]
