@@ -23,6 +23,9 @@ from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from linkflow.http.wiring import Services
     from linkflow.nodes.registry import Registry
     from linkflow.postgres.database import Database
     from linkflow.postgres.executions import PostgresEvents
@@ -227,6 +230,50 @@ class System:
         found: Worker = self._once("worker", build)
         return found
 
+    # The control plane
+
+    def services(self) -> Services:
+        """What the HTTP app is built from."""
+        from linkflow.http.wiring import Services
+        from linkflow.postgres.replies import PostgresReplies
+        from linkflow.postgres.users import PostgresUsers
+        from linkflow.postgres.webhooks import PostgresWebhooks
+        from linkflow.postgres.workflows import PostgresWorkflows
+        from linkflow.postgres.workspaces import PostgresWorkspaces
+        from linkflow.services.auth import Auth
+        from linkflow.services.definitions import Definitions
+        from linkflow.services.executions import Executions
+        from linkflow.services.tokens import AccessTokens
+        from linkflow.services.webhooks import Webhooks
+        from linkflow.services.workflows import Workflows
+        from linkflow.services.workspaces import Workspaces
+        from linkflow.streams.limiter import StreamLimiter
+
+        config, clock, database = self.config, self.clock, self.database
+        users, workflows = PostgresUsers(database), PostgresWorkflows(database)
+        definitions, frontend, limiter = Definitions(workflows), self.client(FrontendApi), StreamLimiter(self.valkey)
+        tokens = AccessTokens(config.secret, config.token_ttl)
+        return Services(
+            auth=Auth(
+                users, tokens, clock, refresh_ttl=config.refresh_ttl, open_registration=config.open_registration,
+                limiter=limiter,
+            ),
+            workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
+            workflows=Workflows(workflows, definitions, self.registry, frontend, clock),
+            executions=Executions(frontend, definitions, clock),
+            webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
+            replies=PostgresReplies(database),
+            clock=clock,
+            checks={"postgres": database.ping, "valkey": self.valkey.ping},
+            public_url=config.public_url,
+        )  # fmt: skip
+
+    def http_app(self) -> FastAPI:
+        """The control plane's app over this system."""
+        from linkflow.http.app import create_app
+
+        return create_app(self.services())
+
     # Life
 
     def loop(self) -> None:
@@ -236,10 +283,14 @@ class System:
         if self._parts.get("server:timer"):
             self._loops.append(asyncio.create_task(self.timer().run_forever(self._stop)))
 
-    async def close(self) -> None:
-        """Stop the loops, hand back what is running, and let go of every connection."""
+    async def stop_loops(self) -> None:
+        """Let the loops end: running nodes finish or are handed back."""
         self._stop.set()
         await asyncio.gather(*self._loops, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop the loops and let go of every connection."""
+        await self.stop_loops()
         for close in reversed(self._closers):
             await close()
 
@@ -268,3 +319,10 @@ async def lambda_service(name: str) -> Server:
     from linkflow import config
 
     return await service(name, config.load())
+
+
+def http_app(config: Config) -> FastAPI:
+    """The control plane with Frontend, History and Matching beside it in one process, unless they have peers."""
+    system = System(config, "api")
+    system.serve_all(("frontend", "history", "matching"))
+    return system.http_app()

@@ -18,6 +18,9 @@ MAX_DEPTH = 64
 MAX_UNREAD = 20
 """Unknown fields of one object that are looked at."""
 
+MAX_FAULTS = 100
+"""Faults of one config that are told."""
+
 MAX_KEY = 1_000
 """Characters of a key in a config."""
 
@@ -66,9 +69,10 @@ class Fields:
 
     def find(self, *names: str) -> str | None:
         """The first of these spellings that is present; all of them count as read."""
+        is_new = not self._read.issuperset(names)
         self._read.update(names)
         present = [name for name in names if self.value.get(name) is not None]
-        for other in present[1:]:
+        for other in present[1:] if is_new else ():
             if not same(self.value[other], self.value[present[0]]):
                 self.report.warn(self.at(other), "ignored_field", f"Ignored, because {present[0]!r} says otherwise.")
         return present[0] if present else None
@@ -226,7 +230,7 @@ def check_json(value: Any, path: str, stored: str, report: Report) -> bool:
     """Is `value` JSON that can be stored? Notes each fault with its own path. Walks without recursion."""
     before = len(report.problems) + report.dropped
     stack: list[tuple[Any, _Trail, int]] = [(value, None, 1)]
-    while stack:
+    while stack and len(report.problems) + report.dropped < before + MAX_FAULTS:
         item, trail, depth = stack.pop()
         if isinstance(item, (dict, list)):
             if depth > MAX_DEPTH:

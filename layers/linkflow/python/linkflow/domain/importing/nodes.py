@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from linkflow.domain.definition import Node, Position
-from linkflow.domain.importing.fields import Fields, Report, check_json
+from linkflow.domain.importing.fields import Fields, Report, check_json, same
 from linkflow.domain.importing.policies import read_retry, read_timeout
 from linkflow.domain.validation.places import show, step
 
@@ -34,7 +34,7 @@ def read_nodes(document: Fields) -> list[Node]:
     found = document.find("nodes")
     values = document.value[found] if found else None
     if found is None:
-        document.report.error(document.at("nodes"), "missing_field", "A workflow needs nodes.")
+        document.fault("nodes", "nodes", "missing_field", "A workflow needs nodes.")
         return []
     if not isinstance(values, list):
         document.fault("nodes", "nodes", "invalid_type", f"Must be a list, not {show(values)}.")
@@ -99,8 +99,14 @@ def _type(fields: Fields) -> str:
 
 def _first(owners: tuple[Fields | None, ...], names: tuple[str, ...]) -> Fields | None:
     """The first owner that has one of `names`; they count as read in all of them."""
-    having = [owner for owner in owners if owner is not None and owner.find(*names)]
-    return having[0] if having else None
+    having = [(owner, found) for owner in owners if owner is not None and (found := owner.find(*names))]
+    if not having:
+        return None
+    first, field = having[0]
+    for other, found in having[1:]:
+        if not same(other.value[found], first.value[field]):
+            first.report.warn(other.at(found), "ignored_field", f"Ignored, because {first.at(field)} says otherwise.")
+    return first
 
 
 def _name(fields: Fields, data: Fields | None) -> str:

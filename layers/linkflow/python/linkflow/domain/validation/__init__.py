@@ -15,6 +15,8 @@ from linkflow.domain.validation.structure import check_structure
 
 __all__ = ["MAX_EDGES", "MAX_NODES", "MAX_PROBLEMS", "Catalogue", "Places", "check"]
 
+_CONFIG_CODES = {"missing": "missing_config", "missing_config": "missing_config", "unknown_field": "unknown_field"}
+
 
 def check(definition: Definition, catalogue: Catalogue, where: Places | None = None) -> list[Problem]:
     """Everything wrong with a definition in its stored form, with canonical types.
@@ -45,13 +47,23 @@ def _check_nodes(
             continue
         faults = catalogue.check(node.type, node.config)
         for fault in faults:
-            findings.add(f"{path}/config", fault)
+            _report_config(fault, f"{path}/config", findings)
         check_config(node.config, catalogue.expression_fields(node.type), known, f"{path}/config", findings)
         if not any(fault.severity == "error" for fault in faults):
             outputs.setdefault(node.id, (node, catalogue.outputs(node.type, node.config)))
     if definition.settings.concurrency:
         check_text({"key": definition.settings.concurrency.key}, known, "/settings/concurrency", findings)
     return outputs
+
+
+def _report_config(fault: Problem, path: str, findings: Findings) -> None:
+    """A fault of a config, under a code of ours: a catalogue may use those of whatever checks its parameters."""
+    # A bare slash is how some write the whole config; as a JSON Pointer it would be a field without a name.
+    where = path + ("" if fault.path == "/" else fault.path)
+    if fault.severity == "warning":
+        findings.warn(where, fault.code, fault.message)
+    else:
+        findings.error(where, _CONFIG_CODES.get(fault.code, "invalid_config"), fault.message)
 
 
 def _report_type(type: str, catalogue: Catalogue, path: str, findings: Findings) -> None:

@@ -24,9 +24,10 @@ class Findings:
         """Something that is probably not meant."""
         self._add(path, code, message, "warning")
 
-    def add(self, path: str, problem: Problem) -> None:
-        """A problem whose own path is relative to `path`."""
-        self._add(path + problem.path, problem.code, problem.message, problem.severity)
+    @property
+    def is_full(self) -> bool:
+        """Are there so many that looking for more is of no use?"""
+        return len(self.problems) > MAX_PROBLEMS
 
     def is_reported(self, path: str) -> bool:
         """Was this place found unreadable before checking began?"""

@@ -134,6 +134,8 @@ def _check_bodies(
         without_each = {**outgoing, loop: [edge for edge in outgoing.get(loop, ()) if edge.source_output != EACH]}
         outside = reachable(triggers, without_each)
         shared = outside & set(body)
+        if findings.is_full:
+            return  # each further loop costs a walk of the graph
         if shared and loop in outside:
             _report_shared(loop, shared, edges, bodies, findings)
 

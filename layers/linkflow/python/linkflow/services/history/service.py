@@ -15,7 +15,7 @@ from linkflow.contracts.frontend import Closed
 from linkflow.contracts.matching import AddRequest, MatchingApi
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
-from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound
+from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.evolve import error_data
 from linkflow.domain.ids import is_uuid
 from linkflow.observability import logger
@@ -140,6 +140,8 @@ class History:
             else:
                 fired += sum(outcome.decision.accepted)
                 stale += [(id, t) for t, ok in zip(timers, outcome.decision.accepted, strict=True) if not ok]
+        if outcomes and all(isinstance(outcome, Unavailable) for outcome in outcomes):
+            raise Unavailable("The database does not answer now; try again.")
         if stale:
             await self._store.drop_timers(stale)
         return h.FireReply(fired, tuple(failed))

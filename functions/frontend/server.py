@@ -1,0 +1,5 @@
+"""Frontend in a container."""
+
+from linkflow.cli import main
+
+main(["serve", "frontend"])

@@ -1,0 +1,6 @@
+"""History on Lambda."""
+
+from linkflow import bootstrap
+from linkflow.transports.lambda_door import ServiceDoor
+
+lambda_handler = ServiceDoor("history", bootstrap.lambda_service)

@@ -1,0 +1,5 @@
+"""History in a container."""
+
+from linkflow.cli import main
+
+main(["serve", "history"])

@@ -1,0 +1,6 @@
+"""Matching on Lambda."""
+
+from linkflow import bootstrap
+from linkflow.transports.lambda_door import ServiceDoor
+
+lambda_handler = ServiceDoor("matching", bootstrap.lambda_service)

@@ -1,0 +1,5 @@
+"""Matching in a container."""
+
+from linkflow.cli import main
+
+main(["serve", "matching"])

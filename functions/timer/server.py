@@ -1,0 +1,5 @@
+"""Timer in a container."""
+
+from linkflow.cli import main
+
+main(["serve", "timer"])

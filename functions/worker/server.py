@@ -1,0 +1,5 @@
+"""Worker in a container."""
+
+from linkflow.cli import main
+
+main(["serve", "worker"])

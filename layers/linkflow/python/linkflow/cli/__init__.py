@@ -1,0 +1,138 @@
+"""The command line. Each command imports what it needs itself, so that `linkflow --help` answers at once."""
+
+from __future__ import annotations
+
+import click
+
+from linkflow import __version__
+
+HOME = click.option("--home", default=".linkflow", envvar="LINKFLOW_HOME", show_default=True, help="Where data lives.")
+URL = click.option("--url", default="", envvar="LINKFLOW_URL", help="A running LinkFlow (default: the one of --home).")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="linkflow")
+def main() -> None:
+    """LinkFlow: durable workflow automation.
+
+    Start with `linkflow up`, then `linkflow run WORKFLOW.json --watch`.
+    """
+
+
+@main.command()
+@HOME
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port of the API.")
+@click.option("--sample", is_flag=True, help="Load the sample workflow and run it on an order.")
+@click.option("--once", is_flag=True, help="With --sample: stop after that run; the exit code says how it ended.")
+def up(home: str, host: str, port: int, sample: bool, once: bool) -> None:
+    """Start everything on this machine."""
+    from .up import up as start
+
+    raise SystemExit(start(home, host, port, sample, once))
+
+
+@main.command()
+@click.argument("workflow", type=click.Path(exists=True, dir_okay=False))
+@click.option("--input", "data", default="{}", help="Input as JSON, or @FILE.")
+@click.option("--trigger", default="", help="Node to start from (default: the manual trigger).")
+@click.option("--watch", is_flag=True, help="Show the timeline as it happens.")
+@JSON
+@HOME
+@URL
+def run(workflow: str, data: str, trigger: str, watch: bool, as_json: bool, home: str, url: str) -> None:
+    """Import WORKFLOW.json, run it and print its result."""
+    from .work import run as start
+
+    raise SystemExit(start(home, url, workflow, data, trigger, watch, as_json))
+
+
+@main.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("--activate", is_flag=True, help="Switch the workflows on.")
+@HOME
+@URL
+def import_(files: tuple[str, ...], activate: bool, home: str, url: str) -> None:
+    """Import workflow files."""
+    from .work import import_files
+
+    raise SystemExit(import_files(home, url, files, activate))
+
+
+@main.command()
+@click.option("--status", default="", help="Only runs with this status.")
+@click.option("--workflow", default="", help="Only runs of this workflow (id).")
+@click.option("--limit", default=20, show_default=True)
+@JSON
+@HOME
+@URL
+def executions(status: str, workflow: str, limit: int, as_json: bool, home: str, url: str) -> None:
+    """List runs, newest first."""
+    from .work import executions as listing
+
+    raise SystemExit(listing(home, url, status, workflow, limit, as_json))
+
+
+@main.command()
+@click.argument("execution_id")
+@JSON
+@HOME
+@URL
+def history(execution_id: str, as_json: bool, home: str, url: str) -> None:
+    """Print the events of a run."""
+    from .work import history as events
+
+    raise SystemExit(events(home, url, execution_id, as_json))
+
+
+@main.command()
+@click.argument("execution_id", default="")
+@click.option("--all", "every", is_flag=True, help="Replay every stored run.")
+@HOME
+def replay(execution_id: str, every: bool, home: str) -> None:
+    """Fold the events of a run again and compare with the stored state, byte for byte."""
+    from .admin import replay as check
+
+    raise SystemExit(check(home, execution_id, every))
+
+
+@main.command()
+@click.argument("service", type=click.Choice(["api", "frontend", "history", "matching", "worker", "timer"]))
+@click.option("--grpc", default="127.0.0.1:0", show_default=True, help="Address of the service.")
+@click.option("--http", default="127.0.0.1:8080", show_default=True, help="Address of the API.")
+def serve(service: str, grpc: str, http: str) -> None:
+    """Run one service of a deployment.
+
+    DATABASE_URL, REDIS_URL and LINKFLOW_SECRET are required; LINKFLOW_<SERVICE>_URL says where the others are.
+    """
+    from .serve import serve as start
+
+    raise SystemExit(start(service, grpc, http))
+
+
+@main.command()
+@HOME
+def migrate(home: str) -> None:
+    """Bring the database up to date."""
+    from .admin import migrate as run_migrations
+
+    raise SystemExit(run_migrations(home))
+
+
+@main.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from .admin import openapi as document
+
+    raise SystemExit(document())
+
+
+@main.command()
+@HOME
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(home: str, yes: bool) -> None:
+    """Stop what runs on --home and delete its data."""
+    from .admin import reset as clear
+
+    raise SystemExit(clear(home, yes))

@@ -1,0 +1,88 @@
+"""Commands about the stores themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from linkflow.config import BadConfig, Config
+
+from .client import say
+
+
+def _stores(home: str, work: object) -> int:
+    from linkflow.config import load
+    from linkflow.domain.errors import LinkFlowError
+    from linkflow.local.stack import LocalStack
+
+    try:
+        with LocalStack(home, load()) as config:
+            code: int = work(config)  # type: ignore[operator]
+            return code
+    except (LinkFlowError, BadConfig) as error:
+        say(str(error))
+        return 2
+
+
+def migrate(home: str) -> int:
+    from linkflow.postgres.migrate import migrate as apply
+
+    def work(config: Config) -> int:
+        done = apply(config.database_url)
+        print("\n".join(done) if done else "Nothing to do: the database is up to date.")
+        return 0
+
+    return _stores(home, work)
+
+
+def replay(home: str, execution_id: str, every: bool) -> int:
+    """0 where all match, 1 where one does not."""
+    if bool(execution_id) == every:
+        say("Name one execution, or say --all.")
+        return 2
+    return _stores(home, lambda config: asyncio.run(_replay(config, execution_id)))
+
+
+async def _replay(config: Config, execution_id: str) -> int:
+    from linkflow.bootstrap import System
+    from linkflow.domain.ids import is_uuid
+    from linkflow.postgres.audit import replays
+
+    if execution_id and not is_uuid(execution_id):
+        say(f"{execution_id} is not an execution id.")
+        return 2
+    system = System(config, "replay")
+    checked = wrong = 0
+    async for id, result in replays(system.database, execution_id):
+        checked += 1
+        if execution_id or not result.matches:
+            verdict = "matches, byte for byte" if result.matches else f"differs from byte {result.at} on {result.fault}"
+            print(f"{id}  {result.events} events: the folded state {verdict}")
+        wrong += not result.matches
+    await system.close()
+    if execution_id and not checked:
+        say(f"There is no execution {execution_id}.")
+        return 2
+    if not execution_id:
+        print(f"{checked} executions replayed, {wrong} differ")
+    return 1 if wrong else 0
+
+
+def openapi() -> int:
+    from linkflow.bootstrap import System
+
+    config = Config(secret="0" * 32, database_url="postgresql://", redis_url="redis://127.0.0.1:1")
+    print(json.dumps(System(config).http_app().openapi(), indent=2))
+    return 0
+
+
+def reset(home: str, yes: bool) -> int:
+    import click
+
+    from linkflow.local.stack import reset as clear
+
+    if not yes and not click.confirm(f"Delete all data in {home}?"):
+        return 1
+    clear(home)
+    print(f"{home} is empty.")
+    return 0

@@ -1,0 +1,133 @@
+"""The API as the command line uses it: who we are is kept in the home, 0600."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+class ApiError(Exception):
+    """The API refused; the message is what it said."""
+
+
+class Account:
+    """The first user of a local installation, in ``account.json``."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "account.json"
+        found: dict[str, str] = json.loads(self._path.read_text()) if self._path.exists() else {}
+        self.url = found.get("url", "")
+        self.email = found.get("email", "owner@linkflow.local.example.com")
+        self.password = found.get("password") or f"Lf1-{secrets.token_urlsafe(18)}"
+        self.workspace = found.get("workspace", "")
+
+    def save(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        data = {"url": self.url, "email": self.email, "password": self.password, "workspace": self.workspace}
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(data, file, indent=2)
+
+
+class Api:
+    """A signed-in client. Raises `ApiError` with what a problem document says."""
+
+    def __init__(self, home: str | Path, url: str = "") -> None:
+        self.account = Account(Path(home))
+        self.url = (url or self.account.url or "http://127.0.0.1:8080").rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=40.0, trust_env=False)
+
+    def alive(self) -> bool:
+        try:
+            return self._http.get("/health/live", timeout=2.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def sign_in(self) -> None:
+        """Sign in; a new installation gets its first user and workspace."""
+        who = self.account
+        answer = self._http.post("/api/v1/auth/login", json={"email": who.email, "password": who.password})
+        if answer.status_code == 401:
+            answer = self._http.post(
+                "/api/v1/auth/register",
+                json={
+                    "first_name": "First", "last_name": "User", "email": who.email, "password": who.password,
+                    "password_confirmation": who.password,
+                },
+            )  # fmt: skip
+            who.workspace = ""
+        session = _checked(answer)
+        self._http.headers["Authorization"] = f"Bearer {session['access_token']}"
+        spaces = self.get("/api/v1/workspaces")["data"]
+        if who.workspace not in {space["id"] for space in spaces}:
+            who.workspace = spaces[0]["id"]
+        who.url = self.url
+        who.save()
+
+    @property
+    def base(self) -> str:
+        return f"/api/v1/workspaces/{self.account.workspace}"
+
+    def get(self, path: str, **params: Any) -> Any:
+        return _checked(self._http.get(path, params={k: v for k, v in params.items() if v not in ("", None)}))
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return _checked(self._http.post(path, json={} if body is None else body))
+
+    def put(self, path: str, body: Any) -> Any:
+        return _checked(self._http.put(path, json=body))
+
+    def save_workflow(self, document: Any) -> Any:
+        """Create a workflow, or make a new version of the one that has its name."""
+        name = document.get("name") if isinstance(document, dict) else None
+        for found in self.get(f"{self.base}/workflows", per_page=100)["data"]:
+            if found["name"] == name:
+                return self.put(f"{self.base}/workflows/{found['id']}", document)["workflow"]
+        return self.post(f"{self.base}/workflows", document)["workflow"]
+
+    def follow(self, execution_id: str) -> Iterator[list[dict[str, Any]]]:
+        """Batches of events as they happen, until the run has closed."""
+        after = 0
+        while True:
+            page = self.get(f"{self.base}/executions/{execution_id}/history", after=after, wait=10)
+            events = page["data"]
+            if events:
+                after = events[-1]["event_id"]
+                yield events
+                if events[-1]["type"] in CLOSING:
+                    return
+            else:
+                time.sleep(0.1)
+
+    def close(self) -> None:
+        self._http.close()
+
+
+CLOSING = (
+    "ExecutionCompleted", "ExecutionFailed", "ExecutionTimedOut", "ExecutionCancelled", "ExecutionTerminated",
+)  # fmt: skip
+
+
+def _checked(answer: httpx.Response) -> Any:
+    if answer.is_success:
+        return answer.json() if answer.content else None
+    try:
+        problem = answer.json()
+    except ValueError:
+        raise ApiError(f"HTTP {answer.status_code}") from None
+    lines = [problem.get("detail") or problem.get("title") or f"HTTP {answer.status_code}"]
+    lines += [f"  {item.get('pointer', '')}: {item.get('detail', '')}" for item in problem.get("errors", [])]
+    raise ApiError("\n".join(lines))
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr, so that stdout stays for results."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,70 @@
+"""One service of a deployment, as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from linkflow.config import BadConfig, Config, load
+from linkflow.observability import setup
+
+from .client import say
+
+
+def serve(service: str, grpc: str, http: str) -> int:
+    """Serve until SIGTERM or SIGINT, then hand back what is running."""
+    try:
+        config = load()
+        missing = [n for n, v in (("DATABASE_URL", config.database_url), ("REDIS_URL", config.redis_url)) if not v]
+        if missing:
+            raise BadConfig(f"Set {' and '.join(missing)}; `linkflow up` is for one machine.")
+        setup(config.log_level, service)
+        run(_serve(config, service, grpc, http))
+    except BadConfig as error:
+        say(str(error))
+        return 2
+    return 0
+
+
+async def _serve(config: Config, service: str, grpc: str, http: str) -> None:
+    from linkflow.bootstrap import System
+
+    system = System(config, service)
+    stop = stop_on_signals()
+    try:
+        if service == "api":
+            from .web import serve_http
+
+            host, _, port = http.rpartition(":")
+            system.serve_all(("frontend", "history", "matching"))
+            await serve_http(system.http_app(), host, int(port), stop)
+        else:
+            from linkflow.transports.grpc_server import GrpcServer
+
+            server = GrpcServer([system.serve(service)], grpc)
+            port = await server.start()
+            say(f"{service} listens on {grpc.rpartition(':')[0]}:{port}")
+            system.loop()
+            await stop.wait()
+            await system.stop_loops()
+            await server.stop()
+    finally:
+        await system.close()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def run(work: object) -> None:
+    """Run a coroutine on uvloop where there is one."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        new_event_loop = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(work)  # type: ignore[arg-type]

@@ -1,0 +1,79 @@
+"""The FastAPI app. `create_app` needs no lifespan: on Lambda it runs at module scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from linkflow.domain.errors import LinkFlowError
+from linkflow.services.webhooks import MethodNotAllowed
+
+from . import accounts, executions, health, hooks, nodes, problems, workflows, workspaces
+from .door import Door
+from .guard import PUBLIC, permission_of
+from .wiring import Services
+
+__all__ = ["Services", "create_app", "routes"]
+
+ROUTERS = (
+    health.router,
+    accounts.router,
+    workspaces.router,
+    workflows.router,
+    executions.router,
+    nodes.router,
+    hooks.router,
+)
+
+
+def routes() -> Iterator[APIRoute]:
+    """Every route of ours, with its full path."""
+    for router in ROUTERS:
+        yield from (route for route in router.routes if isinstance(route, APIRoute))
+
+
+def create_app(services: Services) -> FastAPI:
+    """The app over these services. Raises `LookupError` where a route does not say who may call it."""
+    for route in routes():
+        permission = permission_of(route)
+        route.openapi_extra = {"x-permission": permission, **({"security": []} if permission == PUBLIC else {})}
+    app = FastAPI(
+        title="LinkFlow",
+        version=services.version,
+        summary="Durable workflow automation.",
+        redirect_slashes=False,
+        redoc_url=None,
+        responses={"default": _problem("Any error"), 422: _problem("The request is wrong")},
+    )
+    app.state.services = services
+    app.add_middleware(Door, max_body=services.max_body)
+    for error in (LinkFlowError, RequestValidationError, MethodNotAllowed):
+        app.add_exception_handler(error, problems.handle)
+    app.add_exception_handler(HTTPException, _router_error)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": problems.SCHEMA}}}
+
+
+async def _router_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        # The router names the methods of the first route that fits; RFC 9110 wants those of all.
+        allowed = sorted({method for route in routes() if _at(route, request) for method in route.methods or ()})
+        error = HTTPException(405, headers={"Allow": ", ".join(allowed)} if allowed else error.headers)
+    return await problems.handle(request, error)
+
+
+def _at(route: APIRoute, request: Request) -> bool:
+    return route.matches(request.scope)[0] is not Match.NONE

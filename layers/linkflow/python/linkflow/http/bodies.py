@@ -1,0 +1,62 @@
+"""What clients send: the models of request bodies. Workflow documents are read by `domain.importing`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Body, Query
+from pydantic import BaseModel, EmailStr, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Role = Literal["owner", "admin", "member", "viewer"]
+Document = Annotated[dict[str, Any], Body()]
+"""A workflow document, in our form or the original's."""
+
+Page = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str, Query(max_length=200)]
+
+
+class Register(BaseModel):
+    first_name: Name
+    last_name: Name
+    email: EmailStr
+    password: Secret
+    password_confirmation: Secret
+
+
+class Login(BaseModel):
+    email: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254)]
+    password: Secret
+
+
+class Refresh(BaseModel):
+    refresh_token: Secret
+
+
+class NewWorkspace(BaseModel):
+    name: Name
+
+
+class NewMember(BaseModel):
+    email: EmailStr
+    role: Role = "member"
+
+
+class MemberRole(BaseModel):
+    role: Role
+
+
+class Execute(BaseModel):
+    """`input` is the trigger data. `trigger_node` is needed only where a workflow has several triggers."""
+
+    input: dict[str, Any] = Field(default_factory=dict)
+    trigger_node: Annotated[str, StringConstraints(max_length=100)] = ""
+
+
+class Duplicate(BaseModel):
+    name: Name | None = None
+
+
+class Control(BaseModel):
+    reason: Annotated[str, StringConstraints(max_length=1000)] = ""

@@ -1,0 +1,129 @@
+"""Executions: looking at runs, following them, and the control verbs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from linkflow.domain.events import public
+from linkflow.services.executions import MAX_WAIT
+from linkflow.services.workspaces import Membership
+
+from . import shapes
+from .bodies import Control, Cursor, Page
+from .guard import can
+from .paging import id_cursor, number_cursor, page
+from .replying import reply
+from .wiring import Given, Services
+
+router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions"])
+
+Viewer = Annotated[Membership, can("execution.view")]
+Runner = Annotated[Membership, can("workflow.execute")]
+Status = Literal["", "running", "completed", "failed", "cancelled", "timed_out", "terminated"]
+Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow"]
+EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
+
+
+@router.get("/executions")
+async def index(
+    services: Given,
+    who: Viewer,
+    status: Status = "",
+    workflow_id: str = "",
+    mode: Mode = "",
+    cursor: Cursor = "",
+    per_page: Page = 20,
+) -> Response:
+    """A page of runs, newest first."""
+    return await _page(services, who, id_cursor(workflow_id), status, mode, cursor, per_page)
+
+
+@router.get("/workflows/{workflow_id}/executions")
+async def of_workflow(
+    workflow_id: str,
+    services: Given,
+    who: Viewer,
+    status: Status = "",
+    mode: Mode = "",
+    cursor: Cursor = "",
+    per_page: Page = 20,
+) -> Response:
+    """A page of one workflow's runs, newest first."""
+    shown = await services.workflows.show(who, workflow_id)
+    return await _page(services, who, shown.workflow.id, status, mode, cursor, per_page)
+
+
+@router.get("/executions/{execution_id}")
+async def show(execution_id: str, services: Given, who: Viewer) -> Response:
+    """A run with its trigger data, result or error, and where its nodes stand."""
+    execution, state = await services.executions.show(who, execution_id)
+    return reply({"execution": shapes.execution_in_full(execution, state)})
+
+
+@router.get("/executions/{execution_id}/history")
+async def history(
+    execution_id: str,
+    services: Given,
+    who: Viewer,
+    after: EventId = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0,
+) -> Response:
+    """Events after an id. With `wait`, a run that goes on is waited for: so many seconds, until there is one."""
+    found = await services.executions.history(who, execution_id, after=after, limit=limit, wait=wait)
+    meta = {"last_event_id": found.last or after, "more": found.more}
+    return reply({"data": [public(event) for event in found.events], "meta": meta})
+
+
+@router.get("/executions/{execution_id}/nodes")
+async def nodes(
+    execution_id: str,
+    services: Given,
+    who: Viewer,
+    cursor: Cursor = "",
+    per_page: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> Response:
+    """Its node runs in the order in which they came up: input, output, error, times. Loops have one an iteration."""
+    first = number_cursor(cursor)
+    found = await services.executions.nodes(who, execution_id)
+    rows = [shapes.node_run(run) for run in found[first : first + per_page]]
+    following = str(first + per_page) if len(found) > first + per_page else None
+    return reply({"data": rows, "meta": {"next_cursor": following, "per_page": per_page, "total": len(found)}})
+
+
+@router.post("/executions/{execution_id}/cancel")
+async def cancel(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
+    """End a run: what is under way is cancelled."""
+    return await _control(services, who, execution_id, "cancel", form, "Execution cancelled.")
+
+
+@router.post("/executions/{execution_id}/terminate")
+async def terminate(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
+    """End a run at once, whatever it is doing."""
+    return await _control(services, who, execution_id, "terminate", form, "Execution terminated.")
+
+
+@router.post("/executions/{execution_id}/retry")
+async def retry(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
+    """Go on with a failed run: its failed nodes get another attempt."""
+    return await _control(services, who, execution_id, "retry", form, "Execution retried.")
+
+
+async def _page(
+    services: Services, who: Membership, workflow_id: str, status: str, mode: str, cursor: str, per_page: int
+) -> Response:
+    found = await services.executions.page(
+        who, workflow_id=workflow_id, status=status, mode=mode, before=id_cursor(cursor), limit=per_page + 1
+    )
+    return reply(page([shapes.execution(execution) for execution in found], per_page, "id"))
+
+
+async def _control(
+    services: Services, who: Membership, execution_id: str, verb: str, form: Control | None, message: str
+) -> Response:
+    reason = form.reason if form else ""
+    status = await services.executions.control(who, execution_id, verb, reason)
+    return reply({"message": message, "execution": {"id": execution_id, "status": status}})

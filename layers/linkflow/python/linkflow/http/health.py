@@ -1,0 +1,59 @@
+"""Is it alive, and is it ready?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .guard import Anybody
+from .problems import problem
+from .replying import reply
+from .wiring import Given
+
+router = APIRouter(tags=["Health"])
+
+PATIENCE = 3.0
+"""Seconds that a part has to answer."""
+
+_log = logging.getLogger("linkflow.http")
+
+
+@router.get("/health/live")
+async def live(_: Anybody) -> Response:
+    """The process answers."""
+    return reply({"status": "ok"})
+
+
+@router.get("/health/ready")
+async def ready(request: Request, services: Given, _: Anybody) -> Response:
+    """Everything that a call needs answers; else 503 names the part that does not."""
+    names = list(services.checks)
+    answers = await asyncio.gather(*(_answers(name, services.checks[name]) for name in names))
+    parts = {name: "ok" if fine else "down" for name, fine in zip(names, answers, strict=True)}
+    if all(answers):
+        return reply({"status": "ok", "checks": parts})
+    down = ", ".join(name for name, state in parts.items() if state == "down")
+    return problem(
+        request, 503, "not_ready", f"Not answering: {down}.", headers={"Retry-After": "2"}, extra={"checks": parts}
+    )
+
+
+@router.get("/api/v1/health")
+async def health(services: Given, _: Anybody) -> Response:
+    """The API answers, and this is its version."""
+    return reply({"status": "ok", "version": services.version})
+
+
+async def _answers(name: str, check: Callable[[], Awaitable[object]]) -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await check()
+    except Exception as error:
+        _log.warning("Not ready: %s does not answer: %s", name, error)
+        return False
+    return True

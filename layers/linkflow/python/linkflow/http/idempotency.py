@@ -1,0 +1,72 @@
+"""``Idempotency-Key``: a POST that comes twice is done once, and answered the same both times."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from linkflow.domain.errors import Conflict, InvalidInput
+from linkflow.services.control_ports import Reply
+from linkflow.services.workspaces import Membership
+
+from .wiring import Services
+
+KEPT_MS = 24 * 3600 * 1000
+"""How long an answer is kept."""
+
+_UNDER_WAY_MS = 60_000  # a first call that died with its process blocks the key for so long
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_HEADERS = ("etag", "location", "content-type", "cache-control")
+
+
+def key_of(request: Request, *names: str) -> str:
+    """The key in the first of these headers that is there, or nothing. Raises `InvalidInput` for one that cannot be."""
+    for name in names or ("idempotency-key",):
+        if given := request.headers.get(name):
+            if not _KEY.fullmatch(given):
+                raise InvalidInput(f"The header {name} has 1 to 200 visible ASCII characters.")
+            return given
+    return ""
+
+
+async def once(
+    request: Request, services: Services, who: Membership, act: Callable[[], Awaitable[Response]]
+) -> Response:
+    """Do `act`, or repeat what it answered when this key came first. Errors are not kept: the call may be repeated.
+
+    Raises `InvalidInput` where the key came with another request, `Conflict` while the first call is under way.
+    """
+    key = key_of(request)
+    if not key:
+        return await act()
+    now = services.clock.now_ms()
+    fingerprint = await _fingerprint(request, who)
+    found = await services.replies.claim(who.workspace_id, key, fingerprint, now, now + _UNDER_WAY_MS)
+    if found is not None:
+        return _repeat(found, fingerprint)
+    try:
+        answer = await act()
+    except BaseException:
+        await services.replies.drop(who.workspace_id, key)
+        raise
+    headers = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
+    kept = Reply(fingerprint, answer.status_code, headers, bytes(answer.body))
+    await services.replies.keep(who.workspace_id, key, kept, now + KEPT_MS)
+    return answer
+
+
+async def _fingerprint(request: Request, who: Membership) -> bytes:
+    asked = f"{who.user_id} {request.method} {request.url.path}\n".encode()
+    return hashlib.sha256(asked + await request.body()).digest()
+
+
+def _repeat(found: Reply, fingerprint: bytes) -> Response:
+    if found.fingerprint != fingerprint:
+        raise InvalidInput("This Idempotency-Key was used for another request. Take a new one.")
+    if not found.status:
+        raise Conflict("The first request with this Idempotency-Key is still under way. Try again in a moment.")
+    return Response(found.body, found.status, {**found.headers, "Idempotency-Replayed": "true"})

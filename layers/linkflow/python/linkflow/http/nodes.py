@@ -1,0 +1,29 @@
+"""The catalogue of node types: what a console needs to offer each and draw its form."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from linkflow.domain.errors import NotFound
+
+from .guard import SignedIn
+from .replying import reply
+from .wiring import Given
+
+router = APIRouter(prefix="/api/v1/nodes", tags=["Node types"])
+
+
+@router.get("")
+async def index(services: Given, _: SignedIn) -> Response:
+    """Every node type, with its parameters as JSON Schema."""
+    return reply({"data": list(services.node_types())})
+
+
+@router.get("/{type}")
+async def show(type: str, services: Given, _: SignedIn) -> Response:
+    """One node type, by its name or an alias."""
+    for found in services.node_types():
+        if type == found["type"] or type in found["aliases"]:
+            return reply({"node": found})
+    raise NotFound("There is no such node type.")

@@ -1,0 +1,176 @@
+"""What clients get: our values as JSON. Times are ISO 8601 in UTC; what has not happened yet is null."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from linkflow.contracts.frontend import RunReply
+from linkflow.contracts.history import Execution
+from linkflow.domain.definition import Definition
+from linkflow.domain.events import iso
+from linkflow.domain.state import State
+from linkflow.services.auth import Session
+from linkflow.services.control_ports import Member, TriggerRow, User, Workflow, Workspace
+from linkflow.services.executions import RunOfNode
+from linkflow.services.noderuns import PUBLIC_STATUS
+from linkflow.services.workflows import Shown
+
+Json = dict[str, Any]
+
+
+def at(ms: int | None) -> str | None:
+    return iso(ms) if ms else None
+
+
+def user(who: User) -> Json:
+    return {
+        "id": who.id,
+        "email": who.email,
+        "first_name": who.first_name,
+        "last_name": who.last_name,
+        "created_at": at(who.created_at),
+    }
+
+
+def session(opened: Session) -> Json:
+    return {
+        "user": user(opened.user),
+        "access_token": opened.access_token,
+        "refresh_token": opened.refresh_token,
+        "token_type": "Bearer",
+        "expires_in": opened.expires_in,
+    }
+
+
+def workspace(found: Workspace) -> Json:
+    return {
+        "id": found.id,
+        "name": found.name,
+        "role": found.role,
+        "created_at": at(found.created_at),
+        "updated_at": at(found.updated_at),
+    }
+
+
+def member(found: Member) -> Json:
+    return {
+        "user_id": found.user_id,
+        "email": found.email,
+        "first_name": found.first_name,
+        "last_name": found.last_name,
+        "role": found.role,
+        "joined_at": at(found.joined_at),
+    }
+
+
+def trigger(row: TriggerRow, public_url: str) -> Json:
+    if row.webhook_id:
+        tail = f"/{row.path}" if row.path else ""
+        url = f"{public_url}/webhooks/{row.webhook_id}{tail}"
+        return {"type": "webhook", "node_id": row.node_id, "id": row.webhook_id, "url": url, "is_active": row.active}
+    return {
+        "type": "schedule",
+        "node_id": row.node_id,
+        "cron": row.cron,
+        "timezone": row.timezone,
+        "next_at": at(row.next_at) if row.active else None,
+        "is_active": row.active,
+    }
+
+
+def workflow(found: Workflow, triggers: list[TriggerRow] | tuple[TriggerRow, ...], public_url: str) -> Json:
+    """Without the definition, as in lists."""
+    return {
+        "id": found.id,
+        "workspace_id": found.workspace_id,
+        "name": found.name,
+        "description": found.description,
+        "is_active": found.active,
+        "version": found.version,
+        "lock_version": found.lock_version,
+        "triggers": [trigger(row, public_url) for row in triggers],
+        "created_at": at(found.created_at),
+        "updated_at": at(found.updated_at),
+    }
+
+
+def shown(found: Shown, public_url: str) -> Json:
+    """With the definition, its fields beside the others, as the original has it."""
+    document = workflow(found.workflow, found.triggers, public_url) | definition(found.definition)
+    return document | {"warnings": msgspec.to_builtins(found.warnings)}
+
+
+def definition(found: Definition) -> Json:
+    document: Json = {"edges": [], "description": "", "settings": {}, **msgspec.to_builtins(found)}
+    return document
+
+
+def execution(found: Execution) -> Json:
+    """As in lists."""
+    return {
+        "id": found.id,
+        "workspace_id": found.workspace_id,
+        "workflow_id": found.workflow_id,
+        "workflow_version": found.workflow_version,
+        "status": found.status,
+        "mode": found.mode,
+        "started_at": at(found.started_at),
+        "completed_at": at(found.closed_at),
+        "duration_ms": found.closed_at - found.started_at if found.closed_at else None,
+        "parent_execution_id": found.parent_id or None,
+        "last_event_id": found.version,
+    }
+
+
+def execution_in_full(found: Execution, state: State | None) -> Json:
+    document = execution(found)
+    if state is None:
+        return document
+    return document | {
+        "trigger_node": state.trigger_node,
+        "trigger_data": state.trigger,
+        "result": state.result,
+        "error": msgspec.to_builtins(state.error),
+        "failed_node": state.failed_node or None,
+        "nodes": {
+            key: {"status": PUBLIC_STATUS.get(run.status, run.status), "attempt": run.attempt}
+            for key, run in state.runs.items()
+        },
+    }
+
+
+def started(run: RunReply, found: Workflow) -> Json:
+    document: Json = {
+        "id": run.execution_id,
+        "workspace_id": found.workspace_id,
+        "workflow_id": found.id,
+        "workflow_version": found.version,
+        "status": run.status,
+        "mode": "manual",
+    }
+    if run.closed:
+        document |= {"result": run.result, "error": run.error}
+    return document
+
+
+def node_run(run: RunOfNode) -> Json:
+    view, node = run.view, run.node
+    over = bool(view.completed_at)
+    return {
+        "key": view.key,
+        "node_id": node.id if node else view.key,
+        "name": node.label if node else view.key,
+        "type": node.type if node else None,
+        "status": view.status,
+        "attempt": view.attempt,
+        "started_at": at(view.started_at),
+        "completed_at": at(view.completed_at),
+        "duration_ms": round(view.duration_us / 1000, 3) if over else None,
+        "input": run.input,
+        "output": view.output,
+        "error": view.error,
+        "child_execution_id": view.child or None,
+        "logs": list(view.logs),
+    }

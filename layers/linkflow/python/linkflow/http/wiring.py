@@ -1,0 +1,50 @@
+"""What the app is built from. `bootstrap` makes one and hands it to `create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from linkflow.ports import Clock
+from linkflow.services.auth import Auth
+from linkflow.services.control_ports import ReplyStore
+from linkflow.services.executions import Executions
+from linkflow.services.webhooks import Webhooks
+from linkflow.services.workflows import Workflows
+from linkflow.services.workspaces import Workspaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that the HTTP layer calls.
+
+    `checks` are what readiness depends on, by name (``postgres``, ``valkey``): each raises when its part is away.
+    `node_types` describes the catalogue (`nodes.registry.Registry.describe`).
+    `public_url` is where clients reach this installation, without a slash at the end. `max_body` is bytes.
+    """
+
+    auth: Auth
+    workspaces: Workspaces
+    workflows: Workflows
+    executions: Executions
+    webhooks: Webhooks
+    replies: ReplyStore
+    clock: Clock
+    checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    node_types: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    public_url: str = "http://127.0.0.1:8080"
+    max_body: int = 1024 * 1024
+    version: str = "0.1.0"
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that serves this request."""
+    found: Services = request.app.state.services
+    return found
+
+
+Given = Annotated[Services, Depends(services_of)]

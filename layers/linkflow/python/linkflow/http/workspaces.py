@@ -1,0 +1,89 @@
+"""Workspaces and their members."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from linkflow.services.workspaces import Membership
+
+from . import shapes
+from .bodies import MemberRole, NewMember, NewWorkspace
+from .guard import SignedIn, can
+from .replying import reply
+from .wiring import Given
+
+router = APIRouter(prefix="/api/v1/workspaces", tags=["Workspaces"])
+
+Viewer = Annotated[Membership, can("workspace.view")]
+
+
+@router.get("")
+async def index(services: Given, who: SignedIn) -> Response:
+    """The workspaces that one is a member of."""
+    return reply({"data": [shapes.workspace(found) for found in await services.workspaces.of_user(who.user_id)]})
+
+
+@router.post("", status_code=201)
+async def create(form: NewWorkspace, services: Given, who: SignedIn) -> Response:
+    """Make a workspace and own it."""
+    made = await services.workspaces.create(who.user_id, form.name)
+    return reply({"message": "Workspace created.", "workspace": shapes.workspace(made)}, 201)
+
+
+@router.get("/{workspace_id}")
+async def show(who: Viewer) -> Response:
+    """One workspace."""
+    return reply({"workspace": shapes.workspace(who.workspace)})
+
+
+@router.put("/{workspace_id}")
+async def update(form: NewWorkspace, services: Given, who: Annotated[Membership, can("workspace.update")]) -> Response:
+    """Rename a workspace."""
+    renamed = await services.workspaces.rename(who, form.name)
+    return reply({"message": "Workspace updated.", "workspace": shapes.workspace(renamed)})
+
+
+@router.delete("/{workspace_id}")
+async def delete(services: Given, who: Annotated[Membership, can("workspace.delete")]) -> Response:
+    """Delete a workspace with everything in it."""
+    await services.workspaces.delete(who)
+    return reply({"message": "Workspace deleted."})
+
+
+@router.post("/{workspace_id}/leave")
+async def leave(services: Given, who: Viewer) -> Response:
+    """Stop being a member. The last owner cannot."""
+    await services.workspaces.leave(who)
+    return reply({"message": "You have left the workspace."})
+
+
+@router.get("/{workspace_id}/members")
+async def members(services: Given, who: Annotated[Membership, can("member.view")]) -> Response:
+    """Who is in."""
+    return reply({"data": [shapes.member(found) for found in await services.workspaces.members(who)]})
+
+
+@router.post("/{workspace_id}/members", status_code=201)
+async def add_member(form: NewMember, services: Given, who: Annotated[Membership, can("member.invite")]) -> Response:
+    """Take in somebody who has an account, with a role up to one's own."""
+    added = await services.workspaces.add_member(who, form.email, form.role)
+    return reply({"message": "Member added.", "member": shapes.member(added)}, 201)
+
+
+@router.put("/{workspace_id}/members/{user_id}")
+async def set_role(
+    user_id: str, form: MemberRole, services: Given, who: Annotated[Membership, can("member.update")]
+) -> Response:
+    """Change a member's role."""
+    changed = await services.workspaces.set_role(who, user_id, form.role)
+    return reply({"message": "Member updated.", "member": shapes.member(changed)})
+
+
+@router.delete("/{workspace_id}/members/{user_id}")
+async def remove_member(user_id: str, services: Given, who: Annotated[Membership, can("member.remove")]) -> Response:
+    """Remove a member."""
+    await services.workspaces.remove_member(who, user_id)
+    return reply({"message": "Member removed."})

@@ -1,0 +1,266 @@
+"""The one client that goes out (`Egress` of `base`).
+
+Each connection is made to an address that was checked a moment ago by the same code that dials it, so a name cannot
+answer one thing to the check and another to the connect (DNS rebinding); TLS still verifies the name. Redirects are
+followed here, hop by hop, under the same rules. It keeps no cookies and reads no proxy settings from the environment.
+It stands on httpcore, httpx's engine, because httpx's own client stores cookies and inflates bodies without a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+import httpx
+
+from linkflow.config import Egress as Settings
+from linkflow.nodes.addresses import Rules, literal
+from linkflow.nodes.base import NodeFailure
+from linkflow.nodes.inflate import Inflater
+
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Addresses of a host, best first. Raises `OSError` if there are none."""
+
+MAX_REDIRECTS = 10
+FIRST_TRY = 3.0
+"""Seconds for an address while another one is left to try."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OURS = frozenset({"connection", "content-length", "expect", "keep-alive", "proxy-authorization", "proxy-connection",
+                   "te", "trailer", "transfer-encoding", "upgrade"})  # fmt: skip
+"""Request headers that frame the message: the client sets them, not the author."""
+_HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-language", "content-type",
+                       "idempotency-key", "user-agent"})  # fmt: skip
+"""Headers that follow a redirect to another origin. Any other may hold a secret that was for the first one alone."""
+_BODY = frozenset({"content-encoding", "content-language", "content-location", "content-type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer, read whole. Header names are lower case; repeated headers are joined by commas."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+    url: str
+
+
+async def system_resolver(host: str, port: int) -> Sequence[str]:
+    """The system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    """Connects to what the client has checked."""
+
+    def __init__(self, places: Callable[[str, int], Awaitable[list[tuple[str, int]]]]) -> None:
+        self._places, self._network = places, httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        *others, (last, last_port) = await self._places(host, port)
+        for address, at_port in others:
+            try:
+                return await self._network.connect_tcp(address, at_port, min(timeout or FIRST_TRY, FIRST_TRY))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._network.connect_tcp(last, last_port, timeout)
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        raise NodeFailure("egress_refused", "Unix sockets are not reachable.", retryable=False)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class EgressClient:
+    """One for a worker process; `aclose` it at the end."""
+
+    def __init__(self, settings: Settings | None = None, *, resolver: Resolver = system_resolver) -> None:
+        self._settings = settings or Settings()
+        self._rules = Rules(self._settings)
+        self._resolver = resolver
+        self._backend = _Backend(self._places)
+        self._pools: dict[bool, httpcore.AsyncConnectionPool] = {}
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        while self._pools:
+            await self._pools.popitem()[1].aclose()
+
+    async def open_address(self, host: str, port: int) -> tuple[str, int]:
+        """The checked address to connect to for protocols other than HTTP. Raises `NodeFailure` ``egress_refused``."""
+        return (await self._places(host, port))[0]
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout: float = 30.0,
+        follow_redirects: bool = True,
+        verify: bool = True,
+    ) -> Response:
+        """One call, redirects included, within `timeout` seconds in all.
+
+        Raises `NodeFailure`: ``egress_refused``, ``egress_lookup``, ``http_connect``, ``http_timeout``,
+        ``http_too_large``, ``http_redirects``, ``http_bad_request`` (nothing was sent: URL or headers are wrong).
+        """
+        hop = _Hop(method.upper(), _url(url), _clean(headers or {}), content)
+        try:
+            async with asyncio.timeout(timeout):
+                for _ in range(MAX_REDIRECTS + 1):
+                    response = await self._send(hop, timeout, verify)
+                    target = response.headers.get("location")
+                    if not follow_redirects or response.status_code not in _REDIRECTS or not target:
+                        return response
+                    hop = hop.after(response.status_code, target)
+        except (TimeoutError, httpcore.TimeoutException):
+            raise NodeFailure("http_timeout", f"{hop.url.host} did not answer within {timeout:g} s.") from None
+        raise NodeFailure("http_redirects", f"More than {MAX_REDIRECTS} redirects.", retryable=False)
+
+    async def _send(self, hop: _Hop, timeout: float, verify: bool) -> Response:
+        try:
+            response = await self._pool(verify).handle_async_request(hop.request(timeout))
+            try:
+                return await self._read(hop, response)
+            finally:
+                await response.aclose()
+        except (httpcore.LocalProtocolError, UnicodeEncodeError) as error:
+            raise NodeFailure("http_bad_request", f"The request cannot be sent: {error}.", retryable=False) from None
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise _broken(hop.url.host, error) from None
+
+    async def _read(self, hop: _Hop, response: httpcore.Response) -> Response:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in response.headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        body = Inflater(headers.get("content-encoding", ""), self._settings.max_body)
+        length = headers.get("content-length", "")
+        if hop.method != "HEAD" and length.isdecimal():
+            body.expect(int(length))
+        async for chunk in response.aiter_stream():
+            body.feed(chunk)
+        return Response(response.status, headers, body.finish(), str(hop.url))
+
+    async def _places(self, host: str, port: int) -> list[tuple[str, int]]:
+        """Checked addresses and ports for `host`, best first."""
+        if fixed := self._rules.fixed(host, port):
+            return [fixed]
+        spelt = literal(host)
+        try:
+            found = [spelt] if spelt else await self._resolver(host, port)
+        except (OSError, UnicodeError):
+            found = []
+        if not found:
+            raise NodeFailure("egress_lookup", f"The address of {host} could not be found.", details={"host": host})
+        return [(address, port) for address in self._rules.check(host, found, port)]
+
+    def _pool(self, verify: bool) -> httpcore.AsyncConnectionPool:
+        if verify not in self._pools:
+            self._pools[verify] = httpcore.AsyncConnectionPool(
+                ssl_context=self._tls(verify),
+                max_connections=None,
+                max_keepalive_connections=100,
+                keepalive_expiry=15.0,
+                network_backend=self._backend,
+            )
+        return self._pools[verify]
+
+    def _tls(self, verify: bool) -> ssl.SSLContext:
+        context = httpx.create_ssl_context(verify=verify, trust_env=False)
+        if self._settings.ca_file:
+            context.load_verify_locations(self._settings.ca_file)
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """One request on the way."""
+
+    method: str
+    url: httpx.URL
+    headers: dict[str, str]
+    content: bytes | None
+
+    def request(self, timeout: float) -> httpcore.Request:
+        names = {name.lower() for name in self.headers}
+        host = [] if "host" in names else [(b"Host", self.url.netloc)]
+        headers = [*host, *((name.encode("ascii"), value.encode("utf-8")) for name, value in self.headers.items())]
+        for name, value in ((b"Accept", b"*/*"), (b"Accept-Encoding", b"gzip, deflate"), (b"User-Agent", b"LinkFlow")):
+            if name.decode().lower() not in names:
+                headers.append((name, value))
+        if self.content is not None or self.method in ("POST", "PUT", "PATCH"):
+            headers.append((b"Content-Length", str(len(self.content or b"")).encode()))
+        limits = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
+        url = httpcore.URL(
+            scheme=self.url.raw_scheme, host=self.url.raw_host, port=self.url.port, target=self.url.raw_path or b"/"
+        )
+        return httpcore.Request(self.method, url, headers=headers, content=self.content, extensions={"timeout": limits})
+
+    def after(self, status: int, location: str) -> _Hop:
+        """The next request after a redirect (Fetch standard, HTTP-redirect fetch)."""
+        try:
+            url = _url(str(self.url.join(location)))
+        except httpx.InvalidURL:
+            raise NodeFailure(
+                "http_redirects", "A redirect leads to something that is no URL.", retryable=False
+            ) from None
+        method, content, headers = self.method, self.content, self.headers
+        if (status == 303 and method not in ("GET", "HEAD")) or (status in (301, 302) and method == "POST"):
+            method, content = "GET", None
+            headers = {name: value for name, value in headers.items() if name.lower() not in _BODY}
+        if _origin(url) != _origin(self.url):
+            headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
+        return _Hop(method, url, headers, content)
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return (url.scheme, url.raw_host, url.port or {"http": 80, "https": 443}.get(url.scheme))
+
+
+def _url(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text.strip())
+    except (httpx.InvalidURL, ValueError) as error:
+        raise NodeFailure("http_bad_request", f"This is not a URL: {error}", retryable=False) from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise NodeFailure(
+            "egress_refused", "A URL must start with http:// or https:// and have a host.", retryable=False
+        )
+    if url.userinfo:
+        raise NodeFailure(
+            "egress_refused", "Put user name and password into a credential, not the URL.", retryable=False
+        )
+    return url
+
+
+def _clean(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in _OURS}
+
+
+def _broken(host: str, error: Exception) -> NodeFailure:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        message = f"The certificate of {host} does not verify: {cause.verify_message}."
+        return NodeFailure("http_connect", message, retryable=False)
+    return NodeFailure("http_connect", f"The connection to {host} failed: {error or type(error).__name__}.")

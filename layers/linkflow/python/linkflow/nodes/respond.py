@@ -1,0 +1,38 @@
+"""Set the run's answer: what a waiting webhook call is told. The output is the body."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, ClassVar
+
+from pydantic import AliasChoices, Field
+
+from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.base import Base, Context, Params
+from linkflow.nodes.fields import Headers
+
+
+class RespondParams(Params):
+    status: int = Field(200, ge=200, le=599, validation_alias=AliasChoices("status", "status_code", "response_status"))
+    headers: Headers = Field(default_factory=dict)
+    body: Any = Field(
+        None, validation_alias=AliasChoices("body", "response_body", "data"), description="Left out: the node's input."
+    )
+
+
+class Respond(Base):
+    type: ClassVar[str] = "respond"
+    aliases: ClassVar[tuple[str, ...]] = ("output", "output_respond")
+    name: ClassVar[str] = "Respond"
+    description: ClassVar[str] = "Answer the call that started the run."
+    category: ClassVar[str] = "output"
+    pure: ClassVar[bool] = True
+    params: ClassVar[builtins.type[Params]] = RespondParams
+
+    def run(self, params: RespondParams, context: Context) -> Outcome:
+        body = params.body if "body" in params.model_fields_set else context.input
+        answer = {"status": params.status, "headers": params.headers, "body": body}
+        return Completed(output=body, answers=True, respond=answer)
+
+
+node = Respond()

@@ -1,0 +1,33 @@
+"""Start by hand, by the API, or from another workflow. The output is what the run was started with."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, ClassVar
+
+from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.base import Base, Context, Params
+
+
+class Trigger(Base):
+    """What all triggers do when the run is there: hand on the trigger's data."""
+
+    category: ClassVar[str] = "trigger"
+    pure: ClassVar[bool] = True
+
+    def run(self, params: Any, context: Context) -> Outcome:
+        return Completed(output=context.input if context.trigger is None else context.trigger)
+
+
+class ManualParams(Params):
+    pass
+
+
+class ManualTrigger(Trigger):
+    type: ClassVar[str] = "trigger_manual"
+    name: ClassVar[str] = "Manual start"
+    description: ClassVar[str] = "Start by hand, by the API or from another workflow."
+    params: ClassVar[builtins.type[Params]] = ManualParams
+
+
+node = ManualTrigger()

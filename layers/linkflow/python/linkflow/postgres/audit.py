@@ -1,0 +1,31 @@
+"""Replays over the stored executions, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from linkflow.domain.replay import Replay, replay
+
+from .database import Database
+from .queries import queries
+
+PAGE = 200
+_sql = queries("audit")
+
+
+async def replays(database: Database, execution_id: str = "") -> AsyncIterator[tuple[str, Replay]]:
+    """Fold one execution's events, or every one's in id order, and compare with the stored state.
+
+    Events and state are read in one statement, so a run that moves on meanwhile is seen as it was.
+    """
+    after = "00000000-0000-0000-0000-000000000000"
+    while True:
+        async with database.connection() as connection:
+            args = {"id": execution_id or None, "after": after, "limit": PAGE}
+            rows = await (await connection.execute(_sql["states_with_events"], args)).fetchall()
+        for id, state, parts in rows:
+            after = id
+            events = b"[" + b",".join(bytes(part)[1:-1] for part in parts) + b"]"
+            yield id, replay(id, events, bytes(state))
+        if execution_id or len(rows) < PAGE:
+            return

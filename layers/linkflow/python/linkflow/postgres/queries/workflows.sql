@@ -1,0 +1,89 @@
+-- name: page
+-- A page of a workspace's workflows, newest first.
+SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at
+FROM workflows
+WHERE workspace_id = %(workspace_id)s AND deleted_at = 0
+  AND (%(active)s::boolean IS NULL OR active = %(active)s)
+  AND (%(before)s::uuid IS NULL OR id < %(before)s)
+ORDER BY id DESC
+LIMIT %(limit)s
+
+-- name: get
+-- One workflow of a workspace.
+SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at
+FROM workflows
+WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at = 0
+
+-- name: definition
+-- One version's definition.
+SELECT definition FROM workflow_versions WHERE workflow_id = %(id)s AND version = %(version)s
+
+-- name: versions
+-- A page of a workflow's versions, newest first.
+SELECT version, created_at, coalesce(created_by::text, '')
+FROM workflow_versions
+WHERE workflow_id = %(id)s AND (%(before)s = 0 OR version < %(before)s)
+ORDER BY version DESC
+LIMIT %(limit)s
+
+-- name: triggers
+-- What starts these workflows in their current versions.
+SELECT h.workflow_id::text, h.node_id, h.id, h.rules, '', '', NULL::bigint, h.active
+FROM webhooks h JOIN workflows w ON w.id = h.workflow_id AND w.version = h.workflow_version
+WHERE h.workflow_id = ANY (%(ids)s::uuid[])
+UNION ALL
+SELECT s.workflow_id::text, s.node_id, '', NULL::bytea, s.cron, s.timezone, s.next_at, NOT s.paused
+FROM schedules s
+WHERE s.workflow_id = ANY (%(ids)s::uuid[])
+ORDER BY 1, 2
+
+-- name: insert
+-- A new workflow.
+INSERT INTO workflows (id, workspace_id, name, description, active, version, created_by, created_at, updated_at)
+VALUES (%(id)s, %(workspace_id)s, %(name)s, %(description)s, %(active)s, %(version)s, %(actor)s, %(at)s, %(at)s)
+
+-- name: update
+-- Change a workflow, unless somebody else did first.
+UPDATE workflows
+SET name = %(name)s, description = %(description)s, active = %(active)s, version = %(version)s,
+    lock_version = lock_version + 1, updated_at = %(at)s
+WHERE id = %(id)s AND lock_version = %(expected)s AND deleted_at = 0
+
+-- name: add_version
+-- A version, for ever.
+INSERT INTO workflow_versions (workflow_id, version, definition, created_at, created_by)
+VALUES (%(id)s, %(version)s, %(definition)s, %(at)s, %(actor)s)
+
+-- name: put_webhook
+-- The webhook of a node, under the id that it has, if it has one.
+INSERT INTO webhooks (id, workflow_id, node_id, workspace_id, workflow_version, active, rules, updated_at)
+VALUES (%(webhook_id)s, %(id)s, %(node_id)s, %(workspace_id)s, %(version)s, %(active)s, %(rules)s, %(at)s)
+ON CONFLICT (workflow_id, node_id) DO UPDATE
+SET workflow_version = excluded.workflow_version, active = excluded.active, rules = excluded.rules,
+    updated_at = excluded.updated_at
+
+-- name: stop_webhooks
+-- Webhooks of nodes that are gone answer no more; the address waits for the node to come back.
+UPDATE webhooks SET active = false WHERE workflow_id = %(id)s AND node_id <> ALL (%(nodes)s)
+
+-- name: put_schedule
+-- The schedule of a node. One that runs and did not change keeps its next fire, which may be due this moment.
+INSERT INTO schedules AS s (workflow_id, node_id, workspace_id, workflow_version, cron, timezone, next_at, ends_at, paused)
+VALUES (%(id)s, %(node_id)s, %(workspace_id)s, %(version)s, %(cron)s, %(timezone)s, %(next_at)s, %(ends_at)s, NOT %(active)s)
+ON CONFLICT (workflow_id, node_id) DO UPDATE
+SET workflow_version = excluded.workflow_version, cron = excluded.cron, timezone = excluded.timezone,
+    ends_at = excluded.ends_at, paused = excluded.paused,
+    next_at = CASE
+      WHEN NOT s.paused AND (s.cron, s.timezone) = (excluded.cron, excluded.timezone)
+        AND s.ends_at IS NOT DISTINCT FROM excluded.ends_at THEN s.next_at
+      ELSE excluded.next_at
+    END
+
+-- name: drop_schedules
+-- Schedules of nodes that are gone.
+DELETE FROM schedules WHERE workflow_id = %(id)s AND node_id <> ALL (%(nodes)s)
+
+-- name: delete
+-- Hide a workflow, unless somebody changed it first; its runs still need its versions.
+UPDATE workflows SET deleted_at = %(at)s, active = false, lock_version = lock_version + 1
+WHERE id = %(id)s AND lock_version = %(expected)s AND deleted_at = 0

@@ -1,0 +1,63 @@
+-- name: add
+-- A new workspace.
+INSERT INTO workspaces (id, name, created_at, updated_at) VALUES (%(id)s, %(name)s, %(at)s, %(at)s)
+
+-- name: of_user
+-- The workspaces that somebody is a member of, oldest first.
+SELECT w.id::text, w.name, m.role, w.created_at, w.updated_at
+FROM members m JOIN workspaces w ON w.id = m.workspace_id
+WHERE m.user_id = %s AND w.deleted_at = 0
+ORDER BY w.id
+
+-- name: get
+-- One workspace as one of its members sees it: asked at every call.
+SELECT w.id::text, w.name, m.role, w.created_at, w.updated_at
+FROM members m JOIN workspaces w ON w.id = m.workspace_id
+WHERE m.workspace_id = %(id)s AND m.user_id = %(user_id)s AND w.deleted_at = 0
+
+-- name: rename
+-- Another name.
+UPDATE workspaces SET name = %(name)s, updated_at = %(at)s WHERE id = %(id)s
+
+-- name: delete
+-- Hide a workspace; its runs still need it.
+UPDATE workspaces SET deleted_at = %(at)s WHERE id = %(id)s
+
+-- name: delete_workflows
+-- Hide its workflows.
+UPDATE workflows SET deleted_at = %(at)s, active = false, lock_version = lock_version + 1
+WHERE workspace_id = %(id)s AND deleted_at = 0
+
+-- name: stop_webhooks
+-- Its webhooks answer no more.
+UPDATE webhooks SET active = false WHERE workspace_id = %(id)s
+
+-- name: stop_schedules
+-- Its schedules fire no more.
+UPDATE schedules SET paused = true WHERE workspace_id = %(id)s
+
+-- name: lock
+-- One change of a workspace's members at a time, or two owners could remove each other.
+SELECT id FROM workspaces WHERE id = %(id)s FOR UPDATE
+
+-- name: members
+-- Who is in, in order of joining.
+SELECT u.id::text, u.email, u.first_name, u.last_name, m.role, m.joined_at
+FROM members m JOIN users u ON u.id = m.user_id
+WHERE m.workspace_id = %s
+ORDER BY m.joined_at, u.id
+
+-- name: put_member
+-- Add a member or change the role, unless that takes the last owner away.
+INSERT INTO members (workspace_id, user_id, role, joined_at)
+VALUES (%(id)s, %(user_id)s, %(role)s, %(at)s)
+ON CONFLICT (workspace_id, user_id) DO UPDATE SET role = excluded.role
+WHERE excluded.role = 'owner' OR EXISTS (
+  SELECT FROM members o WHERE o.workspace_id = %(id)s AND o.role = 'owner' AND o.user_id <> %(user_id)s)
+
+-- name: remove_member
+-- Remove a member, unless it is the last owner.
+DELETE FROM members m
+WHERE m.workspace_id = %(id)s AND m.user_id = %(user_id)s
+  AND (m.role <> 'owner' OR EXISTS (
+    SELECT FROM members o WHERE o.workspace_id = %(id)s AND o.role = 'owner' AND o.user_id <> %(user_id)s))

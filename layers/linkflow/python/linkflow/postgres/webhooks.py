@@ -1,0 +1,26 @@
+"""Webhooks in Postgres, as their receiver finds them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from linkflow.services.control_ports import Webhook
+from linkflow.services.triggers import WebhookRules
+
+from .database import Database
+from .queries import queries
+
+_sql = queries("webhooks")
+_rules = msgspec.json.Decoder(WebhookRules)
+
+
+class PostgresWebhooks:
+    """`control_ports.WebhookStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, webhook_id: str) -> Webhook | None:
+        async with self._database.connection() as connection:
+            row = await (await connection.execute(_sql["find"], (webhook_id,))).fetchone()
+            return Webhook(*(*row[:6], _rules.decode(row[6]))) if row else None

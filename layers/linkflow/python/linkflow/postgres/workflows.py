@@ -1,0 +1,98 @@
+"""Workflows, their versions and what starts them, in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import structs
+
+from linkflow.services.control_ports import Change, TriggerRow, Workflow, WorkflowVersion
+from linkflow.services.triggers import WebhookRules
+
+from .database import Connection, Database
+from .queries import queries
+
+_sql = queries("workflows")
+_rules = msgspec.json.Decoder(WebhookRules)
+
+
+class PostgresWorkflows:
+    """`control_ports.WorkflowStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, workspace_id: str, active: bool | None, before: str, limit: int) -> list[Workflow]:
+        values = {"workspace_id": workspace_id, "active": active, "before": before or None, "limit": limit}
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_sql["page"], values)
+            return [Workflow(*row) for row in await cursor.fetchall()]
+
+    async def get(self, workspace_id: str, workflow_id: str) -> Workflow | None:
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_sql["get"], {"id": workflow_id, "workspace_id": workspace_id})
+            row = await cursor.fetchone()
+            return Workflow(*row) if row else None
+
+    async def definition(self, workflow_id: str, version: int) -> bytes | None:
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_sql["definition"], {"id": workflow_id, "version": version})
+            row = await cursor.fetchone()
+            return bytes(row[0]) if row else None
+
+    async def versions(self, workflow_id: str, before: int, limit: int) -> list[WorkflowVersion]:
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_sql["versions"], {"id": workflow_id, "before": before, "limit": limit})
+            return [WorkflowVersion(*row) for row in await cursor.fetchall()]
+
+    async def triggers(self, workflow_ids: Sequence[str]) -> dict[str, list[TriggerRow]]:
+        found: dict[str, list[TriggerRow]] = {}
+        if not workflow_ids:
+            return found
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_sql["triggers"], {"ids": list(workflow_ids)})
+            for workflow, node, webhook, rules, cron, timezone, next_at, active in await cursor.fetchall():
+                path = _rules.decode(rules).path if rules else ""
+                row = TriggerRow(node, webhook, path, cron, timezone, next_at, active)
+                found.setdefault(workflow, []).append(row)
+        return found
+
+    async def save(self, change: Change) -> bool:
+        values = structs.asdict(change)
+        async with self._database.transaction() as connection:
+            written = await connection.execute(_sql["update" if change.expected else "insert"], values)
+            if written.rowcount == 0:
+                return False
+            if change.definition:
+                await connection.execute(_sql["add_version"], values)
+            await self._put_triggers(connection, change)
+            return True
+
+    async def delete(self, workflow_id: str, expected: int, at: int) -> bool:
+        values = {"id": workflow_id, "expected": expected, "at": at, "nodes": []}
+        async with self._database.transaction() as connection:
+            if (await connection.execute(_sql["delete"], values)).rowcount == 0:
+                return False
+            await connection.execute(_sql["stop_webhooks"], values)
+            await connection.execute(_sql["drop_schedules"], values)
+            return True
+
+    async def _put_triggers(self, connection: Connection, change: Change) -> None:
+        shared = {
+            "id": change.id,
+            "workspace_id": change.workspace_id,
+            "version": change.version,
+            "active": change.active,
+            "at": change.at,
+        }
+        for hook in change.hooks:
+            rules = msgspec.json.encode(hook.rules)
+            values = {**shared, "webhook_id": hook.id, "node_id": hook.node_id, "rules": rules}
+            await connection.execute(_sql["put_webhook"], values)
+        for cron in change.crons:
+            await connection.execute(_sql["put_schedule"], {**shared, **structs.asdict(cron)})
+        kept = [hook.node_id for hook in change.hooks]
+        await connection.execute(_sql["stop_webhooks"], {"id": change.id, "nodes": kept})
+        kept = [cron.node_id for cron in change.crons]
+        await connection.execute(_sql["drop_schedules"], {"id": change.id, "nodes": kept})

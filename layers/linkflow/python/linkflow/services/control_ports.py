@@ -1,0 +1,197 @@
+"""What the control plane keeps, and the stores it needs for that. Adapters are in `linkflow.postgres`.
+
+Ids are UUIDs in text, times ms since the epoch. A store raises `Unavailable` when it does not answer, and says "not
+there" with None or False: what that means is for the services to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from .triggers import Cron, Hook, WebhookRules
+
+
+class User(Struct, frozen=True):
+    id: str
+    email: str
+    first_name: str
+    last_name: str
+    password_hash: str
+    created_at: int
+
+
+class RefreshToken(Struct, frozen=True):
+    """A refresh token as stored: its hash. `family` is the login it descends from."""
+
+    hash: bytes
+    family: str
+    user_id: str
+    created_at: int
+    expires_at: int
+
+
+class Workspace(Struct, frozen=True):
+    """A workspace as one of its members sees it."""
+
+    id: str
+    name: str
+    role: str
+    created_at: int
+    updated_at: int
+
+
+class Member(Struct, frozen=True):
+    user_id: str
+    email: str
+    first_name: str
+    last_name: str
+    role: str
+    joined_at: int
+
+
+class Workflow(Struct, frozen=True):
+    """`version` is the current definition's, `lock_version` counts every change."""
+
+    id: str
+    workspace_id: str
+    name: str
+    description: str
+    active: bool
+    version: int
+    lock_version: int
+    created_at: int
+    updated_at: int
+
+
+class WorkflowVersion(Struct, frozen=True):
+    version: int
+    created_at: int
+    created_by: str
+
+
+class TriggerRow(Struct, frozen=True):
+    """A webhook or schedule of a workflow as it stands: `webhook_id` or `cron` is set."""
+
+    node_id: str
+    webhook_id: str = ""
+    path: str = ""
+    cron: str = ""
+    timezone: str = ""
+    next_at: int | None = None
+    active: bool = False
+
+
+class Webhook(Struct, frozen=True):
+    id: str
+    workflow_id: str
+    node_id: str
+    workspace_id: str
+    workflow_version: int
+    active: bool
+    rules: WebhookRules
+
+
+class Change(Struct, frozen=True):
+    """A change of a workflow, with what starts it: written in one transaction, if `expected` still is its lock version.
+
+    `expected` 0 creates it. `definition` empty leaves the versions as they are. `hooks` and `crons` are all of the
+    current version's; others are switched off.
+    """
+
+    id: str
+    workspace_id: str
+    name: str
+    description: str
+    active: bool
+    version: int
+    expected: int
+    at: int
+    actor: str
+    hooks: tuple[Hook, ...]
+    crons: tuple[Cron, ...]
+    definition: bytes = b""
+
+
+class Reply(Struct, frozen=True):
+    """A stored answer; `status` 0 means that the first call is still under way."""
+
+    fingerprint: bytes
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class UserStore(Protocol):
+    async def register(self, user: User, workspace_id: str, workspace_name: str) -> bool:
+        """Add a user and the first workspace that he owns; false if the e-mail address is taken."""
+        ...
+
+    async def by_email(self, email: str) -> User | None: ...
+    async def by_id(self, user_id: str) -> User | None: ...
+    async def rehash(self, user_id: str, password_hash: str) -> None: ...
+    async def add_token(self, token: RefreshToken) -> None: ...
+    async def rotate(self, old: bytes, new_hash: bytes, at: int, expires_at: int) -> RefreshToken | None:
+        """Use up a token and put its successor in its place, in one transaction. None if it is unknown, expired or was
+        used before; in the last case the whole family is revoked."""
+        ...
+
+    async def revoke(self, family: str) -> None: ...
+
+
+class WorkspaceStore(Protocol):
+    async def add(self, workspace_id: str, name: str, owner: str, at: int) -> None: ...
+    async def of_user(self, user_id: str) -> list[Workspace]: ...
+    async def get(self, workspace_id: str, user_id: str) -> Workspace | None:
+        """None as well where the user is no member."""
+        ...
+
+    async def rename(self, workspace_id: str, name: str, at: int) -> None: ...
+    async def delete(self, workspace_id: str, at: int) -> None:
+        """Mark as deleted, with all workflows, and switch off what starts them."""
+        ...
+
+    async def members(self, workspace_id: str) -> list[Member]: ...
+    async def put_member(self, workspace_id: str, user_id: str, role: str, at: int) -> bool:
+        """Add a member or change the role; false if that would leave the workspace without an owner."""
+        ...
+
+    async def remove_member(self, workspace_id: str, user_id: str) -> bool:
+        """False if that would leave the workspace without an owner."""
+        ...
+
+
+class WorkflowStore(Protocol):
+    async def page(self, workspace_id: str, active: bool | None, before: str, limit: int) -> list[Workflow]:
+        """Newest first; `before` is the id after which the page starts, or empty."""
+        ...
+
+    async def get(self, workspace_id: str, workflow_id: str) -> Workflow | None: ...
+    async def definition(self, workflow_id: str, version: int) -> bytes | None: ...
+    async def versions(self, workflow_id: str, before: int, limit: int) -> list[WorkflowVersion]:
+        """Newest first; `before` 0 starts with the newest."""
+        ...
+
+    async def triggers(self, workflow_ids: Sequence[str]) -> dict[str, list[TriggerRow]]: ...
+    async def save(self, change: Change) -> bool:
+        """False, with nothing written, if somebody else changed the workflow first."""
+        ...
+
+    async def delete(self, workflow_id: str, expected: int, at: int) -> bool: ...
+
+
+class WebhookStore(Protocol):
+    async def find(self, webhook_id: str) -> Webhook | None: ...
+
+
+class ReplyStore(Protocol):
+    """Answers to calls that carried an idempotency key."""
+
+    async def claim(self, workspace_id: str, key: str, fingerprint: bytes, at: int, until: int) -> Reply | None:
+        """Take the key until then; if it is taken, what is stored under it."""
+        ...
+
+    async def keep(self, workspace_id: str, key: str, reply: Reply, until: int) -> None: ...
+    async def drop(self, workspace_id: str, key: str) -> None: ...

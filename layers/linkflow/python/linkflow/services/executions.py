@@ -1,0 +1,130 @@
+"""Runs, as people look at them and handle them. All of it asks the execution plane, in the asker's name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from linkflow.contracts.base import acting_as
+from linkflow.contracts.frontend import FrontendApi
+from linkflow.contracts.history import ControlRequest, DescribeRequest, Execution, HistoryRequest, ListRequest
+from linkflow.domain.definition import Node
+from linkflow.domain.errors import NotFound
+from linkflow.domain.ids import is_uuid
+from linkflow.domain.state import RUNNING, State, split_key
+from linkflow.domain.state import decode as decode_state
+from linkflow.ports import Clock
+
+from .definitions import Definitions
+from .noderuns import NodeRuns, NodeView
+from .workspaces import Membership
+
+MAX_WAIT = 20.0
+"""Seconds of a long poll."""
+
+_PAGE = 1000
+_LOOK_EVERY = 0.5
+_events = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+class Events(Struct, frozen=True):
+    """Stored events (flat), the id of the last one, and whether there are more now."""
+
+    events: list[dict[str, Any]]
+    last: int
+    more: bool
+
+
+class RunOfNode(Struct, frozen=True):
+    """A node run, its node in the definition, and what it was given."""
+
+    view: NodeView
+    node: Node | None
+    input: Any
+
+
+class Executions:
+    """Reading and controlling runs of one workspace."""
+
+    def __init__(self, frontend: FrontendApi, definitions: Definitions, clock: Clock) -> None:
+        self._frontend = frontend
+        self._definitions = definitions
+        self._clock = clock
+
+    async def page(
+        self, who: Membership, *, workflow_id: str, status: str, mode: str, before: str, limit: int
+    ) -> tuple[Execution, ...]:
+        """Newest first; `before` is the id after which the page starts. Empty filters let everything through."""
+        request = ListRequest(who.workspace_id, workflow_id, status, mode, before, limit)
+        with acting_as(who.caller()):
+            return (await self._frontend.list(request)).executions
+
+    async def show(self, who: Membership, execution_id: str) -> tuple[Execution, State | None]:
+        """Raises `NotFound`."""
+        execution = await self._describe(who, execution_id, with_state=True)
+        return execution, decode_state(execution.state) if execution.state is not None else None
+
+    async def history(
+        self, who: Membership, execution_id: str, *, after: int = 0, limit: int = 100, wait: float = 0.0
+    ) -> Events:
+        """Events after an id. With `wait` (seconds) and a run that goes on, wait for some. Raises `NotFound`."""
+        deadline = self._clock.now_ms() + min(wait, MAX_WAIT) * 1000
+        while True:
+            found = await self._events(who, execution_id, after, limit)
+            if found.events:
+                return found
+            execution = await self._describe(who, execution_id)
+            left = (deadline - self._clock.now_ms()) / 1000
+            if left <= 0 or execution.status != RUNNING:
+                return found
+            await self._clock.sleep(min(left, _LOOK_EVERY))
+
+    async def nodes(self, who: Membership, execution_id: str) -> list[RunOfNode]:
+        """Every node run, in the order in which they came up. Raises `NotFound`."""
+        execution = await self._describe(who, execution_id)
+        runs, after, more = NodeRuns(), 0, True
+        while more:
+            found = await self._events(who, execution_id, after, _PAGE)
+            runs.feed(found.events)
+            after, more = found.last, found.more and bool(found.events)
+        nodes = await self._nodes_of(execution)
+        return [RunOfNode(view, nodes.get(split_key(view.key)[0]), runs.input_of(view)) for view in runs.views.values()]
+
+    async def control(self, who: Membership, execution_id: str, verb: str, reason: str = "") -> str:
+        """``cancel``, ``terminate`` or ``retry``; returns the run's status. Raises `NotFound` and `Conflict`."""
+        _check_id(execution_id)
+        request = ControlRequest(execution_id, who.workspace_id, verb, who.actor, reason)
+        with acting_as(who.caller()):
+            return (await self._frontend.control(request)).status
+
+    async def _describe(self, who: Membership, execution_id: str, with_state: bool = False) -> Execution:
+        _check_id(execution_id)
+        with acting_as(who.caller()):
+            reply = await self._frontend.describe(DescribeRequest((execution_id,), who.workspace_id, with_state))
+        if not reply.executions:
+            raise _unknown()
+        return reply.executions[0]
+
+    async def _events(self, who: Membership, execution_id: str, after: int, limit: int) -> Events:
+        _check_id(execution_id)
+        with acting_as(who.caller()):
+            reply = await self._frontend.history(HistoryRequest(execution_id, who.workspace_id, after, limit))
+        return Events(_events.decode(reply.events), reply.last, reply.more)
+
+    async def _nodes_of(self, execution: Execution) -> dict[str, Node]:
+        try:
+            definition = await self._definitions.get(execution.workflow_id, execution.workflow_version)
+        except NotFound:
+            return {}
+        return {node.id: node for node in definition.nodes}
+
+
+def _check_id(execution_id: str) -> None:
+    if not is_uuid(execution_id):
+        raise _unknown()
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such execution.")

@@ -1,0 +1,238 @@
+"""Frontend: the execution plane's one entrance. Rights, rate limits, and the way to History and Matching.
+
+Rights of a workspace: ``workflow.execute`` for `run` and `control`, ``execution.view`` for what reads. Task queues are
+shared by all workspaces, so their numbers and dead letters need ``queue.view``, a right of operators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+import msgspec
+
+from linkflow.config import Config
+from linkflow.contracts.base import caller
+from linkflow.contracts.frontend import Closed, RunReply, RunRequest
+from linkflow.contracts.history import (
+    ControlReply,
+    ControlRequest,
+    DescribeReply,
+    DescribeRequest,
+    HistoryApi,
+    HistoryReply,
+    HistoryRequest,
+    ListRequest,
+    StartRequest,
+)
+from linkflow.contracts.matching import DeadReply, DeadRequest, MatchingApi, StatsReply, StatsRequest
+from linkflow.domain.errors import InvalidInput, NotFound, Unavailable
+from linkflow.domain.ids import execution_id, is_uuid, shard_of_workflow
+from linkflow.ports import Clock, Doorbell, RateLimiter
+
+from .inbox import Inbox
+from .quota import Quota
+from .starts import StartBatcher
+
+FIRST_LOOK = 1.0
+"""Seconds until a waiting start asks History itself: the price of a lost ring."""
+NEXT_LOOK = 2.0
+RUNNING = "running"
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class _State(msgspec.Struct, frozen=True):
+    """What a waiting start reads of an execution's state."""
+
+    status: str
+    result: Any = None
+    error: dict[str, Any] | None = None
+    answered: bool = False
+
+
+class Frontend:
+    """Serves `FrontendApi`. Every method may raise `Forbidden`, `NotFound` (also for another tenant's things),
+    `RateLimited` with ``details["retry_after"]`` in seconds, and `Unavailable`."""
+
+    def __init__(
+        self,
+        history: HistoryApi,
+        matching: MatchingApi,
+        limiter: RateLimiter,
+        doorbell: Doorbell,
+        clock: Clock,
+        config: Config,
+    ) -> None:
+        self._history = history
+        self._matching = matching
+        self._clock = clock
+        self._quota = Quota(limiter, clock, config.rate_limit)
+        self._starts = StartBatcher(history)
+        self._inbox = Inbox(doorbell, f"inbox:{clock.rand_bits(64):016x}")
+        self._state = msgspec.json.Decoder(_State)
+
+    async def run(self, request: RunRequest) -> RunReply:
+        """Start a run and, with `wait`, answer when it closed or when the wait is over, whichever is first.
+
+        Raises `NotFound` for an unknown workflow version, `Conflict` for an idempotency key that is taken where
+        `on_conflict` is ``reject``, `InvalidInput` for an execution id that is no UUID.
+        """
+        await self._enter("workflow.execute", request.workspace_id)
+        start = self._start_request(request)
+        if request.wait <= 0:
+            started = await self._starts.start(start)
+            return RunReply(started.execution_id or start.execution_id, created=started.created)
+        return await self._run_and_wait(request, start)
+
+    async def control(self, request: ControlRequest) -> ControlReply:
+        """Cancel, terminate or retry a run."""
+        await self._enter("workflow.execute", request.workspace_id)
+        _known_form(request.execution_id)
+        return await self._history.control(request)
+
+    async def describe(self, request: DescribeRequest) -> DescribeReply:
+        """Runs as they stand. One unknown run raises `NotFound`; of several, the unknown ones are absent."""
+        await self._enter("execution.view", request.workspace_id)
+        known = tuple(id for id in request.execution_ids if is_uuid(id))
+        reply = DescribeReply(())
+        if known:
+            reply = await self._history.describe(msgspec.structs.replace(request, execution_ids=known))
+        if len(request.execution_ids) == 1 and not reply.executions:
+            raise _unknown(request.execution_ids[0])
+        return reply
+
+    async def list(self, request: ListRequest) -> DescribeReply:
+        """A page of a workspace's runs, newest first."""
+        await self._enter("execution.view", request.workspace_id)
+        return await self._history.list(request)
+
+    async def history(self, request: HistoryRequest) -> HistoryReply:
+        """A run's events."""
+        await self._enter("execution.view", request.workspace_id)
+        _known_form(request.execution_id)
+        reply = await self._history.history(request)
+        if request.after == 0 and reply.last == 0:  # every run has a first event
+            raise _unknown(request.execution_id)
+        return reply
+
+    async def stats(self, request: StatsRequest) -> StatsReply:
+        """The numbers of task queues."""
+        caller().require("queue.view")
+        return await _as_service(self._matching.stats(request))
+
+    async def dead(self, request: DeadRequest) -> DeadReply:
+        """The newest dead letters of a task queue."""
+        caller().require("queue.view")
+        return await _as_service(self._matching.dead(request))
+
+    async def close(self) -> None:
+        """Stop listening to the inbox."""
+        await self._inbox.close()
+
+    async def _enter(self, permission: str, workspace_id: str) -> None:
+        caller().require(permission, workspace_id)
+        await self._quota.take(workspace_id)
+
+    def _start_request(self, request: RunRequest) -> StartRequest:
+        id = request.execution_id
+        if id and not is_uuid(id):
+            raise InvalidInput(f"{id!r} cannot be an execution's id: give a UUIDv7, or none and one is made.")
+        if not id:
+            shard = shard_of_workflow(request.workflow_id)
+            id = execution_id(self._clock.now_ms(), shard, self._clock.rand_bits(62))
+        return StartRequest(
+            execution_id=id,
+            workspace_id=request.workspace_id,
+            workflow_id=request.workflow_id,
+            workflow_version=request.workflow_version,
+            trigger_node=request.trigger_node,
+            trigger=request.trigger,
+            mode=request.mode,
+            actor=request.actor,
+            idempotency_key=request.idempotency_key,
+            on_conflict=request.on_conflict,
+            reply_to=self._inbox.topic if request.wait > 0 else "",
+        )
+
+    async def _run_and_wait(self, request: RunRequest, start: StartRequest) -> RunReply:
+        deadline = self._clock.now_ms() + round(request.wait * 1000)
+        await self._inbox.open()
+        with self._inbox.expect(start.execution_id) as ring:
+            started = await self._starts.start(start)
+            id = started.execution_id or start.execution_id
+            if id == start.execution_id and started.created:
+                closed = await self._wait(id, request.workspace_id, ring, deadline, FIRST_LOOK)
+            else:
+                # The run was there: it may be over, and rings whoever started it, which may well be us.
+                with self._inbox.expect(id) as other:
+                    closed = await self._wait(id, request.workspace_id, other, deadline, 0.0)
+        if closed is None:
+            return RunReply(id, created=started.created)
+        return RunReply(
+            id,
+            created=started.created,
+            closed=True,
+            status=closed.status,
+            result=closed.result,
+            error=closed.error,
+            answered=closed.answered,
+        )
+
+    async def _wait(
+        self, id: str, workspace_id: str, ring: asyncio.Future[Closed], deadline: int, look_in: float
+    ) -> Closed | None:
+        """The notice of the run's end, by its ring or by looking; None when the deadline (ms) passed before."""
+        while True:
+            left = (deadline - self._clock.now_ms()) / 1000
+            if await self._rings(ring, min(look_in, left)):
+                return ring.result()
+            closed = await self._look(id, workspace_id)
+            if closed is not None or left <= look_in:
+                return closed
+            look_in = NEXT_LOOK if look_in else FIRST_LOOK
+
+    async def _rings(self, ring: asyncio.Future[Closed], seconds: float) -> bool:
+        """Wait for the ring, by our own clock."""
+        if seconds > 0 and not ring.done():
+            pause = asyncio.ensure_future(self._clock.sleep(seconds))
+            try:
+                either: set[asyncio.Future[Any]] = {ring, pause}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pause.cancel()
+        return ring.done()
+
+    async def _look(self, id: str, workspace_id: str) -> Closed | None:
+        """How the run ended, if it did. History may be away for a moment: then the next look tells."""
+        request = DescribeRequest((id,), workspace_id, with_state=True)
+        try:
+            reply = await _as_service(self._history.describe(request))
+        except Unavailable as error:
+            _log.info("Looking again for execution %s in a moment: %s", id, error)
+            return None
+        for execution in reply.executions:
+            if isinstance(execution.state, msgspec.Raw):
+                state = self._state.decode(execution.state)
+                if state.status != RUNNING:
+                    return Closed(id, state.status, state.result, state.error, state.answered)
+        return None
+
+
+async def _as_service(call: Coroutine[Any, Any, T]) -> T:
+    """Make a call as this service: its caller has been checked here, and need not hold the other service's rights."""
+    return await asyncio.create_task(call, context=Context())
+
+
+def _known_form(id: str) -> None:
+    if not is_uuid(id):
+        raise _unknown(id)
+
+
+def _unknown(id: str) -> NotFound:
+    return NotFound(f"There is no execution {id}.")

@@ -1,0 +1,190 @@
+"""Matching: task queues on top of `ports.TaskQueue`, with backpressure, dead letters and workers woken on demand.
+
+Rights: ``matching.add`` (History), ``matching.claim`` (workers: claim, heartbeat, release), ``matching.read`` (the
+Frontend: stats, dead letters).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from contextvars import Context
+
+from linkflow.config import Config
+from linkflow.contracts.base import caller
+from linkflow.contracts.history import CompleteBatch, HistoryApi, Report
+from linkflow.contracts.matching import (
+    AddReply,
+    AddRequest,
+    ClaimReply,
+    ClaimRequest,
+    DeadReply,
+    DeadRequest,
+    HeartbeatReply,
+    HeartbeatRequest,
+    Lease,
+    ReleaseReply,
+    ReleaseRequest,
+    StatsReply,
+    StatsRequest,
+)
+from linkflow.domain.errors import LinkFlowError, RateLimited
+from linkflow.domain.outcomes import Failed, NodeError
+from linkflow.ports import Dispatcher, TaskQueue
+
+RECLAIM_INTERVAL = 1.0
+"""Seconds between two looks for expired leases, per process and set of queues."""
+BACKLOG_INTERVAL = 1.0
+"""Seconds for which a queue's length is believed."""
+DEAD_LETTER_CODE = "task_dead_lettered"
+
+_log = logging.getLogger(__name__)
+
+
+class Matching:
+    """Serves `MatchingApi`. Every method raises `Unavailable` while the queue's store does not answer.
+
+    `max_backlog` is how many tasks may wait in one partition before further ones are refused. It is looked at once a
+    second, so it may be overshot by a second's worth of tasks: it keeps the store alive, it is no quota.
+    """
+
+    def __init__(
+        self,
+        queue: TaskQueue,
+        history: HistoryApi,
+        dispatcher: Dispatcher | None,
+        config: Config,
+        *,
+        max_backlog: int = 100_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._history = history
+        self._dispatcher = dispatcher
+        self._config = config
+        self._max_backlog = max_backlog
+        self._monotonic = monotonic
+        self._full: dict[str, tuple[float, bool]] = {}
+        self._reclaim_at: dict[tuple[str, ...], float] = {}
+        self._unreported: dict[str, Lease] = {}
+        self._reporting = asyncio.Lock()
+
+    async def add(self, request: AddRequest) -> AddReply:
+        """Queue tasks, then wake workers where none loops by itself.
+
+        Raises `RateLimited` when a queue is full: what belongs to other queues has been added, and adding all of it
+        again later is safe. Workers are woken also for tasks that were there already, as an earlier wake may be lost.
+        """
+        caller().require("matching.add")
+        wanted = Counter(task.queue for task in request.tasks)
+        full = await self._full_queues(sorted(wanted))
+        tasks = [task for task in request.tasks if task.queue not in full] if full else request.tasks
+        added = await self._queue.add(tasks) if tasks else 0
+        await self._wake({queue: count for queue, count in wanted.items() if queue not in full})
+        if full:
+            raise RateLimited(
+                f"The task queue {', '.join(sorted(full))} is full: more than {self._max_backlog} tasks wait in one "
+                "partition. Add workers for it, or try again when they have caught up.",
+                details={"queues": sorted(full), "retry_after": BACKLOG_INTERVAL},
+            )
+        return AddReply(added)
+
+    async def claim(self, request: ClaimRequest) -> ClaimReply:
+        """Lease tasks, waiting for the first. Tasks that another worker lost come first, in a reply of their own."""
+        caller().require("matching.claim")
+        lease = self._lease(request.lease)
+        deadline = self._monotonic() + request.wait
+        while True:
+            leases = await self._reclaim(request, lease)
+            left = max(0.0, deadline - self._monotonic())
+            # While it waits it comes back in time to look for expired leases: an idle fleet heals itself too.
+            wait = min(left, RECLAIM_INTERVAL)
+            if not leases:
+                leases = await self._queue.claim(request.queues, request.worker, request.limit, wait, lease)
+            if leases or left <= wait:
+                return ClaimReply(tuple(leases))
+
+    async def heartbeat(self, request: HeartbeatRequest) -> HeartbeatReply:
+        """Renew leases; the reply names those that are lost."""
+        caller().require("matching.claim")
+        lost = await self._queue.heartbeat(request.worker, request.tokens, self._lease(request.lease))
+        return HeartbeatReply(tuple(lost))
+
+    async def release(self, request: ReleaseRequest) -> ReleaseReply:
+        """End leases. A lease that another worker has by now is left alone and not counted."""
+        caller().require("matching.claim")
+        return ReleaseReply(await self._queue.release(request.done, request.back))
+
+    async def stats(self, request: StatsRequest) -> StatsReply:
+        """The numbers of every partition of the queues."""
+        caller().require("matching.read")
+        return StatsReply(tuple(await self._queue.stats(request.queues)))
+
+    async def dead(self, request: DeadRequest) -> DeadReply:
+        """The newest dead letters of a queue."""
+        caller().require("matching.read")
+        return DeadReply(tuple(await self._queue.dead_letters(request.queue, request.limit)))
+
+    def _lease(self, seconds: float) -> float:
+        return seconds if seconds > 0 else self._config.lease
+
+    async def _full_queues(self, queues: Collection[str]) -> set[str]:
+        """Those with a partition above `max_backlog`, by numbers at most `BACKLOG_INTERVAL` old."""
+        now = self._monotonic()
+        stale = [queue for queue in queues if self._full.get(queue, (0.0, False))[0] <= now]
+        if stale:
+            self._full.update(dict.fromkeys(stale, (now + BACKLOG_INTERVAL, False)))
+            for row in await self._queue.stats(stale):
+                if row.waiting > self._max_backlog:
+                    self._full[row.queue] = (now + BACKLOG_INTERVAL, True)
+        return {queue for queue in queues if self._full[queue][1]}
+
+    async def _wake(self, queues: Mapping[str, int]) -> None:
+        """A wake that fails is no failure of the add: the sweep offers the tasks again, and that wakes again."""
+        if self._dispatcher is None or not queues:
+            return
+        try:
+            await self._dispatcher.wake(queues)
+        except LinkFlowError as error:
+            _log.warning("Workers were not woken for %s: %s", dict(queues), error)
+
+    async def _reclaim(self, request: ClaimRequest, lease: float) -> list[Lease]:
+        """Take over expired leases, at most once in `RECLAIM_INTERVAL`; dead letters become failures in History."""
+        now = self._monotonic()
+        if request.limit <= 0 or now < self._reclaim_at.get(request.queues, now):
+            return []
+        self._reclaim_at[request.queues] = now + RECLAIM_INTERVAL
+        claimed, dead = await self._queue.reclaim(request.queues, request.worker, request.limit, lease)
+        self._unreported.update({letter.token: letter for letter in dead})
+        if self._unreported:
+            # As Matching itself: the worker that claims has no right to fail other workers' tasks.
+            await asyncio.shield(asyncio.create_task(self._report_dead(), context=Context()))
+        return claimed
+
+    async def _report_dead(self) -> None:
+        """Tell History about dead letters. What cannot be told now is told later; if this process dies before that,
+        the sweep offers the task again, and it dies again."""
+        async with self._reporting:
+            letters = list(self._unreported.values())
+            try:
+                reply = await self._history.complete(CompleteBatch(tuple(map(_failure, letters)), worker="matching"))
+            except LinkFlowError as error:
+                _log.warning("History was not told about %d dead letters yet: %s", len(letters), error)
+                return
+            for letter, result in zip(letters, reply.results, strict=True):
+                if result.error is not None:
+                    _log.error("Dead letter %s was refused by History: %s", letter.task.id, result.error.message)
+                self._unreported.pop(letter.token, None)
+
+
+def _failure(letter: Lease) -> Report:
+    task = letter.task
+    message = (
+        f"The node was given to a worker {letter.deliveries} times and none of them finished it. The task is kept "
+        f"among the dead letters of the queue {task.queue}; see the workers' logs, then retry the execution."
+    )
+    error = NodeError(code=DEAD_LETTER_CODE, message=message, retryable=False)
+    return Report(task.execution_id, task.node_key, task.attempt, Failed(error), worker="matching")

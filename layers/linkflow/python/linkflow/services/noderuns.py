@@ -1,0 +1,117 @@
+"""A run's node runs, folded from its events: what came in, what came out, how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from linkflow.domain.state import split_key
+
+_ENDS = {
+    "NodeCompleted": "completed",
+    "NodeFailed": "failed",
+    "NodeTimedOut": "failed",
+    "NodeCancelled": "cancelled",
+    "NodeSkipped": "skipped",
+}
+_WAITS = {
+    "TimerStarted": "waiting",
+    "LoopStarted": "waiting",
+    "ChildStarted": "waiting",
+    "NodeRetryScheduled": "retrying",
+}
+
+PUBLIC_STATUS = {"backoff": "retrying", "looping": "waiting", "calling": "waiting"}
+"""Outside names of the state's own; the others are the same."""
+
+
+class NodeView(Struct):
+    """One node run. Times are ms since the epoch, 0 means not yet. `sources` are keys of the runs its input is from."""
+
+    key: str
+    status: str = "scheduled"
+    attempt: int = 1
+    scheduled_at: int = 0
+    started_at: int = 0
+    completed_at: int = 0
+    duration_us: int = 0
+    sources: tuple[str, ...] = ()
+    output: Any = None
+    error: Any = None
+    child: str = ""
+    logs: tuple[str, ...] = ()
+
+
+class NodeRuns:
+    """The fold. Feed it stored events in order, then read `views` (in the order of their coming up) and `input_of`."""
+
+    def __init__(self) -> None:
+        self.views: dict[str, NodeView] = {}
+        self._trigger_node = ""
+        self._trigger: Any = None
+        self._items: dict[str, list[Any]] = {}
+
+    def feed(self, events: Iterable[dict[str, Any]]) -> None:
+        for event in events:
+            kind = event["type"]
+            if kind == "ExecutionStarted":
+                self._start(event)
+            elif "node" in event and not kind.startswith("Execution"):
+                self._node_event(kind, event)
+
+    def input_of(self, view: NodeView) -> Any:
+        """What the node was given: one source's output, or outputs by source id; a loop hands its item in."""
+        if view.status == "skipped":
+            return None
+        if not view.sources:
+            return self._trigger
+        if len(view.sources) == 1:
+            return self._handed(view.key, view.sources[0])
+        return {split_key(source)[0]: self._handed(view.key, source) for source in view.sources}
+
+    def _handed(self, key: str, source: str) -> Any:
+        path, outer = split_key(key)[1], split_key(source)[1]
+        items = self._items.get(source)
+        if items is not None and len(path) == len(outer) + 1 and path[-1] < len(items):
+            return items[path[-1]]
+        return self.views[source].output if source in self.views else None
+
+    def _start(self, event: dict[str, Any]) -> None:
+        node, at = event["trigger_node"], event["at"]
+        self._trigger_node, self._trigger = node, event.get("trigger")
+        # The trigger has no events of its own: its run is the start itself.
+        self.views[node] = NodeView(
+            node, "completed", scheduled_at=at, started_at=at, completed_at=at, output=self._trigger
+        )
+
+    def _node_event(self, kind: str, event: dict[str, Any]) -> None:
+        key, at = event["node"], event["at"]
+        view = self.views.setdefault(key, NodeView(key, scheduled_at=at))
+        view.attempt = event.get("attempt", view.attempt)
+        if kind == "NodeScheduled":
+            self.views[key] = NodeView(
+                key, attempt=view.attempt, scheduled_at=at, sources=tuple(event.get("sources", ())), error=view.error
+            )
+        elif kind == "NodeStarted":
+            view.status, view.started_at = "running", at
+        elif kind in _ENDS:
+            self._end(view, kind, event)
+        elif kind in _WAITS:
+            view.status, view.started_at = _WAITS[kind], view.started_at or at
+            view.child = event.get("execution_id", view.child)
+            if kind == "LoopStarted":
+                self._items[key] = list(event.get("items", ()))
+
+    @staticmethod
+    def _end(view: NodeView, kind: str, event: dict[str, Any]) -> None:
+        view.status, view.completed_at = _ENDS[kind], event["at"]
+        view.started_at = event.get("started_at") or view.started_at or view.scheduled_at
+        view.duration_us = event.get("duration_us") or (view.completed_at - view.started_at) * 1000
+        view.logs = tuple(event.get("logs", ()))
+        view.output = event.get("output")
+        view.error = event.get("error")
+        if kind == "NodeTimedOut":
+            timeout = event["timeout"]
+            view.error = {"code": "timeout", "message": f"The attempt passed its {timeout} timeout.", "retryable": True}

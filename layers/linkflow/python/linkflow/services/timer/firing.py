@@ -1,0 +1,29 @@
+"""Hand due timers to History."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from linkflow.contracts.history import DueTimer, FireBatch, HistoryApi
+
+from .lane import Sent
+
+
+class Firing:
+    """Sends timers. Firing one twice, or one that was overtaken, changes nothing: History's fence sees to it."""
+
+    def __init__(self, history: HistoryApi) -> None:
+        self._history = history
+
+    async def send(self, timers: Sequence[DueTimer]) -> Sent[DueTimer]:
+        """Fire a batch. `FireReply.failed` names timers, as execution/timer, whose transition did not come about."""
+        reply = await self._history.fire(FireBatch(tuple(timers)))
+        failed = frozenset(reply.failed)
+        if not failed:
+            return Sent(reply.fired)
+        return Sent(reply.fired, [t for t in timers if f"{t.execution_id}/{t.timer_id}" in failed])
+
+
+def timer_key(timer: DueTimer) -> tuple[str, str, int]:
+    """With the due time: a timer that is set again is another one."""
+    return timer.execution_id, timer.timer_id, timer.due_at

@@ -1,0 +1,190 @@
+"""What starts a workflow, read off the trigger nodes of its definition: webhooks with their rules, and schedules.
+
+A webhook's secret is hashed before the definition is stored, so that neither a version nor a row ever holds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from linkflow.domain import schedules
+from linkflow.domain.definition import Definition, Node
+from linkflow.domain.errors import InvalidDefinition, Problem
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from linkflow.nodes.auth import Auth
+
+WEBHOOK, SCHEDULE = "trigger_webhook", "trigger_schedule"
+
+_SECRETS = ("password", "token", "header_value", "api_key")
+_NESTED = ("auth", "auth_config")
+_SEALED = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class WebhookRules(Struct, frozen=True, omit_defaults=True):
+    """Who may call a webhook and what he is answered.
+
+    `secret` is the sha256 of the token, password or header value, in hex. `status` and `body` are the fixed answer of
+    mode ``immediate``, 0 meaning the usual one. `rate_limit` is calls a minute and address, 0 meaning no limit.
+    """
+
+    path: str = ""
+    methods: tuple[str, ...] = ("POST",)
+    auth: str = "none"  # none | header | basic | bearer
+    header: str = ""
+    username: str = ""
+    secret: str = ""
+    mode: str = "immediate"  # immediate | wait
+    status: int = 0
+    body: Any = None
+    rate_limit: int = 0
+
+
+class Hook(Struct, frozen=True):
+    """A webhook of a definition. `id` is used where the node has none yet."""
+
+    id: str
+    node_id: str
+    rules: WebhookRules
+
+
+class Cron(Struct, frozen=True):
+    """A schedule of a definition; `next_at` is when it fires first, should it be new or changed."""
+
+    node_id: str
+    cron: str
+    timezone: str
+    next_at: int | None
+    ends_at: int | None = None
+
+
+def digest(secret: bytes) -> str:
+    """How a webhook's secret is stored and compared."""
+    return hashlib.sha256(secret).hexdigest()
+
+
+def sealed(definition: Definition) -> Definition:
+    """The definition with every webhook secret replaced by ``sha256:<hex>``; one that is sealed already stays."""
+    nodes = tuple(
+        msgspec.structs.replace(node, config=_seal(node.config, _SECRETS)) if node.type == WEBHOOK else node
+        for node in definition.nodes
+    )
+    return msgspec.structs.replace(definition, nodes=nodes)
+
+
+def _seal(config: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    out = dict(config)
+    for name in names:
+        value = out.get(name)
+        if isinstance(value, str) and value and "{{" not in value and not _SEALED.fullmatch(value):
+            out[name] = f"sha256:{digest(value.encode())}"
+    for name in _NESTED:
+        if isinstance(out.get(name), Mapping):
+            out[name] = _seal(out[name], (*names, "value"))
+    return out
+
+
+def triggers_of(
+    definition: Definition, new_id: Callable[[], str], now_ms: int
+) -> tuple[tuple[Hook, ...], tuple[Cron, ...]]:
+    """The webhooks and schedules of a definition. `new_id` makes unguessable ids, for nodes that have no webhook yet.
+
+    Raises `InvalidDefinition` with every problem of every trigger.
+    """
+    hooks, crons, problems = [], [], []
+    for index, node in enumerate(definition.nodes):
+        if node.disabled or node.type not in (WEBHOOK, SCHEDULE):
+            continue
+        try:
+            if node.type == WEBHOOK:
+                hooks.append(Hook(new_id(), node.id, _rules(node)))
+            else:
+                crons.append(_cron(node, definition, now_ms))
+        except InvalidDefinition as error:
+            pointer = f"/nodes/{index}/config"
+            problems += [msgspec.structs.replace(fault, path=pointer + fault.path) for fault in error.problems]
+    if problems:
+        raise InvalidDefinition(f"The workflow's triggers have {len(problems)} problem(s).", problems=problems)
+    return tuple(hooks), tuple(crons)
+
+
+def _refused(error: ValidationError) -> InvalidDefinition:
+    """A trigger has no run yet, so nothing in its config can be an expression: then validation fails here at last."""
+    found = [
+        Problem(
+            "".join(f"/{part}" for part in item["loc"]), "bad_config", f"{item['msg']}. A trigger takes no expressions."
+        )
+        for item in error.errors(include_url=False, include_input=False)
+    ]
+    return InvalidDefinition("A trigger's settings are wrong.", problems=found)
+
+
+def _rules(node: Node) -> WebhookRules:
+    """Raises `InvalidDefinition` with paths relative to the config."""
+    from pydantic import ValidationError  # here, as the next: a receiver of webhooks never needs them
+
+    from linkflow.nodes.trigger_webhook import WebhookParams
+
+    try:
+        given = WebhookParams.model_validate(node.config)
+    except ValidationError as error:
+        raise _refused(error) from None
+    kind, header, secret = _secret(given.auth)
+    if "{{" in secret:
+        fault = Problem("/auth", "bad_config", "A webhook's secret cannot be an expression.")
+        raise InvalidDefinition("A trigger's settings are wrong.", problems=[fault])
+    return WebhookRules(
+        path=given.path,
+        methods=tuple(dict.fromkeys(given.methods)),
+        auth=kind,
+        header=header,
+        username=given.auth.username,
+        secret=secret.removeprefix("sha256:") if _SEALED.fullmatch(secret) else digest(secret.encode()),
+        mode=given.response_mode,
+        status=given.response_status if "response_status" in given.model_fields_set else 0,
+        body=given.response_body,
+        rate_limit=given.rate_limit or 0,
+    )
+
+
+def _secret(auth: Auth) -> tuple[str, str, str]:
+    """The kind of authentication, the header that carries it where it is one of its own, and the secret."""
+    if auth.type in ("header", "api_key"):
+        return "header", (auth.header_name or "X-API-Key").lower(), auth.header_value
+    return auth.type, "", {"bearer": auth.token, "basic": auth.password}.get(auth.type, "")
+
+
+def _cron(node: Node, definition: Definition, now_ms: int) -> Cron:
+    """Raises `InvalidDefinition` with paths relative to the config."""
+    from pydantic import ValidationError
+
+    from linkflow.nodes.trigger_schedule import ScheduleParams
+
+    try:
+        given = ScheduleParams.model_validate(node.config)
+    except ValidationError as error:
+        raise _refused(error) from None
+    timezone = given.timezone or definition.settings.timezone or "UTC"
+    if faults := schedules.check(given.cron, timezone):
+        raise InvalidDefinition("A schedule does not work.", problems=faults)
+    ends_at = _moment(given.end_date)
+    first = schedules.next_fire(given.cron, timezone, max(now_ms, (_moment(given.start_date) or 1) - 1))
+    over = first is not None and ends_at is not None and first > ends_at
+    return Cron(node.id, given.cron, timezone, None if over else first, ends_at)
+
+
+def _moment(text: str) -> int | None:
+    """An ISO 8601 date or time, UTC where it does not say, in ms."""
+    if not text:
+        return None
+    at = datetime.fromisoformat(text)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

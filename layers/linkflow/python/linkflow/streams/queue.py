@@ -1,0 +1,250 @@
+"""The task queue on Redis Streams (`ports.TaskQueue`).
+
+Three things differ from the usual loop of XREADGROUP, XACK and XAUTOCLAIM, each for a reason:
+
+- A claim is one script that reads through the consumer group **and** writes the lease. Nothing can be read and not
+  leased, so there is nothing to repair after a crash in between, and owner and deadline are there from the start.
+- The lease is ours and renewable, in the server's time. The group is only the stream's cursor: its own list of pending
+  entries (idle time, one consumer a worker for ever) would say the same a second time and less well, so it is not kept.
+- Waiting is done on a bell and not by a blocking XREADGROUP. A reader that is cancelled or dies while it waits can lose
+  a ring (the others look again within a second), never a task. One ring wakes one worker, and whoever leaves something
+  behind rings again, so a fleet does not stampede.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from linkflow.contracts.history import Task
+from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+from linkflow.domain.errors import LinkFlowError
+
+from .connection import Clients, reachable
+from .partition import Held, Place, deliveries_of, keys, parse, partition_of, plain, priority_class, token
+from .scripts import Call, Script
+
+RECHECK = 1.0
+"""Seconds after which a waiting claim looks by itself: the price of a lost ring."""
+MOST_AT_ONCE = 500
+"""Tasks in one run of a script: it holds the server for a few ms at most."""
+DEAD_KEPT = 10_000
+"""Dead letters kept per partition; the failure itself stays in the execution's history."""
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class StreamQueue:
+    """Task queues with `partitions` partitions each. Raises `Unavailable` while the store does not answer.
+
+    Delivery is at least once: a task is taken over when its lease ran out, and becomes a dead letter after
+    `max_deliveries` deliveries. Priorities are strict: > 0 before 0 before < 0. The number of partitions may grow at
+    any time; drain a queue before lowering it.
+    """
+
+    def __init__(self, clients: Clients, *, partitions: int, max_deliveries: int, prefix: str = "lf") -> None:
+        self._clients = clients
+        self._partitions = partitions
+        self._max_deliveries = max_deliveries
+        self._prefix = prefix
+        self._turn = 0
+        self._background: set[asyncio.Task[Any]] = set()
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder(Task).decode
+        self._add = Script("add")
+        self._claim = Script("claim")
+        self._reclaim = Script("reclaim")
+        self._heartbeat = Script("heartbeat")
+        self._release = Script("release")
+        self._stats = Script("stats")
+
+    async def add(self, tasks: Sequence[Task]) -> int:
+        """Queue tasks; returns how many were new. Safe to repeat after `Unavailable`."""
+        groups: dict[Place, list[Any]] = {}
+        for task in tasks:
+            place = Place(task.queue, partition_of(task.execution_id, self._partitions))
+            groups.setdefault(place, []).extend((priority_class(task), task.id, self._encode(task)))
+        calls = [
+            (self._keys(place), args[start : start + 3 * MOST_AT_ONCE])
+            for place, args in groups.items()
+            for start in range(0, len(args), 3 * MOST_AT_ONCE)
+        ]
+        return sum(await self._run_all(self._add, calls))
+
+    async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
+        """Lease up to `limit` tasks for `lease` seconds, waiting up to `wait` seconds for the first one.
+
+        A cancelled claim gives back what it had just been given.
+        """
+        deadline = time.monotonic() + wait
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            leases = await self._kept(self._take(queues, worker, min(limit, MOST_AT_ONCE), left, lease), list)
+            if leases or left <= 0 or limit <= 0:
+                return leases
+            await self._wait_for_ring(queues, min(left, RECHECK))
+
+    async def reclaim(
+        self, queues: Sequence[str], worker: str, limit: int, lease: float
+    ) -> tuple[list[Lease], list[Lease]]:
+        """Take over up to `limit` tasks whose lease ran out; returns those claimed and those that are dead now."""
+        work = self._take_over(queues, worker, min(limit, MOST_AT_ONCE), lease)
+        return await self._kept(work, lambda found: found[0])
+
+    async def heartbeat(self, worker: str, tokens: Sequence[str], lease: float) -> list[str]:
+        """Renew for `lease` seconds from now, also after the deadline while nobody took the task over; returns the
+        tokens whose lease is lost or somebody else's."""
+        suffix = f"/{plain(worker)}"
+        groups = _by_place(tokens, lambda held: held.lease.endswith(suffix))
+        args = [(self._keys(place), [plain(worker), _ms(lease), *group.values()]) for place, group in groups.items()]
+        replies = await self._run_all(self._heartbeat, args)
+        kept = {
+            text
+            for group, reply in zip(groups.values(), replies, strict=True)
+            for text, held in zip(group, reply, strict=True)
+            if held
+        }
+        return [text for text in tokens if text not in kept]
+
+    async def release(self, done: Sequence[str], back: Sequence[str]) -> int:
+        """End leases: `done` are removed, `back` wait again at the end of the queue, and that delivery does not count.
+        Returns how many were still held; the others are left alone."""
+        groups: dict[Place, list[str]] = {}
+        for verb, tokens in (("done", done), ("back", back)):
+            for held in filter(None, map(parse, tokens)):
+                groups.setdefault(held.place, []).extend((verb, held.lease, held.task_id))
+        calls = [(self._keys(place), args) for place, args in groups.items()]
+        return sum(await self._run_all(self._release, calls))
+
+    async def stats(self, queues: Sequence[str]) -> list[QueueStats]:
+        """The numbers of every partition, in constant time each."""
+        places = self._places(queues)
+        rows = await self._run_all(self._stats, [(self._keys(place), ()) for place in places])
+        return [QueueStats(*place, *row) for place, row in zip(places, rows, strict=True)]
+
+    async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
+        """The newest dead letters, newest first."""
+        found: list[DeadLetter] = []
+        for place in self._places([queue]):
+            dead = self._keys(place)[6]
+            with reachable():
+                rows = await self._clients.commands.execute_command("XREVRANGE", dead, "+", "-", "COUNT", limit)
+            found += filter(None, (self._dead_letter(row) for row in rows))
+        found.sort(key=lambda letter: letter.at, reverse=True)
+        return found[:limit]
+
+    async def close(self) -> None:
+        """Wait until what cancelled claims had been given is back."""
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _take(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
+        taken: list[Lease] = []
+        for places in self._rounds(queues):
+            args = (plain(worker), limit - len(taken), _ms(lease), _ms(wait))
+            until, *items = await self._run(self._claim, places, args)
+            for index, held, payload in zip(*[iter(items)] * 3, strict=True):
+                taken += self._lease(places[index], held, payload, until)
+            if len(taken) >= limit:
+                break
+        return taken
+
+    async def _take_over(
+        self, queues: Sequence[str], worker: str, limit: int, lease: float
+    ) -> tuple[list[Lease], list[Lease]]:
+        claimed: list[Lease] = []
+        dead: list[Lease] = []
+        for places in self._rounds(queues):
+            room = limit - len(claimed) - len(dead)
+            args = (plain(worker), room, _ms(lease), self._max_deliveries, DEAD_KEPT)
+            until, *items = await self._run(self._reclaim, places, args)
+            for what, index, held, payload in zip(*[iter(items)] * 4, strict=True):
+                (dead if what == b"dead" else claimed).extend(self._lease(places[index], held, payload, until))
+        return claimed, dead
+
+    async def _kept(self, work: Coroutine[Any, Any, T], leases: Callable[[T], list[Lease]]) -> T:
+        """Await `work`; where the caller is cancelled meanwhile, what it was given goes back when the reply is here."""
+        call = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            task = asyncio.create_task(self._give_back(call, leases))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+            raise
+
+    async def _give_back(self, call: asyncio.Future[T], leases: Callable[[T], list[Lease]]) -> None:
+        try:
+            await self.release((), [lease.token for lease in leases(await call)])
+        except LinkFlowError as error:
+            _log.warning("A cancelled claim's tasks come back when their leases run out: %s", error)
+
+    async def _wait_for_ring(self, queues: Sequence[str], seconds: float) -> None:
+        if self._clients.cluster:  # one BLPOP cannot wait on several servers
+            await asyncio.sleep(min(seconds, 0.05))
+            return
+        bells = [self._keys(place)[7] for place in self._places(queues)]
+        with reachable():
+            await self._clients.blocking.execute_command("BLPOP", *bells, f"{max(seconds, 0.001):.3f}")
+
+    def _rounds(self, queues: Sequence[str]) -> Iterable[list[Place]]:
+        """The partitions of each call, beginning with another one every time, so that none is always the last."""
+        places = self._places(queues)
+        self._turn += 1
+        start = self._turn % len(places) if places else 0
+        places = places[start:] + places[:start]
+        if self._clients.cluster:
+            return [[place] for place in places]
+        return [places] if places else []
+
+    def _places(self, queues: Sequence[str]) -> list[Place]:
+        return [Place(queue, partition) for queue in dict.fromkeys(queues) for partition in range(self._partitions)]
+
+    def _keys(self, place: Place) -> tuple[str, ...]:
+        return keys(self._prefix, place)
+
+    async def _run(self, script: Script, places: Sequence[Place], args: Sequence[Any]) -> Any:
+        return await script.run(self._clients.commands, [key for place in places for key in self._keys(place)], args)
+
+    async def _run_all(self, script: Script, calls: Sequence[Call]) -> list[Any]:
+        return await script.run_all(self._clients.commands, calls, one_by_one=self._clients.cluster)
+
+    def _lease(self, place: Place, held: bytes, payload: bytes, until: int) -> list[Lease]:
+        """The lease, or nothing for a task that this version cannot read: it runs out, and dies in the end."""
+        try:
+            task = self._decode(payload)
+        except msgspec.MsgspecError as error:
+            _log.error("A task in %s partition %d cannot be read: %s", place.queue, place.partition, error)
+            return []
+        text = held.decode()
+        return [Lease(token(place, text, task.id), task, deliveries_of(text), until)]
+
+    def _dead_letter(self, row: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter | None:
+        entry, fields = row
+        deliveries = int(fields[b"n"])
+        try:
+            task = self._decode(fields[b"t"])
+        except msgspec.MsgspecError:
+            return None
+        reason = f"Delivered {deliveries} times without a result."
+        return DeadLetter(task, deliveries, reason, at=int(entry.split(b"-")[0]))
+
+
+def _by_place(tokens: Sequence[str], mine: Callable[[Held], bool]) -> dict[Place, dict[str, str]]:
+    """Tokens and their leases, by partition."""
+    groups: dict[Place, dict[str, str]] = {}
+    for text in tokens:
+        held = parse(text)
+        if held is not None and mine(held):
+            groups.setdefault(held.place, {})[text] = held.lease
+    return groups
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

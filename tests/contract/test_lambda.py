@@ -1,0 +1,220 @@
+"""What only Lambda has: timeouts, crashes, throttles, asynchronous events, and the doors' own work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+from linkflow.contracts.base import client
+from linkflow.domain.errors import DeadlineExceeded, LinkFlowError, RateLimited, Unavailable
+from linkflow.ports import Dispatcher
+from linkflow.transports.aws_lambda import AwsLambda
+from linkflow.transports.dispatch import LambdaDispatcher
+from linkflow.transports.lambda_invoke import _from_answer, _from_runtime
+from linkflow.transports.tokens import TokenSigner
+
+from tests.contract.echo import SECRET, EchoApi, Pause, Value
+from tests.contract.stands import CALLER, echo_function
+from tests.lambda_pool import LambdaPool, NoEmulator, emulator
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[LambdaPool]:
+    try:
+        emulator()
+    except NoEmulator as missing:
+        pytest.skip(str(missing))
+    functions = {
+        "echo": echo_function(cap=2),
+        "short": echo_function(cap=1, timeout=1),
+        "single": echo_function(cap=1, throttle=True),
+        "web": echo_function(handler="web.lambda_handler", cap=1),
+        "worker": echo_function(cap=4, timeout=5),
+    }
+    with pytest.MonkeyPatch.context() as patch, LambdaPool(functions) as made:
+        patch.setenv("AWS_REGION", "eu-central-1")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_ENDPOINT_URL_LAMBDA", made.url)  # where boto3 itself looks
+        yield made
+        print(made.report())
+
+
+@pytest.fixture
+async def reach(pool: LambdaPool) -> AsyncIterator[Callable[[str], Any]]:
+    made = []
+
+    def to(function: str) -> Any:
+        made.append(AwsLambda(function))
+        return client(EchoApi, made[-1], TokenSigner(SECRET), CALLER)
+
+    yield to
+    for transport in made:
+        await transport.close()
+
+
+async def test_a_door_answers_before_its_function_is_killed(reach: Any, pool: LambdaPool) -> None:
+    with pytest.raises(DeadlineExceeded, match="ran into the function's timeout"):
+        await reach("short").pause(Pause(3.0))
+    assert (await reach("short").echo(Value(1))).value == 1
+    assert len(pool.cold_starts["short"]) == 1  # the same warm environment
+
+
+async def test_a_function_that_is_killed_at_its_timeout(reach: Any) -> None:
+    with pytest.raises(DeadlineExceeded, match="its own timeout"):
+        await reach("short").block(Pause(3.0))
+    assert (await reach("short").echo(Value(1))).value == 1
+
+
+async def test_a_function_that_dies_is_unavailable(reach: Any) -> None:
+    with pytest.raises(Unavailable):
+        await reach("echo").die(Value(1))
+    assert (await reach("echo").echo(Value(1))).value == 1
+
+
+async def test_a_throttled_call_is_rate_limited(reach: Any) -> None:
+    single = reach("single")
+    await single.echo(Value("warm"))
+    slow = asyncio.create_task(single.pause(Pause(0.5)))
+    await asyncio.sleep(0.2)
+    with pytest.raises(RateLimited) as caught:
+        await single.echo(Value(1))
+    assert caught.value.details["retry_after"] > 0
+    await slow
+
+
+async def test_a_function_that_is_not_there_is_unavailable_and_not_a_missing_workflow(reach: Any) -> None:
+    with pytest.raises(Unavailable, match="nothing"):
+        await reach("nothing").echo(Value(1))
+
+
+async def test_warm_environments_are_used_again(reach: Any, pool: LambdaPool) -> None:
+    before = pool.environments("echo")
+    for n in range(5):
+        await reach("echo").echo(Value(n))
+    assert pool.environments("echo") <= max(before, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"Task timed out after 3.00 seconds", "deadline_exceeded"),
+        (b'{"errorMessage":"2026-01-01T00:00:00Z 1-2 Task timed out after 3.00 seconds"}', "deadline_exceeded"),
+        (b'{"errorType":"Sandbox.Timedout","errorMessage":"x"}', "deadline_exceeded"),
+        (b'{"errorType":"Runtime.ExitError","errorMessage":"signal: killed"}', "unavailable"),
+        (b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"x"}', "payload_too_large"),
+        (b'{"errorType":"Runtime.ImportModuleError","errorMessage":"secret"}', "internal"),
+        (b"gibberish", "internal"),
+    ],
+)
+def test_what_a_runtime_says_of_a_failure(body: bytes, code: str) -> None:
+    error = _from_runtime(body, "f")
+    assert error.code == code
+    assert "secret" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("TooManyRequestsException", 429, "rate_limited"),
+        ("SomethingNewException", 429, "rate_limited"),
+        ("ServiceException", 500, "unavailable"),
+        ("EC2ThrottledException", 502, "unavailable"),
+        ("ResourceNotFoundException", 404, "unavailable"),
+        ("AccessDeniedException", 403, "internal"),
+        ("RequestTooLargeException", 413, "payload_too_large"),
+        ("InvalidParameterValueException", 400, "internal"),
+    ],
+)
+def test_what_lambda_says_of_a_refusal(code: str, status: int, expected: str) -> None:
+    answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}}}
+    assert _from_answer(answer, "f").code == expected
+
+
+def test_a_door_does_its_own_work_within_its_time(pool: LambdaPool) -> None:
+    seconds, queues, actor, _ = pool.invoke("echo", {"errand": {"seconds": 5, "queues": ["a", "b"]}})["ok"]["value"]
+    assert (seconds, queues, actor) == (5.0, ["a", "b"], "lambda:echo")
+    scheduled = {"version": "0", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": "{}"}
+    seconds, *_ = pool.invoke("echo", scheduled)["ok"]["value"]
+    assert 26 < seconds <= 27  # of the function's 30, less the margin
+    seconds, *_ = pool.invoke("short", {"errand": {"seconds": 60}})["ok"]["value"]
+    assert 0.3 < seconds <= 0.5
+
+
+def test_one_loop_serves_all_invocations(pool: LambdaPool) -> None:
+    assert len({pool.invoke("short", {})["ok"]["value"][3] for _ in range(3)}) == 1
+
+
+def test_the_http_door_keeps_one_loop(pool: LambdaPool) -> None:
+    event = {
+        "version": "2.0",
+        "rawPath": "/health",
+        "rawQueryString": "",
+        "headers": {"host": "x"},
+        "requestContext": {"http": {"method": "GET", "path": "/health", "sourceIp": "127.0.0.1"}},
+        "isBase64Encoded": False,
+    }
+    answers = [pool.invoke("web", event) for _ in range(3)]
+    assert {answer["statusCode"] for answer in answers} == {200}
+    assert len({json.loads(answer["body"])["loop"] for answer in answers}) == 1
+
+
+async def test_an_asynchronous_event_is_tried_three_times(pool: LambdaPool) -> None:
+    before = pool.invocations("echo")
+    event = json.dumps({"errand": {"seconds": "not a number"}}).encode()
+    assert pool.accept("echo", "Event", event).status == 202
+    await _until(lambda: ("echo", event) in pool.dropped)
+    assert pool.invocations("echo") == before + 3
+
+
+async def test_a_burst_of_wakes_makes_few_invocations(pool: LambdaPool) -> None:
+    dispatcher = LambdaDispatcher("worker", capacity=100)
+    port: Dispatcher = dispatcher
+    before = pool.invocations("worker")
+    await asyncio.gather(*(port.wake({"default": 1}) for _ in range(150)))
+    await _until(lambda: pool.invocations("worker") > before)
+    await asyncio.sleep(0.5)
+    assert 1 <= pool.invocations("worker") - before <= 3
+    before = pool.invocations("worker")
+    await asyncio.sleep(0.6)  # what was invoked has gone by now
+    await port.wake({"default": 1, "other": 250})
+    await _until(lambda: pool.invocations("worker") >= before + 3)
+    await asyncio.sleep(0.3)
+    assert pool.invocations("worker") == before + 3
+    await dispatcher.close()
+
+
+async def test_tasks_beyond_what_was_invoked_for_wake_more_workers(pool: LambdaPool) -> None:
+    dispatcher = LambdaDispatcher("worker", capacity=10, idle=60.0)
+    before = pool.invocations("worker")
+    for _ in range(30):
+        await dispatcher.wake({"default": 1})
+    await _until(lambda: pool.invocations("worker") >= before + 3)
+    await asyncio.sleep(0.3)
+    assert pool.invocations("worker") == before + 3
+    await dispatcher.close()
+
+
+async def test_a_wake_that_fails_hurts_nobody_and_the_next_one_tries_again(pool: LambdaPool) -> None:
+    dispatcher = LambdaDispatcher("nothing", idle=60.0)
+    for _ in range(2):
+        await dispatcher.wake({"default": 1})
+        assert not dispatcher._credit
+    await dispatcher.wake({})
+    await dispatcher.close()
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError("It did not happen.")
+        await asyncio.sleep(0.02)
+
+
+def test_the_error_tree_is_all_that_comes_out() -> None:
+    assert all(isinstance(_from_runtime(body, "f"), LinkFlowError) for body in (b"", b"null", b"[]", b"\xff"))

@@ -1,0 +1,60 @@
+"""What every rate limiter does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from linkflow.ports import RateLimiter
+from linkflow.streams.connection import connect
+from linkflow.streams.limiter import StreamLimiter
+
+from tests.contract.fakes import MemoryLimiter
+
+
+@pytest.fixture
+async def streams(redis_url: str) -> AsyncIterator[StreamLimiter]:
+    clients = connect(redis_url)
+    yield StreamLimiter(clients)
+    await clients.close()
+
+
+@pytest.fixture(params=["streams", "memory"])
+def limiter(request: pytest.FixtureRequest) -> RateLimiter:
+    return MemoryLimiter() if request.param == "memory" else request.getfixturevalue("streams")
+
+
+async def test_a_burst_passes_and_the_next_one_waits(limiter: RateLimiter) -> None:
+    assert [await limiter.take("a", 10, 5) for _ in range(5)] == [0] * 5
+    wait = await limiter.take("a", 10, 5)
+    assert 0.03 < wait <= 0.1
+    assert await limiter.take("b", 10, 5) == 0, "another key is another bucket"
+    await asyncio.sleep(wait + 0.005)
+    assert await limiter.take("a", 10, 5) == 0
+    assert await limiter.take("a", 10, 5) > 0
+
+
+async def test_a_refused_call_takes_nothing(limiter: RateLimiter) -> None:
+    assert await limiter.take("a", 20, 2, cost=2) == 0
+    for _ in range(50):
+        assert 0 < await limiter.take("a", 20, 2, cost=2) <= 0.1
+    await asyncio.sleep(0.11)
+    assert await limiter.take("a", 20, 2, cost=2) == 0
+
+
+async def test_an_idle_bucket_holds_no_more_than_its_burst(limiter: RateLimiter) -> None:
+    await limiter.take("a", 1000, 3)
+    await asyncio.sleep(0.05)
+    assert [await limiter.take("a", 1, 3) == 0 for _ in range(4)] == [True, True, True, False]
+
+
+async def test_the_rate_holds_under_concurrency(limiter: RateLimiter) -> None:
+    passed = [await asyncio.gather(*(limiter.take("a", 100, 20) for _ in range(50))) for _ in range(3)]
+    assert 20 <= sum(wait == 0 for round in passed for wait in round) <= 60
+
+
+@pytest.mark.parametrize(("rate", "burst", "cost"), [(0, 5, 1), (10, 5, 6), (10, 5, 0)])
+async def test_what_can_never_pass_is_a_mistake(limiter: RateLimiter, rate: float, burst: int, cost: int) -> None:
+    with pytest.raises(ValueError, match="rate limit needs"):
+        await limiter.take("a", rate, burst, cost)

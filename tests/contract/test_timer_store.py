@@ -1,0 +1,163 @@
+"""What every `ports.TimerStore` does: the one in Postgres, and the one in memory that the unit tests use."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from linkflow.contracts.history import DueTimer
+from linkflow.ports import Schedule
+from linkflow.postgres.database import Database
+from linkflow.postgres.timers import PostgresTimers
+
+from tests.timer_fakes import START, MemoryTimers
+
+WORKSPACE = str(uuid.UUID(int=1))
+
+
+class PostgresHarness(PostgresTimers):
+    """The real store, with the rows that others write put in by hand."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.database = database
+
+    async def add_timers(self, *timers: DueTimer) -> None:
+        async with self.database.connection() as connection, connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO timers (execution_id, timer_id, due_at) VALUES (%s, %s, %s)",
+                [(t.execution_id, t.timer_id, t.due_at) for t in timers],
+            )
+
+    async def add_schedule(self, schedule: Schedule, paused: bool = False) -> None:
+        async with self.database.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO workspaces (id, name, created_at, updated_at) VALUES (%s, 'w', 0, 0)"
+                " ON CONFLICT DO NOTHING",
+                (schedule.workspace_id,),
+            )
+            await connection.execute(
+                "INSERT INTO workflows (id, workspace_id, name, description, version, created_at, updated_at)"
+                " VALUES (%s, %s, 'f', '', 1, 0, 0) ON CONFLICT DO NOTHING",
+                (schedule.workflow_id, schedule.workspace_id),
+            )
+            await connection.execute(
+                "INSERT INTO schedules (workflow_id, node_id, workspace_id, workflow_version, cron, timezone, next_at,"
+                " paused) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+                (
+                    schedule.workflow_id,
+                    schedule.node_id,
+                    schedule.workspace_id,
+                    schedule.workflow_version,
+                    schedule.cron,
+                    schedule.timezone,
+                    schedule.due_at,
+                    paused,
+                ),
+            )
+
+    async def next_at(self, schedule: Schedule) -> int | None:
+        async with self.database.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT next_at FROM schedules WHERE workflow_id = %s AND node_id = %s",
+                (schedule.workflow_id, schedule.node_id),
+            )
+            row = await cursor.fetchone()
+            assert row is not None
+            return row[0]
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    if request.param == "memory":
+        yield MemoryTimers()
+        return
+    database = Database(request.getfixturevalue("database_url"), size=2)
+    yield PostgresHarness(database)
+    await database.close()
+
+
+def timer(number: int, due_at: int) -> DueTimer:
+    return DueTimer(str(uuid.UUID(int=number)), f"t{number}", due_at)
+
+
+def schedule(number: int, due_at: int, version: int = 1) -> Schedule:
+    return Schedule(str(uuid.UUID(int=number)), "cron", WORKSPACE, version, "*/5 * * * *", "Europe/Berlin", due_at)
+
+
+async def test_an_empty_store_has_nothing_due(store: Any) -> None:
+    assert await store.due(START, 10) == []
+    assert await store.due_schedules(START, 10) == []
+    assert await store.next_due() is None
+
+
+async def test_due_timers_come_earliest_first_and_no_more_than_asked_for(store: Any) -> None:
+    timers = [timer(1, START + 30), timer(2, START + 10), timer(3, START + 20), timer(4, START + 31)]
+    await store.add_timers(*timers)
+    assert await store.due(START + 30, 10) == [timers[1], timers[2], timers[0]]
+    assert await store.due(START + 30, 2) == [timers[1], timers[2]]
+    assert await store.due(START + 9, 10) == []
+
+
+async def test_reading_timers_leaves_them(store: Any) -> None:
+    await store.add_timers(timer(1, START))
+    assert await store.due(START, 10) == await store.due(START, 10) == [timer(1, START)]
+
+
+async def test_next_due_is_the_earliest_of_timers_and_schedules(store: Any) -> None:
+    await store.add_timers(timer(1, START + 50))
+    assert await store.next_due() == START + 50
+    await store.add_schedule(schedule(2, START + 20))
+    assert await store.next_due() == START + 20
+    await store.add_timers(timer(3, START + 5))
+    assert await store.next_due() == START + 5
+
+
+async def test_a_schedule_alone_is_next(store: Any) -> None:
+    await store.add_schedule(schedule(2, START + 20))
+    assert await store.next_due() == START + 20
+
+
+async def test_due_schedules_come_earliest_first_and_whole(store: Any) -> None:
+    first, second, later = schedule(1, START - 5), schedule(2, START), schedule(3, START + 1)
+    for one in (second, later, first):
+        await store.add_schedule(one)
+    assert await store.due_schedules(START, 10) == [first, second]
+    assert await store.due_schedules(START, 1) == [first]
+
+
+async def test_a_paused_schedule_is_never_due(store: Any) -> None:
+    await store.add_schedule(schedule(1, START), paused=True)
+    assert await store.due_schedules(START + 1000, 10) == []
+    assert await store.next_due() is None
+
+
+async def test_advance_moves_a_schedule_on_once(store: Any) -> None:
+    one = schedule(1, START)
+    await store.add_schedule(one)
+    assert await store.advance(one, START + 300_000) is True
+    assert await store.advance(one, START + 600_000) is False
+    assert await store.next_at(one) == START + 300_000
+    assert await store.due_schedules(START, 10) == []
+
+
+async def test_advance_to_never_ends_a_schedule(store: Any) -> None:
+    one = schedule(1, START)
+    await store.add_schedule(one)
+    assert await store.advance(one, None) is True
+    assert await store.due_schedules(START * 2, 10) == []
+    assert await store.next_due() is None
+
+
+async def test_advance_is_refused_for_another_version_of_the_workflow(store: Any) -> None:
+    await store.add_schedule(schedule(1, START, version=2))
+    assert await store.advance(schedule(1, START, version=1), START + 1) is False
+    assert await store.advance(schedule(9, START), START + 1) is False
+    assert await store.next_at(schedule(1, START)) == START
+
+
+async def test_upkeep_can_be_done_any_number_of_times(store: Any) -> None:
+    await store.upkeep()
+    assert await store.upkeep() == 0

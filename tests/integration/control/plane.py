@@ -1,0 +1,266 @@
+"""The control plane over a real database, with a stand-in for the execution plane at its contract."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import msgspec
+from linkflow.contracts.base import Caller, caller
+from linkflow.contracts.frontend import RunReply, RunRequest
+from linkflow.contracts.history import (
+    ControlReply,
+    ControlRequest,
+    DescribeReply,
+    DescribeRequest,
+    Execution,
+    HistoryReply,
+    HistoryRequest,
+    ListRequest,
+)
+from linkflow.contracts.matching import DeadReply, DeadRequest, StatsReply, StatsRequest
+from linkflow.domain.errors import LinkFlowError, NotFound
+from linkflow.domain.ids import uuid7
+from linkflow.http.app import Services, create_app
+from linkflow.nodes.registry import Registry
+from linkflow.postgres.database import Database
+from linkflow.postgres.replies import PostgresReplies
+from linkflow.postgres.users import PostgresUsers
+from linkflow.postgres.webhooks import PostgresWebhooks
+from linkflow.postgres.workflows import PostgresWorkflows
+from linkflow.postgres.workspaces import PostgresWorkspaces
+from linkflow.services.auth import Auth
+from linkflow.services.definitions import Definitions
+from linkflow.services.executions import Executions
+from linkflow.services.tokens import AccessTokens
+from linkflow.services.webhooks import Webhooks
+from linkflow.services.workflows import Workflows
+from linkflow.services.workspaces import Workspaces
+
+SECRET = "a secret for tests that is long enough"
+PASSWORD = "Correct1horse"
+
+
+class MovableClock:
+    """Real time, moved on by hand."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self.ahead_ms
+
+    def random(self) -> float:
+        return random.random()
+
+    def rand_bits(self, bits: int) -> int:
+        return random.getrandbits(bits)
+
+    async def sleep(self, seconds: float) -> None:
+        self.ahead_ms += round(seconds * 1000)
+
+
+class CountingLimiter:
+    """Lets `free` calls of each key through."""
+
+    def __init__(self) -> None:
+        self.free = 1_000_000
+        self.taken: dict[str, int] = {}
+
+    async def take(self, key: str, per_second: float, burst: int, cost: int = 1) -> float:
+        self.taken[key] = self.taken.get(key, 0) + cost
+        return 0.0 if self.taken[key] <= self.free else 2.5
+
+
+class RecordingFrontend:
+    """`FrontendApi`: checks rights as the real one does, keeps what it was asked, answers what it was told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Caller, Any]] = []
+        self.answer = RunReply("")
+        self.error: LinkFlowError | Exception | None = None
+        self.executions: dict[str, Execution] = {}
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        self.by_key: dict[str, str] = {}
+
+    @property
+    def last(self) -> Any:
+        return self.calls[-1][1]
+
+    def _enter(self, permission: str, request: Any) -> None:
+        who = caller()
+        who.require(permission, request.workspace_id)
+        self.calls.append((who, request))
+        if self.error is not None:
+            raise self.error
+
+    async def run(self, request: RunRequest) -> RunReply:
+        self._enter("workflow.execute", request)
+        known = self.by_key.get(request.idempotency_key) if request.idempotency_key else None
+        id = known or uuid7(time.time_ns() // 1_000_000, 0, random.getrandbits(62))
+        if request.idempotency_key:
+            self.by_key[request.idempotency_key] = id
+        return msgspec.structs.replace(self.answer, execution_id=id, created=known is None)
+
+    async def control(self, request: ControlRequest) -> ControlReply:
+        self._enter("workflow.execute", request)
+        return ControlReply({"cancel": "cancelled", "terminate": "terminated"}.get(request.verb, "running"))
+
+    async def describe(self, request: DescribeRequest) -> DescribeReply:
+        self._enter("execution.view", request)
+        found = [self.executions.get(id) for id in request.execution_ids]
+        mine = tuple(e for e in found if e is not None and e.workspace_id == request.workspace_id)
+        if not mine:
+            raise NotFound("There is no such execution.")
+        return DescribeReply(mine)
+
+    async def list(self, request: ListRequest) -> DescribeReply:
+        self._enter("execution.view", request)
+        newest = sorted(self.executions.values(), key=lambda e: e.id, reverse=True)
+        mine = [
+            e
+            for e in newest
+            if e.workspace_id == request.workspace_id
+            and (not request.before or e.id < request.before)
+            and (not request.status or e.status == request.status)
+        ]
+        return DescribeReply(tuple(mine[: request.limit]))
+
+    async def history(self, request: HistoryRequest) -> HistoryReply:
+        self._enter("execution.view", request)
+        found = [e for e in self.events.get(request.execution_id, []) if e["event_id"] > request.after]
+        page = found[: request.limit]
+        last = page[-1]["event_id"] if page else 0
+        return HistoryReply(msgspec.Raw(msgspec.json.encode(page)), last, len(found) > len(page))
+
+    async def stats(self, request: StatsRequest) -> StatsReply:
+        raise NotFound("Not here.")
+
+    async def dead(self, request: DeadRequest) -> DeadReply:
+        raise NotFound("Not here.")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account and a workspace."""
+
+    user_id: str
+    email: str
+    token: str
+    refresh_token: str
+    workspace_id: str
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def base(self) -> str:
+        return f"/api/v1/workspaces/{self.workspace_id}"
+
+
+@dataclass
+class Plane:
+    """Everything a test looks at."""
+
+    client: httpx.AsyncClient
+    frontend: RecordingFrontend
+    database: Database
+    clock: MovableClock
+    limiter: CountingLimiter
+    services: Services
+    down: set[str] = field(default_factory=set)
+
+    async def person(self, email: str = "ada@example.com", name: str = "Ada") -> Person:
+        form = {"first_name": name, "last_name": "L", "email": email, "password": PASSWORD}
+        response = await self.client.post("/api/v1/auth/register", json={**form, "password_confirmation": PASSWORD})
+        assert response.status_code == 201, response.text
+        body = response.json()
+        return Person(
+            body["user"]["id"], email, body["access_token"], body["refresh_token"], body["workspace"]["id"]
+        )
+
+    async def workflow(self, who: Person, **changes: Any) -> dict[str, Any]:
+        response = await self.client.post(f"{who.base}/workflows", json={**document(), **changes}, headers=who.auth)
+        assert response.status_code == 201, response.text
+        made: dict[str, Any] = response.json()["workflow"]
+        return made
+
+    async def webhook(self, who: Person, active: bool = True, **config: Any) -> str:
+        """The path of a new webhook with this trigger config."""
+        made = await self.workflow(who, **hook_document(**config))
+        if active:
+            await self.client.post(f"{who.base}/workflows/{made['id']}/activate", headers=who.auth)
+        return f"/webhooks/{made['triggers'][0]['id']}"
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """A small workflow."""
+    nodes = [
+        {"id": "start", "type": "trigger_manual"},
+        {"id": "log", "type": "output_log", "config": {"message": "hello"}},
+    ]
+    return {"name": "Orders", "nodes": nodes, "edges": [{"id": "e1", "source": "start", "target": "log"}], **changes}
+
+
+def hook_document(**config: Any) -> dict[str, Any]:
+    """One that starts by a webhook."""
+    nodes = [
+        {"id": "hook", "type": "trigger_webhook", "config": config},
+        {"id": "log", "type": "output_log", "config": {"message": "hello"}},
+    ]
+    return {"name": "Hooked", "nodes": nodes, "edges": [{"id": "e1", "source": "hook", "target": "log"}]}
+
+
+def cron_document(cron: str = "0 9 * * *", **config: Any) -> dict[str, Any]:
+    """One that starts by the clock."""
+    nodes = [
+        {"id": "daily", "type": "trigger_schedule", "config": {"cron": cron, **config}},
+        {"id": "log", "type": "output_log", "config": {"message": "hello"}},
+    ]
+    return {"name": "Daily", "nodes": nodes, "edges": [{"id": "e1", "source": "daily", "target": "log"}]}
+
+
+def build(database: Database) -> Plane:
+    """The app, as `bootstrap` builds it."""
+    clock, frontend, limiter = MovableClock(), RecordingFrontend(), CountingLimiter()
+    users, store, down = PostgresUsers(database), PostgresWorkflows(database), set[str]()
+    definitions = Definitions(store)
+
+    async def valkey() -> None:
+        if "valkey" in down:
+            raise ConnectionError("refused")
+
+    services = Services(
+        auth=Auth(users, AccessTokens(SECRET), clock, limiter=limiter),
+        workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
+        workflows=Workflows(store, definitions, Registry.load(), frontend, clock),
+        executions=Executions(frontend, definitions, clock),
+        webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
+        replies=PostgresReplies(database),
+        clock=clock,
+        checks={"postgres": database.ping, "valkey": valkey},
+        node_types=Registry.load().describe,
+        public_url="http://linkflow.test",
+    )
+    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+    client = httpx.AsyncClient(transport=transport, base_url="http://linkflow.test")
+    return Plane(client, frontend, database, clock, limiter, services, down)
+
+
+def check_problem(response: httpx.Response, status: int, code: str = "") -> dict[str, Any]:
+    """Is it a complete problem document of this status?"""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "detail", "code", "instance", "request_id"} <= body.keys()
+    assert body["status"] == status
+    assert body["request_id"] == response.headers["x-request-id"]
+    if code:
+        assert body["code"] == code
+    for fault in body.get("errors", ()):
+        assert {"pointer", "code", "detail"} <= fault.keys()
+    return body

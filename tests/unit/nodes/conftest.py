@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from linkflow.config import Egress
+from linkflow.nodes.egress import EgressClient
+
+
+@pytest.fixture
+async def egress() -> AsyncIterator[EgressClient]:
+    """The real client, with loopback allowed."""
+    client = EgressClient(Egress(allow=("127.0.0.1",)))
+    yield client
+    await client.aclose()
