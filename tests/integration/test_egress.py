@@ -68,11 +68,13 @@ async def test_a_plain_call():
 @pytest.mark.parametrize(
     "address",
     [
-        "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.8.8.8", "169.254.169.254", "172.16.0.1",
+        "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.8.8.8", "169.254.169.254",
+        "172.16.0.1",
         "172.31.255.255", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
         "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "168.63.129.16",
         "::", "::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "100::1",
-        "2001::1", "2001:10::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254",
+        "2001::1", "2001:10::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::1", "3fff::1", "5f00::1", "fc00::1",
+        "fd00:ec2::254",
         "fe80::1", "fec0::1", "ff02::1",
     ],
 )  # fmt: skip
@@ -96,8 +98,10 @@ def test_fe80_with_a_zone_is_closed():
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
-     "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "127.0.0.1.", "①②⑦.0.0.1", "localhost", "LOCALHOST.", "0", "[fe80::1%25lo]"],
+    ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "[::1]",
+     "[::ffff:127.0.0.1]",
+     "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "127.0.0.1.", "①②⑦.0.0.1", "localhost", "LOCALHOST", "0",
+     "[fe80::1%25lo]"],
 )  # fmt: skip
 async def test_spellings_of_loopback(host: str):
     async with http_peer() as peer, client(allow=()) as egress:
@@ -168,7 +172,8 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("allow", "passes"),
         [("127.0.0.1", True), ("127.0.0.0/8", True), ("127.0.0.1:{port}", True), ("127.0.0.1:1", False),
-         ("intra.example", True), ("INTRA.example:{port}", True), ("intra.example:1", False), ("example", False), ("::1", False)],
+         ("intra.example", True), ("INTRA.example:{port}", True), ("intra.example:1", False), ("example", False),
+         ("::1", False)],
     )  # fmt: skip
     async def test_allow(self, allow: str, passes: bool):
         async with http_peer() as peer:
@@ -220,7 +225,8 @@ class TestRedirects:
 
     @pytest.mark.parametrize(
         ("status", "method", "then", "keeps_body"),
-        [(301, "POST", "GET", False), (302, "POST", "GET", False), (303, "PUT", "GET", False), (303, "HEAD", "HEAD", False),
+        [(301, "POST", "GET", False), (302, "POST", "GET", False), (303, "PUT", "GET", False), (303, "HEAD",
+         "HEAD", False),
          (301, "PUT", "PUT", True), (307, "POST", "POST", True), (308, "PATCH", "PATCH", True)],
     )  # fmt: skip
     async def test_methods_follow_the_fetch_standard(self, status: int, method: str, then: str, keeps_body: bool):
@@ -283,9 +289,11 @@ class TestBodies:
     async def test_a_bomb(self, encoding: str):
         pack = gzip.compress if encoding == "gzip" else zlib.compress
         bomb = pack(b"\0" * 50_000_000)
-        async with http_peer(lambda _: reply(200, bomb, {"Content-Encoding": encoding})) as peer:
-            async with client(max_body=1_000_000) as egress:
-                await refusal(egress.request("GET", peer.url), "http_too_large")
+        async with (
+            http_peer(lambda _: reply(200, bomb, {"Content-Encoding": encoding})) as peer,
+            client(max_body=1_000_000) as egress,
+        ):
+            await refusal(egress.request("GET", peer.url), "http_too_large")
 
     @pytest.mark.parametrize("kind", ["gzip", "members", "deflate", "bare"])
     async def test_compressed(self, kind: str):

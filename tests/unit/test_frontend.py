@@ -13,6 +13,7 @@ from linkflow.contracts import base
 from linkflow.contracts.base import Caller
 from linkflow.contracts.frontend import Closed, RunReply, RunRequest
 from linkflow.contracts.history import (
+    NO_STATE,
     ControlReply,
     ControlRequest,
     DescribeReply,
@@ -120,7 +121,7 @@ class ScriptedHistory:
             state = script.pop(0) if len(script) > 1 else script[0]
             if isinstance(state, LinkFlowError):
                 raise state
-            raw = msgspec.Raw(msgspec.json.encode(state)) if request.with_state else None
+            raw = msgspec.Raw(msgspec.json.encode(state)) if request.with_state else NO_STATE
             found.append(Execution(id, "w", "wf", 1, state["status"], "api", 1, 0, state=raw))
         return DescribeReply(tuple(found))
 

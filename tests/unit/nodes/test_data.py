@@ -24,12 +24,14 @@ from tests.unit.nodes.peers import codes, run
         (10, "gt", "9", True), ("10", "gt", "9", True), ("b", "gt", "a", True), (None, "gt", 0, False),
         ("2026-01-02", "gt", "2026-01-01", True), ("a", "lt", 5, False), (True, "gt", 0, False), (5, "lte", 5, True),
         ("hello", "contains", "ell", True), ([1, 2], "contains", "2", True), ({"a": 1}, "contains", "a", True),
-        (None, "contains", "a", False), ("abc", "not_contains", "z", True), ("a", "in", ["a"], True), ("b", "in", "a, b", True),
+        (None, "contains", "a", False), ("abc", "not_contains", "z", True), ("a", "in", ["a"], True), ("b", "in",
+        "a, b", True),
         (3, "in", [1, 2], False), (3, "not_in", [1, 2], True), ("x", "in", None, False),
         ("abc", "starts_with", "ab", True), ("abc", "endsWith", "bc", True), (None, "endsWith", "None", False),
         ("", "empty", None, True), ([], "empty", None, True), (0, "empty", None, False), (False, "empty", None, False),
         (None, "not_empty", None, False), (0, "exists", None, True), (None, "exists", None, False),
-        (MISSING, "not_exists", None, True), ("order-17", "matches", r"^order-\d+$", True), (17, "matches", r"^\d+$", True),
+        (MISSING, "not_exists", None, True), ("order-17", "matches", r"^order-\d+$", True),
+        (17, "matches", r"^\d+$", True),
         (None, "matches", ".*", False),
     ],
 )  # fmt: skip
@@ -53,7 +55,8 @@ class TestPatterns:
     )
     @pytest.mark.parametrize(
         "pattern",
-        ["", "a", "^a$", "a|b", "^(a|b)+$", "a*b", "(a*)*b", "a{2}", "a{1,2}b", "^a{0,1}$", "[a-c]+", "[^a]", r"\d+", r"\bworld\b",
+        ["", "a", "^a$", "a|b", "^(a|b)+$", "a*b", "(a*)*b", "a{2}", "a{1,2}b", "^a{0,1}$", "[a-c]+",
+         "[^a]", r"\d+", r"\bworld\b",
          r"\w+@\w+\.\w{2,3}$", "(?i)HELLO", "(?:ab)?b", "(?P<n>a)b", ".", "(?s)A.b", "(?m)^b$", "o w", r"[\]\-]", "[]a]", r"\(",
          "h.*?d", "a??b", "^$", r"\Aa", r"b\Z", "日+", "(|a)b", "x{0}a"],
     )  # fmt: skip

@@ -116,7 +116,9 @@ class System:
 
             size = 1 if self.on_lambda else self.config.pool_size
             database: Database = self._closing(
-                Database(self.config.database_url, size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda)
+                Database(
+                    self.config.database_url, size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda
+                )
             )
             return database
 
@@ -180,9 +182,7 @@ class System:
         from linkflow.services.matching import Matching
         from linkflow.streams.queue import StreamQueue
 
-        queue = StreamQueue(
-            self.valkey, partitions=self.config.partitions, max_deliveries=self.config.max_deliveries
-        )
+        queue = StreamQueue(self.valkey, partitions=self.config.partitions, max_deliveries=self.config.max_deliveries)
         return Matching(self._closing(queue), self.client(HistoryApi), self._dispatcher(), self.config)
 
     def _dispatcher(self) -> Dispatcher | None:

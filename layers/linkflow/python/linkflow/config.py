@@ -9,8 +9,8 @@ import json
 import os
 from collections.abc import Mapping
 
-from msgspec import ValidationError, convert, field
 from msgspec import Struct as _Struct
+from msgspec import ValidationError, convert, field
 
 
 class Egress(_Struct, frozen=True, kw_only=True):

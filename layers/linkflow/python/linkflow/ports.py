@@ -48,6 +48,7 @@ class Transition(Struct, frozen=True):
     done_timers: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
 
+
 class Message(Struct, frozen=True):
     """Something an execution has to tell another one (start a child, report to the parent), kept until it was done."""
 
@@ -139,7 +140,9 @@ class TaskQueue(Protocol):
     async def add(self, tasks: Sequence[Task]) -> int: ...
     async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]: ...
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]: ...
-    async def reclaim(self, queues: Sequence[str], worker: str, limit: int, lease: float) -> tuple[list[Lease], list[Lease]]:
+    async def reclaim(
+        self, queues: Sequence[str], worker: str, limit: int, lease: float
+    ) -> tuple[list[Lease], list[Lease]]:
         """Tasks whose lease ran out: those claimed for `worker`, and those that have become dead letters."""
         ...
 

@@ -94,9 +94,11 @@ def show(timeline: Timeline, batches: Iterable[list[dict[str, Any]]]) -> None:
 class _drawing:
     def __init__(self, timeline: Timeline, console: Console) -> None:
         self._timeline = timeline
-        self._live = Live(get_renderable=timeline.table, console=console, refresh_per_second=8) if (
-            console.is_terminal
-        ) else None
+        self._live = (
+            Live(get_renderable=timeline.table, console=console, refresh_per_second=8)
+            if (console.is_terminal)
+            else None
+        )
 
     def __enter__(self) -> Any:
         if self._live:
@@ -130,5 +132,3 @@ def _duration(row: _Row) -> str:
 
 def _seconds(at: str) -> float:
     return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
-
-

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from linkflow.config import BadConfig, Config, load
 from linkflow.observability import setup
@@ -42,8 +45,8 @@ async def _serve(config: Config, service: str, grpc: str, http: str) -> None:
             from linkflow.transports.grpc_server import GrpcServer
 
             server = GrpcServer([system.serve(service)], grpc)
-            port = await server.start()
-            say(f"{service} listens on {grpc.rpartition(':')[0]}:{port}")
+            bound = await server.start()
+            say(f"{service} listens on {grpc.rpartition(':')[0]}:{bound}")
             system.loop()
             await stop.wait()
             await system.stop_loops()
@@ -60,11 +63,10 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def run(work: object) -> None:
+def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on uvloop where there is one."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        new_event_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(work)  # type: ignore[arg-type]
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with contextlib.suppress(ImportError):
+        from uvloop import new_event_loop as factory
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(work)

@@ -98,7 +98,8 @@ def up(home: str, host: str, port: int, sample: bool, once: bool) -> int:
         with Running(home, host, port, allow) as running:
             api = Api(home, running.url)
             api.sign_in()
-            say(f"LinkFlow is up after {time.perf_counter() - began:.1f} s: {running.url} (API docs at {running.url}/docs)")
+            took = time.perf_counter() - began
+            say(f"LinkFlow is up after {took:.1f} s: {running.url} (API docs at {running.url}/docs)")
             say(f"Sign in as {api.account.email}; the password is in {home}/account.json")
             code = _sample(api, shop) if shop else 0
             if not once:

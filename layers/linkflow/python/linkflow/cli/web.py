@@ -36,7 +36,9 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
-async def serve_http(app: FastAPI, host: str, port: int, stop: asyncio.Event, sock: socket.socket | None = None) -> None:
+async def serve_http(
+    app: FastAPI, host: str, port: int, stop: asyncio.Event, sock: socket.socket | None = None
+) -> None:
     """Serve until `stop` is set, then finish what is under way."""
     config = uvicorn.Config(
         app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=5, server_header=False

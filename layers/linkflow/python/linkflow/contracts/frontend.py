@@ -6,7 +6,15 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from .history import ControlReply, ControlRequest, DescribeReply, DescribeRequest, HistoryReply, HistoryRequest, ListRequest
+from .history import (
+    ControlReply,
+    ControlRequest,
+    DescribeReply,
+    DescribeRequest,
+    HistoryReply,
+    HistoryRequest,
+    ListRequest,
+)
 from .matching import DeadReply, DeadRequest, StatsReply, StatsRequest
 
 

@@ -10,7 +10,6 @@ from msgspec import Struct
 from linkflow.domain.errors import ErrorData
 from linkflow.domain.outcomes import Outcome
 
-
 NO_STATE = msgspec.Raw(b"null")
 """In place of a state that does not travel (msgspec knows no optional `Raw`)."""
 

@@ -1,4 +1,4 @@
-"""Timer: delays, backoffs, timeouts and schedules. In a container it loops; on Lambda a scheduled event calls `tick`."""
+"""Timer: delays, backoffs, timeouts, schedules. In a container it loops; on Lambda a scheduled event calls `tick`."""
 
 from __future__ import annotations
 

@@ -180,9 +180,7 @@ def _close_child(draft: Draft, command: c.CloseChild) -> None:
         draft.emit(e.NodeCompleted, **node, output=command.result)
         advance(draft, command.node)
         return
-    draft.emit(
-        e.ChildFailed, **node, execution_id=command.execution_id, status=command.status, error=command.error
-    )
+    draft.emit(e.ChildFailed, **node, execution_id=command.execution_id, status=command.status, error=command.error)
     cause = command.error.message if command.error else f"it was {command.status}"
     error = NodeError(
         f"child_{command.status}", f"The sub-workflow did not complete: {cause}", command.status != "rejected",

@@ -44,7 +44,9 @@ class LinkFlowError(Exception):
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, problems: Iterable[Problem] = (), details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, problems: Iterable[Problem] = (), details: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.problems = tuple(problems)

@@ -1,4 +1,4 @@
-"""What running a node comes to. Outcomes are values, so the worker, the wire and the decider speak of the same thing."""
+"""What running a node comes to. Outcomes are values, so worker, wire and decider speak of the same thing."""
 
 from __future__ import annotations
 

@@ -28,5 +28,6 @@ def replay(execution_id: str, events: bytes, stored: bytes) -> Replay:
         return Replay(len(decoded), False, 0, b"", f"{type(error).__name__}: {error}")
     if folded == stored:
         return Replay(len(decoded), True)
-    at = next((i for i, (a, b) in enumerate(zip(folded, stored, strict=False)) if a != b), min(len(folded), len(stored)))
+    shorter = min(len(folded), len(stored))
+    at = next((i for i in range(shorter) if folded[i] != stored[i]), shorter)
     return Replay(len(decoded), False, at, folded)

@@ -31,7 +31,13 @@ class NodeFailure(Exception):
     """Raised by `run` to fail the attempt with a typed error. `retry_after` is milliseconds."""
 
     def __init__(
-        self, code: str, message: str, *, retryable: bool = True, retry_after: int = 0, details: dict[str, Any] | None = None
+        self,
+        code: str,
+        message: str,
+        *,
+        retryable: bool = True,
+        retry_after: int = 0,
+        details: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.error = NodeError(code=code, message=message, retryable=retryable, details=details or {})

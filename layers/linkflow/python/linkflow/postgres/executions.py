@@ -56,9 +56,7 @@ class PostgresEvents:
             if advances:
                 rows = await (await connection.execute(_sql["advance"], self._advance_args(advances))).fetchall()
                 written.update(id for (id,) in rows)
-        return [
-            "ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions
-        ]
+        return ["ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions]
 
     async def _duplicate(self, connection: Any, item: Transition) -> str:
         if item.idempotency_key:
@@ -110,9 +108,7 @@ class PostgresEvents:
             for k in t.new_tasks
         ]
         timers = [(t.execution_id, name, due) for t in items for name, due in t.new_timers]
-        messages = [
-            (t.execution_id, m.id, m.kind, m.body, t.at + self._republish) for t in items for m in t.messages
-        ]
+        messages = [(t.execution_id, m.id, m.kind, m.body, t.at + self._republish) for t in items for m in t.messages]
         return {
             **_columns("task", ("id", "key", "attempt", "queue", "priority", "at", "offer"), tasks),
             **_columns("timer", ("id", "name", "due"), timers),

@@ -75,7 +75,7 @@ class Frontend:
         self._quota = Quota(limiter, clock, config.rate_limit)
         self._starts = StartBatcher(history)
         self._inbox = Inbox(doorbell, f"inbox:{clock.rand_bits(64):016x}")
-        self._state = msgspec.json.Decoder(_State)
+        self._state = msgspec.json.Decoder(_State | None)
 
     async def run(self, request: RunRequest) -> RunReply:
         """Start a run and, with `wait`, answer when it closed or when the wait is over, whichever is first.
@@ -217,10 +217,9 @@ class Frontend:
             _log.info("Looking again for execution %s in a moment: %s", id, error)
             return None
         for execution in reply.executions:
-            if isinstance(execution.state, msgspec.Raw):
-                state = self._state.decode(execution.state)
-                if state.status != RUNNING:
-                    return Closed(id, state.status, state.result, state.error, state.answered)
+            state = self._state.decode(execution.state)
+            if state is not None and state.status != RUNNING:
+                return Closed(id, state.status, state.result, state.error, state.answered)
         return None
 
 

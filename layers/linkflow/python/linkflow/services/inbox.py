@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 
 import msgspec
@@ -16,7 +16,8 @@ from linkflow.ports import Doorbell
 
 OPENING = 0.5
 """Seconds that the first waiting start gives the subscription; later ones go on without it."""
-HELLO_INTERVAL = 0.05
+HELLO_INTERVALS = (0.01, 5.0)
+"""Seconds between our own rings: at first, and at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,30 +29,25 @@ class Inbox:
         self.topic = topic
         self._doorbell = doorbell
         self._waiting: dict[str, set[asyncio.Future[Closed]]] = {}
-        self._reader: asyncio.Task[None] | None = None
-        self._heard = asyncio.Event()
-        self._tried = False
+        self._heard: asyncio.Future[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._decode = msgspec.json.Decoder(Closed).decode
 
     async def open(self) -> None:
-        """Listen. A subscription is known to stand when we hear our own ring: nothing else tells."""
-        if self._reader is None or self._reader.done():
-            self._reader = asyncio.create_task(self._read(), context=Context())
-        if self._heard.is_set() or self._tried:
+        """Listen. Those who come first wait up to `OPENING` for the subscription to stand; later ones never do."""
+        if self._heard is not None:
             return
-        try:
-            async with asyncio.timeout(OPENING):
-                while not self._heard.is_set():
-                    await self._doorbell.ring(self.topic, b"")
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._heard.wait(), HELLO_INTERVAL)
-        except TimeoutError:
-            self._tried = True
+        self._heard = asyncio.get_running_loop().create_future()
+        messages = self._doorbell.listen(self.topic)
+        # Tasks of the process, which inherit no caller from the request that happened to come first.
+        self._tasks = [asyncio.create_task(work, context=Context()) for work in (self._read(messages), self._greet())]
+        await asyncio.wait({self._heard}, timeout=OPENING)
 
     async def close(self) -> None:
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+        """Stop listening; who still waits looks by himself."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @contextmanager
     def expect(self, *execution_ids: str) -> Iterator[asyncio.Future[Closed]]:
@@ -67,17 +63,30 @@ class Inbox:
                 if not self._waiting[id]:
                     del self._waiting[id]
 
-    async def _read(self) -> None:
+    async def _read(self, messages: AsyncIterator[bytes]) -> None:
         while True:
             try:
-                async for message in self._doorbell.listen(self.topic):
+                async for message in messages:
                     self._hear(message)
             except LinkFlowError as error:
                 _log.warning("The inbox is deaf for a second: %s", error)
             await asyncio.sleep(1.0)
+            messages = self._doorbell.listen(self.topic)
+
+    async def _greet(self) -> None:
+        """Ring ourselves until we hear it: nothing else tells that the subscription stands."""
+        interval, longest = HELLO_INTERVALS
+        while self._heard is not None and not self._heard.done():
+            try:
+                await self._doorbell.ring(self.topic, b"")
+            except LinkFlowError as error:
+                _log.info("Nobody can be rung: %s", error)
+            await asyncio.sleep(interval)
+            interval = min(2 * interval, longest)
 
     def _hear(self, message: bytes) -> None:
-        self._heard.set()
+        if self._heard is not None and not self._heard.done():
+            self._heard.set_result(None)
         if not message:
             return
         try:

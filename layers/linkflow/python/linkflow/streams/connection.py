@@ -64,14 +64,14 @@ class Clients:
         """A subscription's connection. Its reader polls with a timeout, so a silent server is no fault."""
         return self._blocking.pubsub(ignore_subscribe_messages=True)
 
+    async def ping(self) -> None:
+        """Raises `Unavailable` while the server does not answer."""
+        with reachable():
+            await self.node.execute_command("PING")
+
     async def leave(self, pubsub: PubSub) -> None:
         """End a subscription."""
         await cast(Client, pubsub).aclose()
-
-    async def ping(self) -> None:
-        """Raises `Unavailable` unless the server answers."""
-        with reachable():
-            await self.commands.execute_command("PING")
 
     async def close(self) -> None:
         await self.commands.aclose()

@@ -154,4 +154,3 @@ def _refusal(error: Exception) -> dict[str, Any]:
     except (TypeError, ValueError, OverflowError):  # details that JSON cannot carry
         _log.warning("the details of %s are lost: JSON cannot carry them", failure.code)
     return {"error": {"code": failure.code, "message": failure.message[:1000]}}
-

@@ -24,7 +24,9 @@ class _Stock(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", "0"))) or b"{}")
         key = self.headers.get("Idempotency-Key", "")
-        answer = json.dumps({"reserved": True, "order": body.get("order"), "reservation": f"R-{zlib.crc32(key.encode()):08x}"}).encode()
+        answer = json.dumps(
+            {"reserved": True, "order": body.get("order"), "reservation": f"R-{zlib.crc32(key.encode()):08x}"}
+        ).encode()
         self.send_response(201)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))

@@ -78,11 +78,8 @@ class Messenger:
 
     async def _report(self, body: ChildClosed) -> None:
         parent = body.parent
-        command = c.CloseChild(
-            parent.node_key, parent.attempt, body.execution_id, body.status, body.result, body.error
-        )
+        command = c.CloseChild(parent.node_key, parent.attempt, body.execution_id, body.status, body.result, body.error)
         try:
             await self._committer.apply(parent.execution_id, [command])
         except NotFound:
             return
-

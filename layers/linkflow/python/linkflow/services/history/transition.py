@@ -118,9 +118,7 @@ def _close_children(decision: Decision) -> list[Message]:
     for run in decision.state.runs.values():
         if run.child:
             children.setdefault(run.child, run)
-    done = {
-        event.execution_id for event in decision.events if isinstance(event, e.ChildCompleted | e.ChildFailed)
-    }
+    done = {event.execution_id for event in decision.events if isinstance(event, e.ChildCompleted | e.ChildFailed)}
     for child, run in children.items():
         verb = verbs.get(run.close_policy)
         if verb and child not in done:

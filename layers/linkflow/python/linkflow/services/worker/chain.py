@@ -77,8 +77,6 @@ class Chain:
 
     def _record(self, key: str, attempt: int, outcome: Outcome, started: int, clock: float) -> list[tuple[str, int]]:
         took = round((time.perf_counter() - clock) * 1_000_000)
-        self.reports.append(
-            Report(self._task.execution_id, key, attempt, outcome, started, took, self._worker)
-        )
+        self.reports.append(Report(self._task.execution_id, key, attempt, outcome, started, took, self._worker))
         command = c.Complete(key, attempt, outcome, started, took, self._worker)
         return self._session.complete(command, self._clock.now_ms())

@@ -76,9 +76,7 @@ class Runner:
         clock, graph = self._clock, plan.graph
 
         def scope() -> Scope:
-            return scope_of(
-                state, graph, key, input, plan.definition.name, lambda: iso(clock.now_ms()), clock.random
-            )
+            return scope_of(state, graph, key, input, plan.definition.name, lambda: iso(clock.now_ms()), clock.random)
 
         many = len(run.sources) > 1
         context = Context(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from linkflow.domain.draft import source_output
-from linkflow.domain.evolve import error_data, output_of
 from linkflow.domain.events import iso
+from linkflow.domain.evolve import error_data, output_of
 from linkflow.domain.expressions import Scope
 from linkflow.domain.graph import Graph
 from linkflow.domain.state import DONE, State, key_of, split_key
