@@ -197,6 +197,7 @@ class _Server(ThreadingHTTPServer):
     """One that can hang up: clients keep their connections, and a server that is gone must not answer on those."""
 
     daemon_threads = True
+    request_queue_size = 128  # bursts of connections must not be reset
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -126,6 +126,7 @@ class ScriptedHistory:
         return DescribeReply(tuple(found))
 
     async def control(self, request: ControlRequest) -> ControlReply:
+        self.callers.append(base._caller.get())
         return ControlReply("cancelled")
 
     async def list(self, request: ListRequest) -> DescribeReply:
@@ -268,6 +269,15 @@ class TestWait:
         assert stand.clock.slept == []
         assert not stand.frontend._inbox._waiting, "nothing is left behind"
 
+    async def test_a_respond_node_answers_before_the_end(self, stand: Stand) -> None:
+        stand.history.closing["wf"] = Closed("", "running", "hello", answered=True)
+        reply = await stand.run(wait=30)
+        assert (reply.closed, reply.status, reply.result, reply.answered) == (False, "running", "hello", True)
+        stand.history.closing.clear()
+        stand.history.states["*"] = [{"status": "running", "result": "again", "answered": True}]
+        assert (await stand.run(wait=30)).result == "again"
+        assert stand.clock.slept == [1.0]
+
     async def test_the_inbox_is_open_before_the_start(self, stand: Stand) -> None:
         stand.history.closing["wf"] = Closed("", "failed", error={"code": "x", "message": "y"})
         replies = await asyncio.gather(*(stand.run(wait=30) for _ in range(50)))
@@ -337,6 +347,7 @@ class TestReading:
 
     async def test_control(self, stand: Stand) -> None:
         assert (await stand.frontend.control(ControlRequest(ID, "w", "cancel"))).status == "cancelled"
+        assert stand.history.callers == [None], "as the Frontend itself"
         with pytest.raises(NotFound):
             await stand.frontend.control(ControlRequest("nonsense", "w", "cancel"))
 

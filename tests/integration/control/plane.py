@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -107,6 +107,7 @@ class RecordingFrontend:
 
     async def control(self, request: ControlRequest) -> ControlReply:
         self._enter("workflow.execute", request)
+        self._visible(request)
         return ControlReply({"cancel": "cancelled", "terminate": "terminated"}.get(request.verb, "running"))
 
     async def describe(self, request: DescribeRequest) -> DescribeReply:
@@ -131,10 +132,16 @@ class RecordingFrontend:
 
     async def history(self, request: HistoryRequest) -> HistoryReply:
         self._enter("execution.view", request)
+        self._visible(request)
         found = [e for e in self.events.get(request.execution_id, []) if e["event_id"] > request.after]
         page = found[: request.limit]
         last = page[-1]["event_id"] if page else 0
         return HistoryReply(msgspec.Raw(msgspec.json.encode(page)), last, len(found) > len(page))
+
+    def _visible(self, request: ControlRequest | HistoryRequest) -> None:
+        found = self.executions.get(request.execution_id)
+        if found is None or found.workspace_id != request.workspace_id:
+            raise NotFound("There is no such execution.")
 
     async def stats(self, request: StatsRequest) -> StatsReply:
         raise NotFound("Not here.")
@@ -182,6 +189,12 @@ class Plane:
         return Person(
             body["user"]["id"], email, body["access_token"], body["refresh_token"], body["workspace"]["id"]
         )
+
+    async def later(self, who: Person, hours: int) -> Person:
+        """Move the clock on, and sign in again."""
+        self.clock.ahead_ms += hours * 3600 * 1000
+        response = await self.client.post("/api/v1/auth/login", json={"email": who.email, "password": PASSWORD})
+        return replace(who, token=response.json()["access_token"])
 
     async def workflow(self, who: Person, **changes: Any) -> dict[str, Any]:
         response = await self.client.post(f"{who.base}/workflows", json={**document(), **changes}, headers=who.auth)

@@ -146,7 +146,7 @@ async def test_schedules(plane: Plane):
     version, cron, timezone, next_at, paused = (await _rows(plane, columns))[0]
     assert (version, cron, timezone, paused) == (1, "0 9 * * *", "Europe/Berlin", False)
     assert 0 < next_at - plane.clock.now_ms() <= 25 * 3600 * 1000
-    plane.clock.ahead_ms += 48 * 3600 * 1000
+    ada = await plane.later(ada, hours=48)
     await plane.client.patch(url, json={"description": "x"}, headers=ada.auth)
     assert (await _rows(plane, columns))[0] == (2, cron, timezone, next_at, False)  # due and not fired yet: it stays
     await plane.client.put(url, json=cron_document("0 10 * * *"), headers=ada.auth)
@@ -155,7 +155,7 @@ async def test_schedules(plane: Plane):
     assert moved > plane.clock.now_ms()
     await plane.client.post(f"{url}/deactivate", headers=ada.auth)
     assert (await _rows(plane, columns))[0][4]
-    plane.clock.ahead_ms += 48 * 3600 * 1000
+    ada = await plane.later(ada, hours=48)
     await plane.client.post(f"{url}/activate", headers=ada.auth)
     assert (await _rows(plane, columns))[0][3] > plane.clock.now_ms()  # what was missed while off is not made up for
     await plane.client.delete(url, headers=ada.auth)

@@ -58,7 +58,7 @@ def outcome(document: Any) -> Definition | None:
     return None
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(DOCUMENTS)
 def test_no_document_crashes_reading(document: Any) -> None:
     parsed, problems = parse(document, CATALOGUE)

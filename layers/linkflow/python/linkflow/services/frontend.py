@@ -78,7 +78,8 @@ class Frontend:
         self._state = msgspec.json.Decoder(_State | None)
 
     async def run(self, request: RunRequest) -> RunReply:
-        """Start a run and, with `wait`, answer when it closed or when the wait is over, whichever is first.
+        """Start a run and, with `wait`, answer when it closed, when a respond node has answered (then it may still be
+        running), or when the wait is over, whichever is first.
 
         Raises `NotFound` for an unknown workflow version, `Conflict` for an idempotency key that is taken where
         `on_conflict` is ``reject``, `InvalidInput` for an execution id that is no UUID.
@@ -94,7 +95,7 @@ class Frontend:
         """Cancel, terminate or retry a run."""
         await self._enter("workflow.execute", request.workspace_id)
         _known_form(request.execution_id)
-        return await self._history.control(request)
+        return await _as_service(self._history.control(request))  # a retry's tasks go to Matching from there
 
     async def describe(self, request: DescribeRequest) -> DescribeReply:
         """Runs as they stand. One unknown run raises `NotFound`; of several, the unknown ones are absent."""
@@ -177,7 +178,7 @@ class Frontend:
         return RunReply(
             id,
             created=started.created,
-            closed=True,
+            closed=closed.status != RUNNING,
             status=closed.status,
             result=closed.result,
             error=closed.error,
@@ -187,7 +188,7 @@ class Frontend:
     async def _wait(
         self, id: str, workspace_id: str, ring: asyncio.Future[Closed], deadline: int, look_in: float
     ) -> Closed | None:
-        """The notice of the run's end, by its ring or by looking; None when the deadline (ms) passed before."""
+        """The notice of the run's end or answer, by ring or by looking; None when the deadline (ms) passed before."""
         while True:
             left = (deadline - self._clock.now_ms()) / 1000
             if await self._rings(ring, min(look_in, left)):
@@ -209,7 +210,7 @@ class Frontend:
         return ring.done()
 
     async def _look(self, id: str, workspace_id: str) -> Closed | None:
-        """How the run ended, if it did. History may be away for a moment: then the next look tells."""
+        """How the run ended or what it answered, if it did. Where History is away now, the next look tells."""
         request = DescribeRequest((id,), workspace_id, with_state=True)
         try:
             reply = await _as_service(self._history.describe(request))
@@ -218,7 +219,7 @@ class Frontend:
             return None
         for execution in reply.executions:
             state = self._state.decode(execution.state)
-            if state is not None and state.status != RUNNING:
+            if state is not None and (state.status != RUNNING or state.answered):
                 return Closed(id, state.status, state.result, state.error, state.answered)
         return None
 

@@ -127,11 +127,15 @@ class HttpDoor:
     def __init__(self, build: Callable[[], Any]) -> None:
         """`build` makes the application."""
         from mangum import Mangum
+        from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
         self._log = InvocationLog("linkflow-api")
         loop = own_loop()
         # Inside the loop, since what is built may ask for the running one. Lifespan would run with every event.
-        self._mangum = Mangum(loop.run_until_complete(_inside(build)), lifespan="off")
+        app = loop.run_until_complete(_inside(build))
+        # What is no text is carried as base64; problems (RFC 9457) are text.
+        text = [*DEFAULT_TEXT_MIME_TYPES, "application/problem+json", "image/svg+xml"]
+        self._mangum = Mangum(app, lifespan="off", text_mime_types=text)
 
     def __call__(self, event: Any, context: Any) -> Any:
         """The Lambda handler."""
