@@ -25,7 +25,7 @@ TYPES = {
     "trigger_schedule": Type(required=("cron",), optional=("timezone",)),
     "action_http_request": Type(("action_http", "http"), ("url",), ("method", "headers", "body", "timeout")),
     "condition": Type(
-        ("logic_condition",), (), ("expression", "conditions"), ("true", "false"), ("expression", "conditions.field")
+        ("logic_condition",), (), ("expression", "conditions"), ("true", "false"), ("expression", "conditions.test")
     ),
     "loop": Type(("logic_loop",), (), ("items", "items_field", "concurrency"), ("each", "done")),
     "transform": Type(("transform_set", "transform_filter"), (), ("set",)),

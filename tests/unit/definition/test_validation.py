@@ -133,7 +133,7 @@ def test_a_name_two_nodes_have_is_a_warning_where_it_is_used() -> None:
         (5, []),
     ],
 )
-def test_a_field_without_braces_is_a_path(field: object, codes: list[str]) -> None:
+def test_a_field_that_may_hold_a_path_is_checked_within_braces(field: object, codes: list[str]) -> None:
     config: dict[str, object] = {"conditions": [{"field": field, "value": 1}, "odd"]}
     assert [code for _, code in found(with_config("condition", config))] == codes
     assert config == {"conditions": [{"field": field, "value": 1}, "odd"]}
@@ -142,6 +142,13 @@ def test_a_field_without_braces_is_a_path(field: object, codes: list[str]) -> No
 def test_an_expression_field_is_an_expression_without_braces() -> None:
     assert only(with_config("condition", {"expression": "input.a =="})).code == "expression_syntax"
     assert found(with_config("condition", {"expression": "{{ input.a }} == 200"})) == []
+
+
+def test_an_expression_field_is_found_in_the_items_of_a_list() -> None:
+    config: dict[str, object] = {"conditions": [{"test": "a =="}, {"test": "{{ a.x }} == 1"}, 5, {"test": 5}]}
+    problem = only(with_config("condition", config))
+    assert (problem.path, problem.code) == ("/nodes/1/config/conditions/0/test", "expression_syntax")
+    assert config["conditions"] == [{"test": "a =="}, {"test": "{{ a.x }} == 1"}, 5, {"test": 5}]
 
 
 def test_the_concurrency_key_is_an_expression_too() -> None:

@@ -105,7 +105,7 @@ async def test_what_is_missing(egress: EgressClient):
     with pytest.raises(NodeFailure) as caught:
         await run("ai", {"prompt": "x"}, egress=egress)
     assert caught.value.error.code == "no_credential"
+    secrets = {"ai": {"api_key": "k", "provider": "openai"}}
     with pytest.raises(NodeFailure) as caught:
-        secrets = {"ai": {"api_key": "k", "provider": "openai"}}
         await run("ai", {"prompt": "x", "provider": "anthropic"}, egress=egress, credentials=secrets)
     assert caught.value.error.code == "ai_wrong_provider"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -131,8 +132,6 @@ def authority(tmp_path: Path) -> tuple[str, ssl.SSLContext]:
 
 def serve(controller: Controller, connection: dict[str, Any]) -> Iterator[dict[str, Any]]:
     # The controller checks itself on its configured port, so that port cannot be 0.
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         controller.port = probe.getsockname()[1]
@@ -286,5 +285,8 @@ class TlsProbe:
 
     @staticmethod
     def of(controller: Controller) -> Controller:
-        controller._trigger_server = lambda: None  # type: ignore[method-assign]
+        def knock() -> None:
+            socket.create_connection((controller.hostname, controller.port)).close()
+
+        controller._trigger_server = knock
         return controller

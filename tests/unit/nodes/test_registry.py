@@ -79,8 +79,11 @@ def test_two_types_of_one_name():
 def test_every_fault_at_once():
     found = codes("http", {"methd": "GET", "timeout": "soon", "headers": {"a b": "x"}})
     assert sorted(found) == [
-        ("/headers", "invalid_value"), ("/methd", "unknown_field"), ("/timeout", "invalid_type"), ("/url", "missing_field"),
-    ]  # fmt: skip
+        ("/headers", "invalid_value"),
+        ("/methd", "unknown_field"),
+        ("/timeout", "invalid_type"),
+        ("/url", "missing_field"),
+    ]
 
 
 def test_values_with_expressions_are_checked_at_run_time():

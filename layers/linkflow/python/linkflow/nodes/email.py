@@ -154,8 +154,10 @@ def _mail(params: EmailParams, sender: str, context: Context) -> _Mail:
 def _addresses(values: list[str], field: str) -> list[tuple[str, str]]:
     """Names and addresses. Raises `NodeFailure` ``email_invalid`` for anything that is not plainly an address."""
     found: list[tuple[str, str]] = []
+    if any(ch in value for value in values for ch in "\r\n\0"):
+        raise NodeFailure("email_invalid", f"`{field}` must be on one line.", retryable=False)
     for name, address in getaddresses([value for value in values if value.strip()]):
-        if any(ch in name + address for ch in "\r\n\0") or not _ADDRESS.fullmatch(address):
+        if not _ADDRESS.fullmatch(address):
             raise NodeFailure(
                 "email_invalid", f"`{field}` has something that is no address: {address or name!r}.", retryable=False
             )

@@ -41,10 +41,7 @@ async def send(
     try:
         async with asyncio.timeout(server.timeout):
             sock = await _connect(server, egress)
-            try:
-                return await _deliver(server, sock, message, sender, recipients)
-            finally:
-                sock.close()
+            return await _deliver(server, sock, message, sender, recipients)
     except TimeoutError:
         raise NodeFailure("smtp_timeout", f"{server.host} did not take the mail within {server.timeout:g} s.") from None
     except SMTPException as error:
@@ -74,7 +71,8 @@ async def _deliver(
     from aiosmtplib import SMTP
 
     context = ssl.create_default_context(cafile=server.ca_file or None) if server.tls != "none" else None
-    # The name is for TLS alone; the connection is the socket's.
+    # The name is for TLS alone; the connection is the socket's, and the socket is the client's from here on: to close it
+    # here would free its number for another connection while the event loop still watches it.
     client = SMTP(
         hostname=server.host,
         sock=sock,

@@ -15,7 +15,14 @@ from linkflow.domain.validation.structure import check_structure
 
 __all__ = ["MAX_EDGES", "MAX_NODES", "MAX_PROBLEMS", "Catalogue", "Places", "check"]
 
-_CONFIG_CODES = {"missing": "missing_config", "missing_config": "missing_config", "unknown_field": "unknown_field"}
+_CONFIG_CODES = {
+    "missing_field": "missing_config",
+    **{
+        code: code
+        for code in ("missing_config", "unknown_field", "invalid_type", "invalid_value", "expression_in_path")
+    },
+}
+"""Codes of a catalogue that mean the same here; any other becomes ``invalid_config``."""
 
 
 def check(definition: Definition, catalogue: Catalogue, where: Places | None = None) -> list[Problem]:
@@ -57,7 +64,7 @@ def _check_nodes(
 
 
 def _report_config(fault: Problem, path: str, findings: Findings) -> None:
-    """A fault of a config, under a code of ours: a catalogue may use those of whatever checks its parameters."""
+    """A fault of a config, under a code of ours: clients rely on codes, so a catalogue's own must not leak."""
     # A bare slash is how some write the whole config; as a JSON Pointer it would be a field without a name.
     where = path + ("" if fault.path == "/" else fault.path)
     if fault.severity == "warning":

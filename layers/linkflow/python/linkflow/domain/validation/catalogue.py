@@ -28,5 +28,8 @@ class Catalogue(Protocol):
         ...
 
     def expression_fields(self, type: str) -> tuple[str, ...]:
-        """Dotted names of config fields that hold an expression as such; a name leads through lists to their items."""
+        """Dotted names of config fields that always hold an expression, without braces too.
+
+        A name leads through lists to their items. What only holds an expression within braces is not among them.
+        """
         ...

@@ -12,9 +12,6 @@ from linkflow.domain.expressions import Compiled, ExpressionSyntaxError, compile
 from linkflow.domain.validation.findings import Findings
 from linkflow.domain.validation.places import show, step
 
-PATH_FIELDS = frozenset(("field",))
-"""Expression fields that hold a dot path into the input where they have no braces."""
-
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
@@ -39,8 +36,7 @@ def check_config(
     plain: dict[str, Any] = dict(config)
     for field in fields:
         for place, text in _take(plain, field.split("."), ""):
-            if "{{" in text or field.rsplit(".", 1)[-1] not in PATH_FIELDS:
-                _check_expression(text, known, path + place, findings)
+            _check_expression(text, known, path + place, findings)
     for key, value in plain.items():
         check_text({key: value}, known, path, findings)
 
