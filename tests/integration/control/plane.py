@@ -43,6 +43,8 @@ from linkflow.services.workspaces import Workspaces
 SECRET = "a secret for tests that is long enough"
 PASSWORD = "Correct1horse"
 
+_chance = random.SystemRandom()  # hypothesis seeds the shared one, and ids would come twice
+
 
 class MovableClock:
     """Real time, moved on by hand."""
@@ -54,10 +56,10 @@ class MovableClock:
         return time.time_ns() // 1_000_000 + self.ahead_ms
 
     def random(self) -> float:
-        return random.random()
+        return _chance.random()
 
     def rand_bits(self, bits: int) -> int:
-        return random.getrandbits(bits)
+        return _chance.getrandbits(bits)
 
     async def sleep(self, seconds: float) -> None:
         self.ahead_ms += round(seconds * 1000)
@@ -100,7 +102,7 @@ class RecordingFrontend:
     async def run(self, request: RunRequest) -> RunReply:
         self._enter("workflow.execute", request)
         known = self.by_key.get(request.idempotency_key) if request.idempotency_key else None
-        id = known or uuid7(time.time_ns() // 1_000_000, 0, random.getrandbits(62))
+        id = known or uuid7(time.time_ns() // 1_000_000, 0, _chance.getrandbits(62))
         if request.idempotency_key:
             self.by_key[request.idempotency_key] = id
         return msgspec.structs.replace(self.answer, execution_id=id, created=known is None)

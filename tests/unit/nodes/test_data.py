@@ -57,7 +57,8 @@ class TestPatterns:
         "pattern",
         ["", "a", "^a$", "a|b", "^(a|b)+$", "a*b", "(a*)*b", "a{2}", "a{1,2}b", "^a{0,1}$", "[a-c]+",
          "[^a]", r"\d+", r"\bworld\b",
-         r"\w+@\w+\.\w{2,3}$", "(?i)HELLO", "(?:ab)?b", "(?P<n>a)b", ".", "(?s)A.b", "(?m)^b$", "o w", r"[\]\-]", "[]a]",
+         r"\w+@\w+\.\w{2,3}$", "(?i)HELLO", "(?:ab)?b", "(?P<n>a)b", ".", "(?s)A.b", "(?m)^b$",
+         "o w", r"[\]\-]", "[]a]",
          r"\(",         "h.*?d", "a??b", "^$", r"\Aa", r"b\Z", "日+", "(|a)b", "x{0}a"],
     )  # fmt: skip
     def test_it_agrees_with_re(self, pattern: str, text: str):

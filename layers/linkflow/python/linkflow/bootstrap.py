@@ -192,7 +192,9 @@ class System:
             return None
         from linkflow.transports.dispatch import LambdaDispatcher
 
-        made: Dispatcher = self._closing(LambdaDispatcher(url.removeprefix("lambda:")))
+        made: Dispatcher = self._closing(
+            LambdaDispatcher(url.removeprefix("lambda:"), capacity=self.config.worker_capacity)
+        )
         return made
 
     def frontend(self) -> Any:

@@ -155,8 +155,9 @@ class Server:
 
     async def handle(self, method: str, request: Struct, token: str) -> Struct:
         """Serve one call with the request as an object."""
+        who = self._signer.verify(self.contract.service, token)
         self.contract.method(method)
-        reset = _caller.set(self._signer.verify(self.contract.service, token))
+        reset = _caller.set(who)
         try:
             answer: Struct = await getattr(self._target, method)(request)
             return answer
@@ -165,6 +166,7 @@ class Server:
 
     async def handle_bytes(self, method: str, request: bytes, token: str) -> bytes:
         """Serve one call with the request and the reply as JSON. Raises `InvalidInput` naming the field."""
+        self._signer.verify(self.contract.service, token)  # before the body is looked at
         self.contract.method(method)
         try:
             decoded = self._decoders[method].decode(request)

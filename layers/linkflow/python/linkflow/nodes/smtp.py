@@ -71,8 +71,8 @@ async def _deliver(
     from aiosmtplib import SMTP
 
     context = ssl.create_default_context(cafile=server.ca_file or None) if server.tls != "none" else None
-    # The name is for TLS alone; the connection is the socket's, and the socket is the client's from here on: to close it
-    # here would free its number for another connection while the event loop still watches it.
+    # The name is for TLS alone. The socket is the client's from here on: to close it here would free its number for
+    # another connection while the event loop still watches it.
     client = SMTP(
         hostname=server.host,
         sock=sock,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Decision, decide
@@ -87,7 +88,7 @@ class Committer:
 
     def _kick(self) -> None:
         if len(self._tasks) < IN_AIR and self._ready():
-            task = asyncio.create_task(self._run())
+            task = asyncio.create_task(self._run(), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

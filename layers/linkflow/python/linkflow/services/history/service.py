@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 
 import msgspec
 
@@ -264,7 +265,8 @@ class History:
             await self._matching.add(AddRequest(tuple(tasks[at : at + 500])))
 
     def _spawn(self, work: Awaitable[object]) -> None:
-        task = asyncio.create_task(_quietly(work))
+        # In a context of its own: a push is History's, not that of whoever's request led to it.
+        task = asyncio.create_task(_quietly(work), context=Context())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
