@@ -61,7 +61,8 @@ async def test_values_are_never_part_of_the_query(ask: Any):
 async def test_values_that_json_lacks(ask: Any):
     [row] = (
         await ask(
-            "select timestamptz '2026-01-01 00:00Z' at time zone 'UTC' as t, 1.10::numeric as n, '\\x00ff'::bytea as b, "
+            "select timestamptz '2026-01-01 00:00Z' at time zone 'UTC' as t, 1.10::numeric as n, "
+            "'\\x00ff'::bytea as b, "
             "'{1,2}'::int[] as l, '{\"a\": [1]}'::jsonb as j, interval '90 seconds' as i, date '2026-01-02' as d, "
             "'6f1c1d2e-0000-7000-8000-000000000000'::uuid as u, '10.0.0.1'::inet as ip, null as z"
         )
@@ -110,7 +111,8 @@ async def test_the_address_is_checked(empty_database_url: str):
 
 @pytest.mark.parametrize(
     "text",
-    ["host=/tmp user=x", "host=a,b user=x", "user=x dbname=y", "host=127.0.0.1", "host=127.0.0.1 user=x passfile=/etc/passwd",
+    ["host=/tmp user=x", "host=a,b user=x", "user=x dbname=y", "host=127.0.0.1",
+     "host=127.0.0.1 user=x passfile=/etc/passwd",
      "host=127.0.0.1 user=x service=y", "host=127.0.0.1 user=x hostaddr=10.0.0.1", "host=127.0.0.1 user=x sslkey=/k",
      "host=127.0.0.1 user=x port=no", "nonsense"],
 )  # fmt: skip

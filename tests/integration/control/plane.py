@@ -188,9 +188,7 @@ class Plane:
         response = await self.client.post("/api/v1/auth/register", json={**form, "password_confirmation": PASSWORD})
         assert response.status_code == 201, response.text
         body = response.json()
-        return Person(
-            body["user"]["id"], email, body["access_token"], body["refresh_token"], body["workspace"]["id"]
-        )
+        return Person(body["user"]["id"], email, body["access_token"], body["refresh_token"], body["workspace"]["id"])
 
     async def later(self, who: Person, hours: int) -> Person:
         """Move the clock on, and sign in again."""

@@ -120,7 +120,9 @@ async def test_members_come_in_change_roles_and_go(plane: Plane):
     check_problem(await plane.client.put(bobs, json={"role": "owner"}, headers=bob.auth), 403)
     check_problem(await plane.client.delete(f"{members}/{ada.user_id}", headers=bob.auth), 403)
     check_problem(await plane.client.delete(f"{members}/nobody", headers=bob.auth), 404)
-    assert (await plane.client.put(bobs, json={"role": "viewer"}, headers=ada.auth)).json()["member"]["role"] == "viewer"
+    assert (await plane.client.put(bobs, json={"role": "viewer"}, headers=ada.auth)).json()["member"][
+        "role"
+    ] == "viewer"
     assert (await plane.client.delete(bobs, headers=ada.auth)).status_code == 200
     check_problem(await plane.client.get(members, headers=bob.auth), 404)
 
@@ -129,9 +131,7 @@ async def test_a_workspace_keeps_an_owner(plane: Plane):
     ada, bob = await plane.person(), await plane.person("bob@example.com", "Bob")
     members = f"{ada.base}/members"
     check_problem(await plane.client.post(f"{ada.base}/leave", headers=ada.auth), 409)
-    check_problem(
-        await plane.client.put(f"{members}/{ada.user_id}", json={"role": "admin"}, headers=ada.auth), 409
-    )
+    check_problem(await plane.client.put(f"{members}/{ada.user_id}", json={"role": "admin"}, headers=ada.auth), 409)
     await plane.client.post(members, json={"email": bob.email, "role": "owner"}, headers=ada.auth)
     both = await asyncio.gather(
         plane.client.post(f"{ada.base}/leave", headers=ada.auth),

@@ -86,7 +86,8 @@ async def test_broken_bodies(plane: Plane, method: str, template: str):
 
 @pytest.mark.parametrize("method_and_path", [("POST", "auth/login"), ("POST", "workspaces")])
 @pytest.mark.parametrize(
-    "content_type", ["", "text/plain", "application/xml", "application/json; charset=utf-16", "json", "\xff", "application/x+json2"]
+    "content_type",
+    ["", "text/plain", "application/xml", "application/json; charset=utf-16", "json", "\xff", "application/x+json2"],
 )
 async def test_media_types(plane: Plane, method_and_path: tuple[str, str], content_type: str):
     ada = await plane.person()
@@ -181,7 +182,9 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     | st.integers(-(2**80), 2**80)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=()), max_size=20)
-    | st.sampled_from(["", "{{", "{{ x }}", "\0", "\ud800", "../..", "'; DROP TABLE users --", "trigger_webhook", "loop"]),
+    | st.sampled_from(
+        ["", "{{", "{{ x }}", "\0", "\ud800", "../..", "'; DROP TABLE users --", "trigger_webhook", "loop"]
+    ),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
@@ -210,7 +213,12 @@ async def test_anything_as_a_workflow(plane: Plane, body: Any):
     ada = await plane.person(f"u{plane.clock.rand_bits(64)}@example.com")
     made = await plane.workflow(ada)
     content = json.dumps(body).encode()  # lone surrogates go out as escapes, big integers as they are
-    for method, tail in [("POST", ""), ("PUT", f"/{made['id']}"), ("PATCH", f"/{made['id']}"), ("POST", f"/{made['id']}/execute")]:
+    for method, tail in [
+        ("POST", ""),
+        ("PUT", f"/{made['id']}"),
+        ("PATCH", f"/{made['id']}"),
+        ("POST", f"/{made['id']}/execute"),
+    ]:
         url = f"{ada.base}/workflows{tail}"
         _calm(await plane.client.request(method, url, content=content, headers={**ada.auth, **JSON}))
 

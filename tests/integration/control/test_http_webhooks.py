@@ -82,7 +82,12 @@ async def test_unknown_and_switched_off_look_the_same(plane: Plane):
         (
             {"auth_type": "bearer", "token": "töken"},
             [{"Authorization": "Bearer töken".encode()}, {"Authorization": "bearer  töken".encode()}],
-            [{}, {"Authorization": "Bearer token"}, {"Authorization": "Basic töken".encode()}, {"Authorization": "Bearer"}],
+            [
+                {},
+                {"Authorization": "Bearer token"},
+                {"Authorization": "Basic töken".encode()},
+                {"Authorization": "Bearer"},
+            ],
         ),
         (
             {"auth": {"type": "header", "header_name": "X-Key", "header_value": "s3cret"}},
@@ -217,7 +222,12 @@ async def test_waiting_for_the_result(plane: Plane):
         ({"status": 200, "headers": {}, "body": "hi"}, 200, "text/plain; charset=utf-8", b"hi"),
         ({"status": 204, "headers": {}, "body": "x"}, 204, None, b""),
         ({"status": 999, "headers": "no", "body": [1]}, 200, "application/json", b"[1]"),
-        ({"status": 200, "headers": {"X\r\nY": "1", "Set-Cookie": "a=b", "Z": "1\r\nQ: 2"}, "body": 1}, 200, None, b"1"),
+        (
+            {"status": 200, "headers": {"X\r\nY": "1", "Set-Cookie": "a=b", "Z": "1\r\nQ: 2"}, "body": 1},
+            200,
+            None,
+            b"1",
+        ),
         ([1, 2], 200, "application/json", b"[1,2]"),
         (None, 200, "application/json", b"null"),
     ],

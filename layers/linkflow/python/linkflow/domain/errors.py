@@ -18,6 +18,7 @@ ones to `linkflow.transports`; neither appears here.
      │    └── PayloadTooLarge
      ├── Unavailable           a part does not answer now (retryable)
      │    └── DeadlineExceeded
+     ├── CannotStart           a local server cannot be started
      └── Internal              our fault
 """
 
@@ -121,6 +122,10 @@ class Unavailable(LinkFlowError):
 
 class DeadlineExceeded(Unavailable):
     code = "deadline_exceeded"
+
+
+class CannotStart(LinkFlowError):
+    code = "cannot_start"
 
 
 class Internal(LinkFlowError):

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from linkflow.local.home import CannotStart
+from linkflow.domain.errors import CannotStart
 
 OLDEST_POSTGRES = 14
 OLDEST_REDIS = 7

@@ -13,13 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from linkflow.domain.errors import LinkFlowError
-
-
-class CannotStart(LinkFlowError):
-    """A local server cannot be started; the message says why and what to do."""
-
-    code = "cannot_start"
+from linkflow.domain.errors import CannotStart
 
 
 def prepare(home: Path) -> None:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Container
 from pathlib import Path
 
-from linkflow.local.home import CannotStart
+from linkflow.domain.errors import CannotStart
 
 HOST = "127.0.0.1"
 # Below 32768, where Linux starts to hand out ports to outgoing connections: those would take ours between two starts.

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from linkflow.domain.errors import CannotStart
 from linkflow.local import binaries, ports, process
-from linkflow.local.home import CannotStart, keep, once, recall
+from linkflow.local.home import keep, once, recall
 from linkflow.local.server import EmbeddedServer, Found
 
 DATABASE = "linkflow"

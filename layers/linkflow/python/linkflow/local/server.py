@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import BinaryIO, ClassVar, NamedTuple, Self
 
-from linkflow.domain.errors import Conflict
+from linkflow.domain.errors import CannotStart, Conflict
 from linkflow.local import ports, process
-from linkflow.local.home import CannotStart, locked, prepare, recall, remember
+from linkflow.local.home import locked, prepare, recall, remember
 
 START_TIMEOUT = 120.0  # seconds; recovery after a crash may read a gigabyte of log
 LOCK_RETRY = 2.0  # seconds in which the remains of a killed server may still be in the way

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkflow.config import Config, load
-from linkflow.local.home import CannotStart, locked, once, prepare
+from linkflow.domain.errors import CannotStart
+from linkflow.local.home import locked, once, prepare
 
 if TYPE_CHECKING:
     from linkflow.local.server import EmbeddedServer

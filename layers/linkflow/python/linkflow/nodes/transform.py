@@ -19,7 +19,14 @@ from linkflow.nodes.condition import Combine, Rule, rule_holds
 from linkflow.nodes.paths import MISSING, drop, get, put
 
 Fields = Annotated[
-    dict[str, Any], BeforeValidator(lambda value: dict.fromkeys(value) if isinstance(value, list) else value or {})
+    dict[str, Any],
+    BeforeValidator(
+        lambda value: (
+            dict.fromkeys(value)
+            if isinstance(value, list) and all(isinstance(name, str) for name in value)
+            else value or {}
+        )
+    ),
 ]
 
 
