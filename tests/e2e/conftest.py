@@ -26,12 +26,6 @@ def web() -> Iterator[Web]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def module_database(postgres, migrated_template: str) -> Iterator[str]:
-    with fresh_database(postgres.url, migrated_template) as url:
-        yield url
-
-
 def emptied(valkey_url: str, name: str) -> str:
     """A logical database of the topology's own."""
     url = urlunsplit(urlsplit(valkey_url)._replace(path=f"/{REDIS_DATABASES[name]}"))
@@ -42,12 +36,13 @@ def emptied(valkey_url: str, name: str) -> str:
 
 @pytest.fixture(scope="module", params=["in_process", "grpc", "lambda"])
 def topology(
-    request: pytest.FixtureRequest, module_database: str, valkey, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, postgres, migrated_template: str, valkey, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Topology]:
-    """The whole product, in three ways."""
+    """The whole product, in three ways, each with stores of its own."""
     folder = tmp_path_factory.mktemp(request.param)
     redis_url = emptied(valkey.url, request.param)
-    yield from _run(request.param, module_database, redis_url, folder)
+    with fresh_database(postgres.url, migrated_template) as database_url:
+        yield from _run(request.param, database_url, redis_url, folder)
 
 
 def _run(name: str, database_url: str, redis_url: str, folder: Path) -> Iterator[Topology]:

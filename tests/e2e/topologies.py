@@ -51,11 +51,11 @@ class Topology:
 
 def settings(database_url: str, redis_url: str, public_url: str, extra: Mapping[str, str]) -> dict[str, str]:
     """The environment of every process: leases and sweeps are short, and loopback may be called."""
-    return {
+    public = {"LINKFLOW_PUBLIC_URL": public_url} if public_url else {}
+    return public | {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "LINKFLOW_SECRET": secrets.token_urlsafe(48),
-        "LINKFLOW_PUBLIC_URL": public_url,
         "LINKFLOW_LEASE": "2",
         "LINKFLOW_REPUBLISH_AFTER": "2",
         "LINKFLOW_SWEEP_INTERVAL": "1",

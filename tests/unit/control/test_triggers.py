@@ -28,7 +28,6 @@ def _hook(**config: Any) -> Node:
         ({"auth": {"type": "bearer", "token": "t"}}, "bearer", "", "t"),
         ({"auth_type": "header", "auth_config": {"header_name": "X-K", "header_value": "v"}}, "header", "x-k", "v"),
         ({"auth": {"name": "X-K", "value": "v"}}, "header", "x-k", "v"),
-        ({"auth": {"api_key": "v"}}, "header", "x-api-key", "v"),
         ({"auth_type": "basic", "username": "u", "password": "p"}, "basic", "", "p"),
     ],
 )

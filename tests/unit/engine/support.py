@@ -16,7 +16,7 @@ from linkflow.domain.effects import effects
 from linkflow.domain.evolve import fold
 from linkflow.domain.graph import Graph
 from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Outcome, Sleep
-from linkflow.domain.state import BACKOFF, SCHEDULED, WAITING, State, decode, encode, new
+from linkflow.domain.state import BACKOFF, CALLING, SCHEDULED, WAITING, State, decode, encode, new
 from linkflow.domain.timing import DELAY, EXECUTION, RETRY, START_TO_CLOSE, timer_id
 
 AT = 1_764_000_000_000
@@ -192,7 +192,7 @@ class Run:
             assert not self.state.loops
             assert not any("[" in key for key in self.state.runs)
         else:
-            assert self.tasks or self.timers or any(run.child for run in self.state.runs.values()), "it is stuck"
+            assert self.tasks or self.timers or any(run.status == CALLING for run in self.state.runs.values()), "it is stuck"
 
 
 def joined(events: Sequence[str], *kinds: str) -> list[str]:

@@ -63,6 +63,7 @@ class TestTriggers:
         assert codes("trigger_webhook", {"path": "../x"}) == [("/path", "invalid_value")]
         assert codes("trigger_webhook", {"method": "BREW"}) == [("/method", "invalid_value")]
         assert codes("trigger_webhook", {"auth": {"type": "bearer"}}) == [("/auth", "invalid_value")]
+        assert codes("trigger_webhook", {"auth": {"type": "basic", "username": "u"}}) == [("/auth", "invalid_value")]
 
 
 class TestCondition:

@@ -5,6 +5,7 @@ Values that JSON lacks come as text: times in ISO 8601, `numeric` and `uuid` as 
 
 from __future__ import annotations
 
+import builtins
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -22,7 +23,7 @@ class Statement(Params):
     """One statement of a transaction."""
 
     query: Annotated[Text, Field(min_length=1)]
-    params: Values = []
+    params: Values = Field(default_factory=list)
 
 
 class DatabaseParams(Params):
@@ -38,7 +39,7 @@ class DatabaseParams(Params):
                 [{"query": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
             )
         ),
-    ] = []
+    ] = Field(default_factory=list)
     timeout: float = Field(30, gt=0, le=600, description="Seconds, connecting included.")
     single_row: bool = False
     max_rows: int = Field(10_000, ge=1, le=100_000, description="More rows than this fail the node.")
@@ -60,7 +61,7 @@ class Database(Base):
     name: ClassVar[str] = "Database"
     description: ClassVar[str] = "Ask a Postgres database."
     category: ClassVar[str] = "action"
-    params: ClassVar[type[Params]] = DatabaseParams
+    params: ClassVar[builtins.type[Params]] = DatabaseParams
     slots: ClassVar[tuple[str, ...]] = (FAMILY,)
 
     async def run(self, params: DatabaseParams, context: Context) -> Outcome:

@@ -28,6 +28,12 @@ class WebhookAuth(Auth):
 
     type: Literal["none", "basic", "bearer", "header"] = "none"
 
+    @model_validator(mode="after")
+    def _has_a_password(self) -> WebhookAuth:
+        if self.type == "basic" and not self.password:
+            raise ValueError("auth basic needs `password`")
+        return self
+
 
 class WebhookParams(Params):
     """What the receiver asks of a call, and how it answers."""

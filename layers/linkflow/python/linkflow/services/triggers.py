@@ -158,8 +158,8 @@ def _rules(node: Node) -> WebhookRules:
 
 def _secret(auth: Auth) -> tuple[str, str, str]:
     """The kind of authentication, the header that carries it where it is one of its own, and the secret."""
-    if auth.type in ("header", "api_key"):
-        return "header", (auth.header_name or "X-API-Key").lower(), auth.header_value
+    if auth.type == "header":
+        return auth.type, auth.header_name.lower(), auth.header_value
     return auth.type, "", {"bearer": auth.token, "basic": auth.password}.get(auth.type, "")
 
 

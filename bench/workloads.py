@@ -1,0 +1,206 @@
+"""The workloads of the design's table. Each takes the set-up and a size, and returns its figures."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from . import workflows
+from .lab import Lab
+from .report import combine, percentile
+
+IN_FLIGHT = 50
+BATCHES = (1, 20, 100)
+FLOOR_BATCH = 20
+"""The batch size of the floor that ratios are taken against."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done. Seconds are of one run of a workload, without its warm-up."""
+
+    seconds: float = 8.0
+    runs: int = 3
+    warm_up: float = 3.0
+    items: int = 1000
+    timers: int = 10_000
+    steady: float = 10.0
+
+
+QUICK = Size(seconds=1.0, runs=1, warm_up=0.5, items=100, timers=300, steady=1.0)
+
+Figures = dict[str, Any]
+Between = Callable[[], None]
+
+
+def _rounds(lab: Lab, size: Size, unit: str, command: str, **ask: Any) -> Figures:
+    """Warm up, then measure `runs` times."""
+    lab.load(command, seconds=size.warm_up, **ask)
+    return combine([lab.load(command, seconds=size.seconds, **ask) for _ in range(size.runs)], unit)
+
+
+def _checked(lab: Lab, workflow: dict[str, Any], figures: Figures) -> Figures:
+    """Hold what was reported against what is stored."""
+    lab.settle(workflow)
+    stored = figures["stored"] = lab.stored(workflow)
+    for what in ("not_completed", "runs_with_missing_events"):
+        if stored[what]:
+            figures["problems"][what] = stored[what]
+    return figures
+
+
+def _chain(lab: Lab, size: Size, document: dict[str, Any], in_flight: int = IN_FLIGHT) -> Figures:
+    workflow = lab.save(document)
+    ask = {"at": "linkflow", "workflow": workflow, "trigger": {"i": 0, "name": "order-42"}, "in_flight": in_flight}
+    return _checked(lab, workflow, _rounds(lab, size, "executions/s", "runs", **ask))
+
+
+def chain_pure(lab: Lab, size: Size) -> Figures:
+    """Each run is measured right behind a run of the floor, so that both have the same weather."""
+    workflow = lab.save(workflows.chain_pure())
+    ask = {"at": "linkflow", "workflow": workflow, "trigger": {"i": 0, "name": "order-42"}, "in_flight": IN_FLIGHT}
+    lab.load("runs", seconds=size.warm_up, **ask)
+    floor, runs, ratios = lab.floor(lab.sample(workflow)), [], []
+    floors: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+    try:
+        floor.ask("rate", batch=FLOOR_BATCH, seconds=size.warm_up / 2)
+        for _ in range(size.runs):
+            floors[FLOOR_BATCH].append(floor.ask("rate", batch=FLOOR_BATCH, seconds=size.seconds / 2)["rate"])
+            runs.append(lab.load("runs", seconds=size.seconds, **ask))
+            ratios.append(runs[-1]["rate"] / floors[FLOOR_BATCH][-1])
+        for batch in BATCHES:
+            if batch != FLOOR_BATCH:
+                floors[batch].append(floor.ask("rate", batch=batch, seconds=size.seconds / 2)["rate"])
+        written = floor.ask("check")
+    finally:
+        floor.stop()
+    figures = combine(runs, "executions/s")
+    figures["floor_ratio"] = round(median(ratios), 3)
+    figures["floor"] = {
+        "batch": FLOOR_BATCH, "rates": {str(batch): round(median(rates)) for batch, rates in floors.items()},
+        "rows": written,
+    }  # fmt: skip
+    return _checked(lab, workflow, figures)
+
+
+def chain_step(lab: Lab, size: Size) -> Figures:
+    return _chain(lab, size, workflows.chain_step(lab.address))
+
+
+def chain_step_bare(lab: Lab, size: Size) -> Figures:
+    return _chain(lab, size, workflows.chain_step_bare())
+
+
+def idle_latency(lab: Lab, size: Size) -> Figures:
+    return _chain(lab, size, {**workflows.chain_pure(), "name": "bench idle-latency"}, in_flight=1)
+
+
+def _webhook(lab: Lab, size: Size, mode: str, status: int, contains: str) -> tuple[dict[str, Any], Figures]:
+    workflow = lab.save(workflows.webhook(mode))
+    body = json.dumps({"i": 0, "name": "order-42"})
+    figures = _rounds(
+        lab, size, "requests/s", "hooks", port=lab.http, path=workflow["path"], body=body, in_flight=IN_FLIGHT,
+        status=status, contains=contains,
+    )  # fmt: skip
+    return workflow, figures
+
+
+def webhook_sync(lab: Lab, size: Size) -> Figures:
+    """The answer has to be the last node's output."""
+    workflow, figures = _webhook(lab, size, "wait", 200, f'"k{workflows.NODES - 1}":{2 * (workflows.NODES - 1)}')
+    return _checked(lab, workflow, figures)
+
+
+def webhook_async(lab: Lab, size: Size) -> Figures:
+    """The runs are run all the same: `backlog_s` is how long after the last answer the engine was done with them."""
+    workflow, figures = _webhook(lab, size, "immediate", 202, "execution_id")
+    figures["backlog_s"] = round(lab.settle(workflow), 2)
+    return _checked(lab, workflow, figures)
+
+
+def fan_out(lab: Lab, size: Size) -> Figures:
+    """One run at a time; a run's items are its unit. Percentiles are of a whole run."""
+    workflow = lab.save(workflows.fan_out(concurrency=100))
+    items = {"items": list(range(size.items))}
+    ask = {"at": "linkflow", "workflow": workflow, "trigger": items, "in_flight": 1, "seconds": 120.0}
+    lab.load("runs", limit=1, **ask)
+    begin, runs = time.perf_counter(), []
+    while len(runs) < size.runs or time.perf_counter() - begin < size.seconds:
+        runs.append(lab.load("runs", limit=1, **ask))
+    for run in runs:
+        run["rate"] *= size.items
+    return _checked(lab, workflow, combine(runs, "items/s"))
+
+
+def timers(lab: Lab, size: Size) -> Figures:
+    """Runs that all fall due in one second, and then a steady stream; lateness is until the run has closed."""
+    burst, steady = workflows.timer(), {**workflows.timer(), "name": "bench timers steady"}
+    rate = 200 / lab.load("starts", workflow=lab.save({**burst, "name": "bench timers warm-up"}), in_flight=IN_FLIGHT,
+                          untils=[round(time.time() * 1000)] * 200)["seconds"]  # fmt: skip
+    many = _fire(lab, lab.save(burst), size.timers, 1.0, rate)
+    even = _fire(lab, lab.save(steady), round(500 * size.steady), size.steady, rate)
+    late = many["late"]
+    run = {
+        "rate": size.timers / max(0.001, many["span_s"]), "p50_ms": percentile(late, 0.5), "cpu": many["cpu"],
+        "p99_ms": percentile(late, 0.99), "problems": many["problems"] | even["problems"],
+    }  # fmt: skip
+    return combine([run], "timers/s") | {
+        "last_ms": late[-1],
+        "all_durable_ms": round(many["durable_ms"]),
+        "steady_p50_ms": percentile(even["late"], 0.5),
+        "steady_p99_ms": percentile(even["late"], 0.99),
+        "steady_cores": even["cpu"],
+        "stored": many["stored"],
+    }
+
+
+def _fire(lab: Lab, workflow: dict[str, Any], count: int, spread: float, rate: float) -> dict[str, Any]:
+    """Start runs that wait for times spread evenly over `spread` seconds, and see how late they close."""
+    due = round(time.time() * 1000) + round(1000 * (2 + 2 * count / rate))
+    untils = [due + round(1000 * spread * at / count) for at in range(count)]
+    lab.generator.ask("starts", workflow=workflow, untils=untils, in_flight=IN_FLIGHT)
+    problems = {"started after the first was due": 1} if time.time() * 1000 > due else {}
+    time.sleep(max(0.0, due / 1000 - time.time()))
+    before = lab.meter.read()
+    lab.settle(workflow)
+    durable, cpu = time.time() * 1000 - untils[-1], lab.meter.since(before)
+    late, stored = lab.lateness(workflow), lab.stored(workflow)
+    if stored["completed"] != count:
+        problems["not completed"] = count - stored["completed"]
+    span = spread + late[-1] / 1000
+    return {
+        "late": late, "cpu": cpu, "durable_ms": durable, "stored": stored, "problems": problems, "span_s": span
+    }  # fmt: skip
+
+
+WORKLOADS: dict[str, Callable[[Lab, Size], Figures]] = {
+    "chain-pure": chain_pure,
+    "chain-step": chain_step,
+    "idle-latency": idle_latency,
+    "webhook-sync": webhook_sync,
+    "webhook-async": webhook_async,
+    "fan-out": fan_out,
+    "timers": timers,
+}
+"""Measured unless some are named."""
+
+EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {"chain-step-bare": chain_step_bare}
+"""Measured when named."""
+
+
+def ceiling(lab: Lab, seconds: float) -> dict[str, Any]:
+    """What the generator reaches against servers that do nothing: the most that it could measure."""
+    null = {"id": "", "version": 1}
+    rates = {}
+    for in_flight in (1, IN_FLIGHT):
+        found = lab.load("runs", at="null", workflow=null, trigger={"i": 0}, in_flight=in_flight, seconds=seconds)
+        rates[f"grpc_{in_flight}"] = round(found["rate"])
+    found = lab.load(
+        "hooks", port=lab.standin.ready["http"], path="/", body="{}", in_flight=IN_FLIGHT, seconds=seconds, status=200,
+        contains="ok",
+    )  # fmt: skip
+    return {**rates, f"http_{IN_FLIGHT}": round(found["rate"])}
