@@ -1,7 +1,8 @@
 """The load generator, a process of its own. It keeps so many calls in flight for so long and reports what came back.
 
-Only calls that were answered within the window count. A run counts when the Frontend reports it closed and completed,
-which History says after the commit.
+Only calls that were answered within the window count, and load is there before the window opens, so that what is in the
+air at its end is made up for by what was in the air at its beginning. A run counts when the Frontend reports it closed
+and completed, which History says after the commit.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ Call = Callable[[], Awaitable[str]]
 
 
 class Window:
-    """What a number of concurrent callers saw in one window of time."""
+    """What a number of concurrent callers saw in one window of time, which opens after `lead` seconds of load."""
 
-    def __init__(self, seconds: float, limit: int = 0) -> None:
-        self.begin, self.cpu = time.perf_counter(), time.process_time()
+    def __init__(self, seconds: float, lead: float = 0.0, limit: int = 0) -> None:
+        self.asked_at, self.cpu = time.perf_counter(), time.process_time()
+        self.begin = self.asked_at + lead
         self.end = self.begin + seconds
         self.limit = limit
         self.asked = 0
@@ -49,12 +51,13 @@ class Window:
             if problem:
                 self.problems[problem] = self.problems.get(problem, 0) + 1
                 await asyncio.sleep(0.01)
-            elif now <= self.end:
+            elif self.begin <= now <= self.end:
                 self.times.append(now - start)
 
     def result(self) -> dict[str, Any]:
         """The window's figures. One that ended by its limit is as long as its calls took."""
-        length = min(time.perf_counter(), self.end) - self.begin
+        now = time.perf_counter()
+        length = min(now, self.end) - self.begin
         times = sorted(self.times)
         return {
             "count": len(times),
@@ -63,7 +66,7 @@ class Window:
             "p50_ms": percentile(times, 0.50) * 1000,
             "p99_ms": percentile(times, 0.99) * 1000,
             "max_ms": times[-1] * 1000 if times else 0.0,
-            "generator_cpu": (time.process_time() - self.cpu) / length,
+            "generator_cpu": (time.process_time() - self.cpu) / (now - self.asked_at),
             "problems": self.problems,
         }
 
@@ -92,7 +95,7 @@ class Generator:
                 return f"{type(error).__name__}: {error}"
             return "" if reply.closed and reply.status == "completed" else f"the run is {reply.status}"
 
-        window = Window(ask["seconds"], ask.get("limit", 0))
+        window = Window(ask["seconds"], ask.get("lead", 0.0), ask.get("limit", 0))
         await asyncio.gather(*(window.caller(call) for _ in range(ask["in_flight"])))
         return window.result()
 
@@ -125,7 +128,7 @@ class Generator:
 
             return call
 
-        window = Window(ask["seconds"])
+        window = Window(ask["seconds"], ask.get("lead", 0.0))
         await asyncio.gather(*(window.caller(caller(connection)) for connection in connections))
         for connection in connections:
             connection.close()

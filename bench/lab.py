@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import psycopg
+
 from linkflow.cli.client import Api
 from linkflow.config import load
 from linkflow.local.stack import LocalStack

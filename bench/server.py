@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+
 from linkflow.bootstrap import System
 from linkflow.cli.serve import run
 from linkflow.cli.web import listen, serve_http

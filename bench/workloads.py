@@ -30,6 +30,11 @@ class Size:
     timers: int = 10_000
     steady: float = 10.0
 
+    @property
+    def lead(self) -> float:
+        """Seconds of load before a window opens."""
+        return min(2.0, self.seconds / 3)
+
 
 QUICK = Size(seconds=1.0, runs=1, warm_up=0.5, items=100, timers=300, steady=1.0)
 
@@ -40,7 +45,8 @@ Between = Callable[[], None]
 def _rounds(lab: Lab, size: Size, unit: str, command: str, **ask: Any) -> Figures:
     """Warm up, then measure `runs` times."""
     lab.load(command, seconds=size.warm_up, **ask)
-    return combine([lab.load(command, seconds=size.seconds, **ask) for _ in range(size.runs)], unit)
+    ask |= {"seconds": size.seconds, "lead": size.lead}
+    return combine([lab.load(command, **ask) for _ in range(size.runs)], unit)
 
 
 def _checked(lab: Lab, workflow: dict[str, Any], figures: Figures) -> Figures:
@@ -70,7 +76,7 @@ def chain_pure(lab: Lab, size: Size) -> Figures:
         floor.ask("rate", batch=FLOOR_BATCH, seconds=size.warm_up / 2)
         for _ in range(size.runs):
             floors[FLOOR_BATCH].append(floor.ask("rate", batch=FLOOR_BATCH, seconds=size.seconds / 2)["rate"])
-            runs.append(lab.load("runs", seconds=size.seconds, **ask))
+            runs.append(lab.load("runs", seconds=size.seconds, lead=size.lead, **ask))
             ratios.append(runs[-1]["rate"] / floors[FLOOR_BATCH][-1])
         for batch in BATCHES:
             if batch != FLOOR_BATCH:

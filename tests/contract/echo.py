@@ -7,11 +7,12 @@ import os
 import time
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from linkflow.config import load
 from linkflow.contracts.base import Server, caller
 from linkflow.domain.errors import ErrorData, error_from
 from linkflow.transports.tokens import TokenSigner
-from msgspec import Struct
 
 SECRET = "a secret of at least thirty-two characters"
 

@@ -13,7 +13,6 @@ from linkflow.transports.grpc import Grpc
 from linkflow.transports.grpc_server import GrpcServer
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
-
 from tests.contract.echo import SECRET, Echo, EchoApi
 from tests.lambda_environment import ROOT
 from tests.lambda_pool import Function, LambdaPool

@@ -7,10 +7,10 @@ import gc
 from collections.abc import AsyncIterator
 
 import pytest
+
 from linkflow.ports import Doorbell
 from linkflow.streams.connection import Clients, connect
 from linkflow.streams.doorbell import PubSubDoorbell
-
 from tests.contract.fakes import MemoryDoorbell
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from linkflow.contracts.base import Caller, Server, client, contract
 from linkflow.contracts.frontend import FrontendApi
 from linkflow.contracts.history import HistoryApi
@@ -26,7 +27,6 @@ from linkflow.transports.grpc_server import GrpcServer
 from linkflow.transports.tokens import TokenSigner
 from linkflow.transports.wire.call_pb2 import Answer, Call
 from linkflow.transports.wire.health_pb2 import HealthCheckRequest, HealthCheckResponse
-
 from tests.contract.echo import SECRET, Echo, EchoApi, Pause, Value
 from tests.contract.stands import CALLER, GrpcStand
 from tests.lambda_environment import ROOT

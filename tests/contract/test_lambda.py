@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+
 from linkflow.contracts.base import client
 from linkflow.domain.errors import DeadlineExceeded, LinkFlowError, RateLimited, Unavailable
 from linkflow.ports import Dispatcher
@@ -16,7 +17,6 @@ from linkflow.transports.aws_lambda import AwsLambda
 from linkflow.transports.dispatch import LambdaDispatcher
 from linkflow.transports.lambda_invoke import _from_answer, _from_runtime
 from linkflow.transports.tokens import TokenSigner
-
 from tests.contract.echo import SECRET, EchoApi, Pause, Value
 from tests.contract.stands import CALLER, echo_function
 from tests.lambda_pool import LambdaPool, NoEmulator, emulator

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+
 from linkflow.ports import RateLimiter
 from linkflow.streams.connection import connect
 from linkflow.streams.limiter import StreamLimiter
-
 from tests.contract.fakes import MemoryLimiter
 
 

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
 from linkflow.contracts.history import Task
 from linkflow.contracts.matching import QueueStats
 from linkflow.domain.errors import Internal, Unavailable
@@ -21,9 +24,6 @@ from linkflow.ports import TaskQueue
 from linkflow.streams.connection import Clients, connect, reachable
 from linkflow.streams.partition import parse
 from linkflow.streams.queue import StreamQueue
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
-
 from tests.contract.fakes import MemoryQueue
 
 LEASE = 0.15

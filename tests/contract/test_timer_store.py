@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from linkflow.contracts.history import DueTimer
 from linkflow.ports import Schedule
 from linkflow.postgres.database import Database
 from linkflow.postgres.timers import PostgresTimers
-
 from tests.timer_fakes import START, MemoryTimers
 
 WORKSPACE = str(uuid.UUID(int=1))

@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
+
 from linkflow.contracts.base import Caller
 from linkflow.domain.errors import (
     DeadlineExceeded,
@@ -24,7 +25,6 @@ from linkflow.domain.errors import (
     Unavailable,
 )
 from linkflow.transports.tokens import TokenSigner
-
 from tests.contract.echo import SECRET, Pause, Size, Value, Workspace
 from tests.contract.stands import CALLER, STANDS, Stand
 from tests.lambda_pool import NoEmulator

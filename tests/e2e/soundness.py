@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import psycopg
+
 from linkflow.postgres.audit import replays
 from linkflow.postgres.database import Database
 

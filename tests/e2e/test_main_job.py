@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from linkflow.local.sample import SampleShop
 
+from linkflow.local.sample import SampleShop
 from tests.e2e.documents import edge, http, node, workflow
 from tests.e2e.person import Person
 from tests.e2e.soundness import assert_sound

@@ -27,8 +27,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from linkflow.local import launcher
 
+from linkflow.local import launcher
 from tests.lambda_pool import Function, LambdaPool
 
 ROOT = Path(__file__).resolve().parents[2]

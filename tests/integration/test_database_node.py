@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+
 from linkflow.config import Egress
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
-
 from tests.unit.nodes.peers import codes, run
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import trustme
+
 from linkflow.config import Egress
 from linkflow.nodes.addresses import Rules, is_public
 from linkflow.nodes.base import Egress as EgressProtocol
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
-
 from tests.unit.nodes.peers import Request, http_peer, reply
 
 

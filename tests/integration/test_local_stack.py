@@ -20,6 +20,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+
 from linkflow.config import Config
 from linkflow.domain.errors import Conflict
 from linkflow.local import binaries, process

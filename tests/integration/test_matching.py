@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
+
 from linkflow.config import Config
 from linkflow.contracts import base
 from linkflow.contracts.base import Caller

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from linkflow.contracts.timer import TickRequest
 from linkflow.postgres.database import Database
 from linkflow.postgres.queries import queries
 from linkflow.services.timer import Timer
-
 from tests.integration.timer_process import RealClock, build
 
 ROOT = Path(__file__).parents[2]

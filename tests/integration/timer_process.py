@@ -24,7 +24,6 @@ from linkflow.contracts.history import (
 from linkflow.postgres.database import Database
 from linkflow.postgres.timers import PostgresTimers
 from linkflow.services.timer import Timer
-
 from tests.timer_fakes import FakeDoorbell
 
 

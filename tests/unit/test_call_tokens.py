@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jwt
 import pytest
+
 from linkflow.config import BadConfig, Config
 from linkflow.contracts.base import Caller
 from linkflow.domain.errors import Unauthenticated

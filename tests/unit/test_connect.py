@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from linkflow.config import BadConfig
 from linkflow.transports.aws_lambda import AwsLambda
 from linkflow.transports.connect import connect

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from linkflow.config import Config
 from linkflow.contracts import base
 from linkflow.contracts.base import Caller
@@ -41,7 +42,6 @@ from linkflow.domain.errors import (
 )
 from linkflow.domain.ids import is_uuid, shard_of_execution, shard_of_workflow, uuid7
 from linkflow.services.frontend import Frontend
-
 from tests.contract.fakes import MemoryDoorbell, MemoryLimiter
 
 ID = uuid7(1, 2, 3)

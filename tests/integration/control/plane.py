@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import msgspec
+
 from linkflow.contracts.base import Caller, caller
 from linkflow.contracts.frontend import RunReply, RunRequest
 from linkflow.contracts.history import (
@@ -189,6 +190,10 @@ class Plane:
         assert response.status_code == 201, response.text
         body = response.json()
         return Person(body["user"]["id"], email, body["access_token"], body["refresh_token"], body["workspace"]["id"])
+
+    async def somebody(self) -> Person:
+        """Somebody new."""
+        return await self.person(f"u{_chance.getrandbits(64)}@example.com")
 
     async def later(self, who: Person, hours: int) -> Person:
         """Move the clock on, and sign in again."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from linkflow.contracts.history import Execution
 from linkflow.domain import events as e
 from linkflow.domain.evolve import fold
 from linkflow.domain.ids import uuid7
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import encode
-
 from tests.integration.control.plane import Person, Plane, check_problem
 
 AT = 1_764_000_000_000

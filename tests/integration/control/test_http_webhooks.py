@@ -6,9 +6,9 @@ import base64
 from typing import Any
 
 import pytest
+
 from linkflow.contracts.frontend import RunReply
 from linkflow.domain.errors import InvalidInput, Unavailable
-
 from tests.integration.control.plane import Plane, check_problem, hook_document
 
 

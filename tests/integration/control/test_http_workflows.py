@@ -6,10 +6,10 @@ import asyncio
 
 import psycopg
 import pytest
+
 from linkflow.contracts.frontend import RunReply
 from linkflow.domain.errors import DeadlineExceeded, RateLimited, Unavailable
 from linkflow.postgres.database import Database
-
 from tests.integration.control.plane import Plane, build, check_problem, cron_document, document, hook_document
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from linkflow.domain.errors import Forbidden
 from linkflow.services.control_ports import Workspace
 from linkflow.services.permissions import ADMIN, MEMBER, OWNER, RANK, ROLES, VIEWER, permissions_of

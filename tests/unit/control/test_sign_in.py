@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jwt
 import pytest
+
 from linkflow.domain.errors import Unauthenticated
 from linkflow.domain.ids import uuid7
 from linkflow.services.auth import Passwords, password_problems

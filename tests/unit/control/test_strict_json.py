@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from linkflow.domain.errors import InvalidInput
 from linkflow.http.strict_json import MAX_DEPTH, Malformed, load
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from linkflow.domain.definition import Definition, Node, Settings
 from linkflow.domain.errors import InvalidDefinition
 from linkflow.services.triggers import digest, sealed, triggers_of

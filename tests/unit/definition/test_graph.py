@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from linkflow.domain.definition import Definition, Edge, Node
 from linkflow.domain.errors import InvalidDefinition
 from linkflow.domain.graph import Graph, topological
-
 from tests.unit.definition.literal_catalogue import definition
 
 

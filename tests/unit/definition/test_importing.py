@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from linkflow.domain.definition import Definition, Edge, Node, Position, Retry, Timeout
 from linkflow.domain.errors import InvalidDefinition
 from linkflow.domain.importing import parse, read
 from linkflow.domain.validation import MAX_EDGES, MAX_NODES, MAX_PROBLEMS
-
 from tests.unit.definition.literal_catalogue import CATALOGUE
 
 TRIGGER = {"id": "t", "type": "trigger_manual"}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from linkflow.domain.errors import InvalidDefinition, Problem
 from linkflow.domain.importing import parse, read
-
 from tests.unit.definition.literal_catalogue import CATALOGUE
 
 FILES = sorted((Path(__file__).parents[2] / "data" / "malformed").glob("*.json"))

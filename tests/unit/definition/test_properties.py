@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from linkflow.domain.definition import (
     Concurrency,
     Definition,
@@ -22,7 +23,6 @@ from linkflow.domain.definition import (
 from linkflow.domain.errors import InvalidDefinition
 from linkflow.domain.importing import parse, read
 from linkflow.domain.validation import check
-
 from tests.unit.definition.literal_catalogue import CATALOGUE, TYPES
 from tests.unit.definition.test_graph import drawn_graphs
 

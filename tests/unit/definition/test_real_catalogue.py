@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from linkflow.domain.errors import InvalidDefinition
 from linkflow.domain.graph import Graph
 from linkflow.domain.importing import read
 from linkflow.nodes.registry import GROUP, Registry
-
 from tests.unit.definition.test_malformed import FILES, load
 from tests.unit.definition.test_properties import FOREIGN
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+
 from linkflow.domain.definition import Concurrency, Definition, Edge, Node, Settings
 from linkflow.domain.errors import Problem
 from linkflow.domain.validation import Places, check
-
 from tests.unit.definition.literal_catalogue import CATALOGUE, definition, edges
 
 

@@ -15,7 +15,7 @@ from linkflow.domain.definition import Definition, Edge, Node, Settings
 from linkflow.domain.effects import effects
 from linkflow.domain.evolve import fold
 from linkflow.domain.graph import Graph
-from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Outcome, Sleep
+from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
 from linkflow.domain.state import BACKOFF, CALLING, SCHEDULED, WAITING, State, decode, encode, new
 from linkflow.domain.timing import DELAY, EXECUTION, RETRY, START_TO_CLOSE, timer_id
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.definition import Retry, Settings, Timeout
 from linkflow.domain.draft import input_of
 from linkflow.domain.outcomes import Failed, NodeError
 from linkflow.domain.timing import timer_id
-
 from tests.unit.engine.support import AT, SECOND, Run, done, fails, flow, sleeps, start
 
 THREE = Retry(max_attempts=3, initial_interval=1, backoff_coefficient=2)

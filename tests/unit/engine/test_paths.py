@@ -7,7 +7,6 @@ from linkflow.domain.decider import decide
 from linkflow.domain.draft import input_of
 from linkflow.domain.graph import Graph
 from linkflow.domain.state import new
-
 from tests.unit.engine.support import AT, ID, Run, done, flow, joined, start
 
 

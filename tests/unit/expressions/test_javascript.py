@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from linkflow.domain.expressions import Scope, compile_expression
 
+from linkflow.domain.expressions import Scope, compile_expression
 from tests.unit.expressions.javascript_table import INPUT, TABLE
 
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+
 from linkflow.domain.expressions import ExpressionError, ExpressionSyntaxError, Scope, compile_expression, compile_value
 from linkflow.domain.expressions.scope import MAX_STEPS, MAX_TEXT
 

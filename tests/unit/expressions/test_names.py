@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from linkflow.domain.expressions import ExpressionSyntaxError, Scope, compile_expression, compile_value
 
 NODES: dict[str, dict[str, Any]] = {

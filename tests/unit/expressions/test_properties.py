@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
 from linkflow.domain.expressions import ExpressionError, Scope, compile_expression, compile_value
 
 JSON = st.recursive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from linkflow.domain.expressions import ExpressionError, ExpressionSyntaxError, Scope, compile_expression, compile_value
 
 SCOPE = Scope(

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from linkflow.config import Egress
 from linkflow.nodes.egress import EgressClient
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
-
 from tests.unit.nodes.peers import codes, http_peer, reply, run
 
 OPENAI = {

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from linkflow.nodes import patterns
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.compare import canonical, compare
 from linkflow.nodes.paths import MISSING, get
-
 from tests.unit.nodes.peers import codes, run
 
 

@@ -4,10 +4,10 @@ import base64
 from typing import Any
 
 import pytest
+
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.replies import retry_after_ms
-
 from tests.unit.nodes.peers import NOW, Request, codes, http_peer, reply, run
 
 FORM = "application/x-www-form-urlencoded"

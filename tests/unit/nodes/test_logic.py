@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from linkflow.domain.expressions import Scope, compile_expression
 from linkflow.domain.outcomes import CallWorkflow, Completed, Iterate, Sleep
 from linkflow.nodes.base import NodeFailure
-
 from tests.unit.nodes.peers import NOW, codes, run
 
 

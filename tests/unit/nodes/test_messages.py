@@ -13,10 +13,10 @@ import pytest
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+
 from linkflow.config import Egress
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
-
 from tests.unit.nodes.peers import codes, http_peer, reply, run
 
 

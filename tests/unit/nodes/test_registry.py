@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from linkflow.nodes.noop import NoOp
 from linkflow.nodes.registry import Registry
-
 from tests.unit.nodes.peers import codes
 
 TEMPLATE = [

@@ -10,6 +10,7 @@ import pytest
 from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from linkflow.domain.errors import InvalidInput
 from linkflow.domain.schedules import MAX_MISSED, catch_up, check, local_time, next_fire, preview
 

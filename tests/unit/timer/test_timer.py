@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+
 from linkflow.config import Config
 from linkflow.contracts.history import DueTimer, FireBatch, Started
 from linkflow.contracts.timer import TickReply, TickRequest
@@ -15,7 +16,6 @@ from linkflow.domain.errors import ErrorData, Internal, Unavailable
 from linkflow.domain.schedules import next_fire
 from linkflow.ports import Schedule
 from linkflow.services.timer import Timer
-
 from tests.timer_fakes import START, FakeClock, FakeDoorbell, FakeHistory, MemoryTimers, settle
 
 WORKFLOW, WORKSPACE = str(uuid.UUID(int=7)), str(uuid.UUID(int=8))

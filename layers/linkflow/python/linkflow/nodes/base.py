@@ -131,7 +131,7 @@ class NodeType(Protocol):
     """Dotted names of config fields that hold an expression as such; `run` evaluates them with `Context.evaluate`."""
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """Names of the outputs that a node with this (unresolved) config has. ``error`` is added for ``on_error: branch``."""
+        """Names of the outputs of a node with this (unresolved) config; ``on_error: branch`` adds ``error``."""
         ...
 
     def run(self, params: Any, context: Context) -> Outcome | Awaitable[Outcome]:

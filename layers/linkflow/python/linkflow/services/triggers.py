@@ -33,8 +33,8 @@ _SEALED = re.compile(r"sha256:[0-9a-f]{64}")
 class WebhookRules(Struct, frozen=True, omit_defaults=True):
     """Who may call a webhook and what he is answered.
 
-    `secret` is the sha256 of the token, password or header value, in hex. `status` and `body` are the fixed answer of
-    mode ``immediate``, 0 meaning the usual one. `rate_limit` is calls a minute and address, 0 meaning no limit.
+    `secret` is the sha256 of the token, password or header value, in hex. `wait` is seconds, for mode ``wait``; `status`
+    and `body` are the fixed answer of mode ``immediate``, 0 meaning the usual one. `rate_limit` is calls a minute and address, 0 meaning no limit.
     """
 
     path: str = ""
@@ -44,6 +44,7 @@ class WebhookRules(Struct, frozen=True, omit_defaults=True):
     username: str = ""
     secret: str = ""
     mode: str = "immediate"  # immediate | wait
+    wait: float = 25.0
     status: int = 0
     body: Any = None
     rate_limit: int = 0
@@ -150,6 +151,7 @@ def _rules(node: Node) -> WebhookRules:
         username=given.auth.username,
         secret=secret.removeprefix("sha256:") if _SEALED.fullmatch(secret) else digest(secret.encode()),
         mode=given.response_mode,
+        wait=given.wait_timeout,
         status=given.response_status if "response_status" in given.model_fields_set else 0,
         body=given.response_body,
         rate_limit=given.rate_limit or 0,

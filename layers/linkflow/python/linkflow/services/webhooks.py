@@ -25,9 +25,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 CHALLENGES = {"basic": 'Basic realm="LinkFlow webhook"', "bearer": "Bearer"}
 """What a 401 asks for, by the kind of authentication."""
 
-MAX_PATIENCE = 28.0
-"""Seconds: API Gateway gives up after 30."""
-
 PRIVATE_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 """Never part of the trigger data."""
 
@@ -52,16 +49,10 @@ class MethodNotAllowed(Exception):
 
 
 class Webhooks:
-    """The receiver. `limiter` holds the per-webhook rate limits where there is one.
+    """The receiver. `limiter` holds the per-webhook rate limits where there is one."""
 
-    `patience` is how many seconds a call in mode ``wait`` waits for its run, `MAX_PATIENCE` at most.
-    """
-
-    def __init__(
-        self, store: WebhookStore, frontend: FrontendApi, limiter: RateLimiter | None = None, *, patience: float = 25.0
-    ) -> None:
+    def __init__(self, store: WebhookStore, frontend: FrontendApi, limiter: RateLimiter | None = None) -> None:
         self._store = store
-        self._patience = min(patience, MAX_PATIENCE)
         self._frontend = frontend
         self._limiter = limiter
 
@@ -93,7 +84,7 @@ class Webhooks:
             mode="webhook",
             actor=f"webhook:{webhook.node_id}",
             idempotency_key=f"webhook:{webhook.node_id}:{key}" if key else "",
-            wait=self._patience if rules.mode == "wait" else 0.0,
+            wait=rules.wait if rules.mode == "wait" else 0.0,
         )
         with acting_as(Caller(webhook.workspace_id, WEBHOOK, request.actor)):
             return await self._frontend.run(request)
