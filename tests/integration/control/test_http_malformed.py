@@ -15,6 +15,12 @@ from linkflow.domain.ids import uuid7
 from linkflow.http.app import routes
 from tests.integration.control.plane import PASSWORD, Person, Plane, check_problem, document, hook_document
 
+
+@pytest.fixture(scope="module")
+def plane(shared_plane: Plane) -> Plane:
+    return shared_plane
+
+
 JSON = {"Content-Type": "application/json"}
 
 BROKEN = {
@@ -73,15 +79,15 @@ def _calm(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize(("method", "template"), _routes_with_bodies(), ids=lambda value: str(value))
-async def test_broken_bodies(shared_plane: Plane, method: str, template: str):
-    ada = await shared_plane.somebody()
+async def test_broken_bodies(plane: Plane, method: str, template: str):
+    ada = await plane.somebody()
     for name, body in BROKEN.items():
-        workflow = await shared_plane.workflow(ada)
+        workflow = await plane.workflow(ada)
         path = _path(template, ada, workflow["id"])
-        response = await shared_plane.client.request(method, path, content=body, headers={**ada.auth, **JSON})
+        response = await plane.client.request(method, path, content=body, headers={**ada.auth, **JSON})
         assert response.status_code < 500, (name, response.text)
         _calm(response)
-        ada = await shared_plane.somebody() if response.status_code < 300 else ada
+        ada = await plane.somebody() if response.status_code < 300 else ada
 
 
 @pytest.mark.parametrize("method_and_path", [("POST", "auth/login"), ("POST", "workspaces")])
@@ -89,16 +95,16 @@ async def test_broken_bodies(shared_plane: Plane, method: str, template: str):
     "content_type",
     ["", "text/plain", "application/xml", "application/json; charset=utf-16", "json", "\xff", "application/x+json2"],
 )
-async def test_media_types(shared_plane: Plane, method_and_path: tuple[str, str], content_type: str):
-    ada = await shared_plane.somebody()
+async def test_media_types(plane: Plane, method_and_path: tuple[str, str], content_type: str):
+    ada = await plane.somebody()
     method, tail = method_and_path
     headers = {**ada.auth, "Content-Type": content_type.encode("latin-1")}
-    response = await shared_plane.client.request(method, f"/api/v1/{tail}", content=b'{"name": "x"}', headers=headers)
+    response = await plane.client.request(method, f"/api/v1/{tail}", content=b'{"name": "x"}', headers=headers)
     check_problem(response, 415, "unsupported_media_type")
 
 
-async def test_large_bodies(shared_plane: Plane):
-    ada = await shared_plane.somebody()
+async def test_large_bodies(plane: Plane):
+    ada = await plane.somebody()
     url = f"{ada.base}/workflows"
     large = b'{"name": "' + b"x" * (1024 * 1024) + b'"}'
 
@@ -107,11 +113,11 @@ async def test_large_bodies(shared_plane: Plane):
             yield large[start : start + 10_000]
 
     for content in (large, in_parts()):
-        response = await shared_plane.client.post(url, content=content, headers={**ada.auth, **JSON})
+        response = await plane.client.post(url, content=content, headers={**ada.auth, **JSON})
         check_problem(response, 413, "payload_too_large")
     for length in ("99999999999", "9" * 5000):
         headers = {**ada.auth, **JSON, "Content-Length": length}
-        check_problem(await shared_plane.client.post(url, content=b"{}", headers=headers), 413)
+        check_problem(await plane.client.post(url, content=b"{}", headers=headers), 413)
 
 
 @pytest.mark.parametrize(
@@ -129,51 +135,51 @@ async def test_large_bodies(shared_plane: Plane):
         ("BREW", "/health/live", 405),
     ],
 )
-async def test_addresses_and_methods(shared_plane: Plane, method: str, path: str, status: int):
-    response = await shared_plane.client.request(method, path)
+async def test_addresses_and_methods(plane: Plane, method: str, path: str, status: int):
+    response = await plane.client.request(method, path)
     check_problem(response, status)
     if status == 405:
         assert response.headers["allow"]
 
 
-async def test_allow_names_every_method_of_an_address(shared_plane: Plane):
-    ada = await shared_plane.somebody()
-    response = await shared_plane.client.delete(f"{ada.base}/workflows", headers=ada.auth)
+async def test_allow_names_every_method_of_an_address(plane: Plane):
+    ada = await plane.somebody()
+    response = await plane.client.delete(f"{ada.base}/workflows", headers=ada.auth)
     check_problem(response, 405)
     assert response.headers["allow"] == "GET, POST"
 
 
-async def test_request_ids(shared_plane: Plane):
-    given = await shared_plane.client.get("/health/live", headers={"X-Request-Id": "abc-1.2_3"})
+async def test_request_ids(plane: Plane):
+    given = await plane.client.get("/health/live", headers={"X-Request-Id": "abc-1.2_3"})
     assert given.headers["x-request-id"] == "abc-1.2_3"
     for bad in (b"", b"a b", b"x" * 200, b"a\xff", b"<script>"):
-        made = await shared_plane.client.get("/health/live", headers={"X-Request-Id": bad})
+        made = await plane.client.get("/health/live", headers={"X-Request-Id": bad})
         assert re.fullmatch(r"[0-9a-f]{32}", made.headers["x-request-id"])
 
 
-async def test_pointers_of_wrong_fields(shared_plane: Plane):
+async def test_pointers_of_wrong_fields(plane: Plane):
     form = {"first_name": "", "last_name": 1, "email": "no", "password": PASSWORD}
-    body = check_problem(await shared_plane.client.post("/api/v1/auth/register", json=form), 422, "invalid_input")
+    body = check_problem(await plane.client.post("/api/v1/auth/register", json=form), 422, "invalid_input")
     pointers = {fault["pointer"] for fault in body["errors"]}
     assert pointers == {"/first_name", "/last_name", "/email", "/password_confirmation"}
     assert PASSWORD not in json.dumps(body)
-    ada = await shared_plane.somebody()
-    query = check_problem(await shared_plane.client.get(f"{ada.base}/workflows?per_page=x", headers=ada.auth), 422)
+    ada = await plane.somebody()
+    query = check_problem(await plane.client.get(f"{ada.base}/workflows?per_page=x", headers=ada.auth), 422)
     assert (query["errors"][0]["pointer"], query["errors"][0]["in"]) == ("/per_page", "query")
-    nul = await shared_plane.client.post(
+    nul = await plane.client.post(
         f"{ada.base}/workflows", content=b'{"nodes": [{"a/b": "\\u0000"}]}', headers={**ada.auth, **JSON}
     )
     assert check_problem(nul, 422)["errors"][0]["pointer"] == "/nodes/0/a~1b"
 
 
-async def test_openapi(shared_plane: Plane):
-    spec = (await shared_plane.client.get("/openapi.json")).json()
+async def test_openapi(plane: Plane):
+    spec = (await plane.client.get("/openapi.json")).json()
     assert spec["openapi"].startswith("3.1")
     execute = spec["paths"]["/api/v1/workspaces/{workspace_id}/workflows/{workflow_id}/execute"]["post"]
     assert execute["security"] == [{"bearer": []}]
     assert execute["x-permission"] == "workflow.execute"
     assert "application/problem+json" in execute["responses"]["default"]["content"]
-    assert (await shared_plane.client.get("/docs")).status_code == 200
+    assert (await plane.client.get("/docs")).status_code == 200
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -209,9 +215,9 @@ def bent(draw: st.DrawFn) -> Any:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=bent() | VALUES)
-async def test_anything_as_a_workflow(shared_plane: Plane, body: Any):
-    ada = await shared_plane.somebody()
-    made = await shared_plane.workflow(ada)
+async def test_anything_as_a_workflow(plane: Plane, body: Any):
+    ada = await plane.somebody()
+    made = await plane.workflow(ada)
     content = json.dumps(body).encode()  # lone surrogates go out as escapes, big integers as they are
     for method, tail in [
         ("POST", ""),
@@ -220,7 +226,7 @@ async def test_anything_as_a_workflow(shared_plane: Plane, body: Any):
         ("POST", f"/{made['id']}/execute"),
     ]:
         url = f"{ada.base}/workflows{tail}"
-        _calm(await shared_plane.client.request(method, url, content=content, headers={**ada.auth, **JSON}))
+        _calm(await plane.client.request(method, url, content=content, headers={**ada.auth, **JSON}))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -229,10 +235,10 @@ async def test_anything_as_a_workflow(shared_plane: Plane, body: Any):
     kind=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "x/y", ""]),
     query=st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=20),
 )
-async def test_anything_at_a_webhook(shared_plane: Plane, raw: bytes, kind: str, query: str):
-    ada = await shared_plane.somebody()
-    hook = await shared_plane.webhook(ada)
-    _calm(await shared_plane.client.post(f"{hook}?{query}", content=raw, headers={"Content-Type": kind}))
-    for _, request in shared_plane.frontend.calls:
+async def test_anything_at_a_webhook(plane: Plane, raw: bytes, kind: str, query: str):
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada)
+    _calm(await plane.client.post(f"{hook}?{query}", content=raw, headers={"Content-Type": kind}))
+    for _, request in plane.frontend.calls:
         json.dumps(getattr(request, "trigger", None)).encode()
-    shared_plane.frontend.calls.clear()
+    plane.frontend.calls.clear()

@@ -12,6 +12,12 @@ from linkflow.http.guard import PUBLIC, SIGNED_IN, permission_of
 from linkflow.services.permissions import OWNER, ROLES, permissions_of
 from tests.integration.control.plane import Person, Plane, check_problem
 
+
+@pytest.fixture(scope="module")
+def plane(shared_plane: Plane) -> Plane:
+    return shared_plane
+
+
 GUARDED = [
     (method, route.path, permission_of(route))
     for route in routes()
@@ -52,7 +58,7 @@ def _path(template: str, workspace: str) -> str:
     return re.sub(r"\{[^}]*\}", lambda _: uuid7(1_764_000_000_000, 1, 1), path)
 
 
-async def _workspace_with(shared_plane: Plane, owner: Person, member: Person, role: str) -> str:
+async def _workspace_with(plane: Plane, owner: Person, member: Person, role: str) -> str:
     """A workspace of the owner's in which the member has this role."""
     made = await plane.services.workspaces.create(owner.user_id, "W")
     who = await plane.services.workspaces.membership(owner.user_id, made.id)
@@ -61,37 +67,38 @@ async def _workspace_with(shared_plane: Plane, owner: Person, member: Person, ro
 
 
 @pytest.mark.parametrize(("method", "template", "permission"), INSIDE, ids=lambda value: str(value))
-async def test_roles_strangers_and_nobody(shared_plane: Plane, method: str, template: str, permission: str):
-    ada, bob = await shared_plane.somebody(), await shared_plane.somebody()
+async def test_roles_strangers_and_nobody(plane: Plane, method: str, template: str, permission: str):
+    ada, bob = await plane.somebody(), await plane.somebody()
     for role in ROLES:
-        path = _path(template, await _workspace_with(shared_plane, ada, bob, role))
-        response = await shared_plane.client.request(method, path, headers=bob.auth)
+        path = _path(template, await _workspace_with(plane, ada, bob, role))
+        response = await plane.client.request(method, path, headers=bob.auth)
         if permission in permissions_of(role):
             assert response.status_code not in (401, 403, 405, 500), (role, response.text)
         else:
             check_problem(response, 403, "forbidden")
     path = _path(template, ada.workspace_id)
-    check_problem(await shared_plane.client.request(method, path, headers=bob.auth), 404, "not_found")
-    check_problem(await shared_plane.client.request(method, _path(template, "nonsense"), headers=bob.auth), 404, "not_found")
-    check_problem(await shared_plane.client.request(method, path), 401, "unauthenticated")
+    check_problem(await plane.client.request(method, path, headers=bob.auth), 404, "not_found")
+    check_problem(await plane.client.request(method, _path(template, "nonsense"), headers=bob.auth), 404, "not_found")
+    check_problem(await plane.client.request(method, path), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize(("method", "template", "permission"), GUARDED, ids=lambda value: str(value))
-async def test_a_broken_token_opens_nothing(shared_plane: Plane, method: str, template: str, permission: str):
+async def test_a_broken_token_opens_nothing(plane: Plane, method: str, template: str, permission: str):
     for header in ("Bearer x.y.z", "Bearer ", "Basic YTpi", "x"):
-        response = await shared_plane.client.request(
+        response = await plane.client.request(
             method, _path(template, uuid7(1, 1, 1)), headers={"Authorization": header}
         )
         check_problem(response, 401, "unauthenticated")
 
 
-async def test_runs_and_workflows_of_another_workspace_are_not_there(shared_plane: Plane):
-    ada, bob = await shared_plane.somebody(), await shared_plane.somebody()
-    workflow = await shared_plane.workflow(ada)
+async def test_runs_and_workflows_of_another_workspace_are_not_there(plane: Plane):
+    ada, bob = await plane.somebody(), await plane.somebody()
+    workflow = await plane.workflow(ada)
+    plane.frontend.calls.clear()
     for method, tail in [("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/execute"), ("POST", "/activate")]:
         body = {"json": {"name": "x", "nodes": []}} if method == "PUT" else {}
         path = f"{bob.base}/workflows/{workflow['id']}{tail}"
-        response = await shared_plane.client.request(method, path, headers=bob.auth, **body)
+        response = await plane.client.request(method, path, headers=bob.auth, **body)
         assert response.status_code in (404, 422), response.text
         assert "Orders" not in response.text
-    assert shared_plane.frontend.calls == []
+    assert plane.frontend.calls == []

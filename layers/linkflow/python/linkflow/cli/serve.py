@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from linkflow.config import BadConfig, Config, load
+from linkflow.domain.errors import LinkFlowError
 from linkflow.observability import setup
 
 from .client import say
@@ -22,11 +23,19 @@ def serve(service: str, grpc: str, http: str) -> int:
         if missing:
             raise BadConfig(f"Set {' and '.join(missing)}; `linkflow up` is for one machine.")
         setup(config.log_level, service)
-        run(_serve(config, service, grpc, http))
-    except BadConfig as error:
+        run(_serve(config, service, _address(grpc), _address(http)))
+    except (BadConfig, LinkFlowError) as error:
         say(str(error))
         return 2
     return 0
+
+
+def _address(text: str) -> str:
+    """``host:port``; ``:7001`` means every address of this machine, as containers want it."""
+    host, _, port = text.rpartition(":")
+    if not port.isdigit():
+        raise BadConfig(f"{text!r} is no address; write HOST:PORT, such as 127.0.0.1:7001.")
+    return f"{host or '0.0.0.0'}:{port}"  # noqa: S104
 
 
 async def _serve(config: Config, service: str, grpc: str, http: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from linkflow.contracts.history import CompleteBatch, HistoryApi, Report, Task
+from linkflow.contracts.history import CompleteBatch, HistoryApi, Recorded, Report, Task
 from linkflow.contracts.matching import MatchingApi, ReleaseRequest
 from linkflow.domain.errors import LinkFlowError
 from linkflow.observability import logger
@@ -14,6 +14,9 @@ MAX_BATCH = 1000
 IN_AIR = 2
 PATIENCE = 60.0
 """Seconds a result is offered again while History is away; after that the task's lease has long passed on."""
+
+
+_PASSING = {"unavailable", "deadline_exceeded", "version_conflict"}
 
 
 class _Entry:
@@ -90,9 +93,10 @@ class Reporter:
             wait = min(wait * 2, 2.0)
         for task in reply.next:
             self._take(task)
-        if again := _unrecorded(batch, reply.results):
-            self._entries.extend(again)
-        kept = {entry.token for entry in again}
+        again, broken = _unrecorded(batch, reply.results)
+        self._entries.extend(again)
+        # A result that History cannot take keeps its lease: it is delivered again, and in the end a dead letter.
+        kept = {entry.token for entry in (*again, *broken)}
         tokens = tuple(entry.token for entry in batch if entry.token and entry.token not in kept)
         if tokens:
             self._spawn(self._release(tokens))
@@ -112,13 +116,15 @@ class Reporter:
         task.add_done_callback(self._releases.discard)
 
 
-def _unrecorded(batch: list[_Entry], results: Sequence[object]) -> list[_Entry]:
-    """Entries with a report that failed in a way that may pass (the database was away)."""
-    again, at = [], 0
+def _unrecorded(batch: list[_Entry], results: Sequence[Recorded]) -> tuple[list[_Entry], list[_Entry]]:
+    """Entries whose reports failed: those for which that may pass (the database was away), and the others."""
+    again, broken, at = [], [], 0
     for entry in batch:
         answers = results[at : at + len(entry.reports)]
         at += len(entry.reports)
-        codes = {getattr(getattr(answer, "error", None), "code", "") for answer in answers}
-        if codes & {"unavailable", "deadline_exceeded", "version_conflict"}:
+        codes = {answer.error.code for answer in answers if answer.error} - {"not_found"}
+        if codes & _PASSING:
             again.append(entry)
-    return again
+        elif codes:
+            broken.append(entry)
+    return again, broken
