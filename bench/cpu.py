@@ -37,7 +37,7 @@ class Meter:
         length = max(now.at - before.at, 1e-9)
         cores = {name: (now.seconds[name] - before.seconds.get(name, 0.0)) / length for name in now.seconds}
         cores["others"] = max(0.0, (now.machine - before.machine) / length - sum(cores.values()))
-        return {name: round(value, 2) for name, value in cores.items()}
+        return {name: round(value, 4) for name, value in cores.items()}
 
 
 def parent_of(pid: int) -> int | None:

@@ -23,7 +23,8 @@ SCHEMA = "bench_floor"
 FAR = 1 << 60  # no sweep ever looks at these tasks
 
 INSERT_EXECUTION = """
-INSERT INTO executions (id, shard, workspace_id, workflow_id, workflow_version, status, mode, version, started_at, state)
+INSERT INTO executions (id, shard, workspace_id, workflow_id, workflow_version, status, mode, version, started_at,
+                        state)
 SELECT i, 7, %(workspace)s::uuid, %(workflow)s::uuid, 1, 0, 'api', %(first)s, %(now)s, s
 FROM unnest(%(ids)s::uuid[], %(states)s::bytea[]) AS u (i, s)
 """

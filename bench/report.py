@@ -50,7 +50,9 @@ def combine(runs: Sequence[dict[str, Any]], unit: str) -> dict[str, Any]:
         "spread": round(spread(rates), 3),
         "runs": [round(rate, 1) for rate in rates],
         "cores": {name: round(value, 2) for name, value in cpu.items()},
-        "cpu_ms_per_unit": {name: round(1000 * value / median(rates), 3) for name, value in cpu.items() if name != "others"}
+        "cpu_ms_per_unit": {
+            name: round(1000 * value / median(rates), 3) for name, value in cpu.items() if name != "others"
+        }
         if median(rates)
         else {},
         "problems": problems,

@@ -1,4 +1,4 @@
-"""LinkFlow as `linkflow up` runs it, in a process of its own: every service, the HTTP API and both loops in one process.
+"""LinkFlow as `linkflow up` runs it, as a process: every service, the HTTP API and both loops together.
 
 The one addition is a gRPC door of the Frontend service, as a container deployment has it: the load generator starts
 runs through it.

@@ -14,7 +14,8 @@ STEP_QUEUE = "bench-steps"
 def _chained(name: str, trigger: dict[str, Any], nodes: list[dict[str, Any]]) -> dict[str, Any]:
     every = [trigger, *nodes]
     edges = [
-        {"id": f"e{at}", "source": a["id"], "target": b["id"]} for at, (a, b) in enumerate(zip(every, nodes, strict=False))
+        {"id": f"e{at}", "source": a["id"], "target": b["id"]}
+        for at, (a, b) in enumerate(zip(every, nodes, strict=False))
     ]
     return {"name": name, "nodes": every, "edges": edges}
 

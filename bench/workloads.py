@@ -29,6 +29,7 @@ class Size:
     items: int = 1000
     timers: int = 10_000
     steady: float = 10.0
+    in_flight: int = IN_FLIGHT
 
     @property
     def lead(self) -> float:
@@ -37,6 +38,7 @@ class Size:
 
 
 QUICK = Size(seconds=1.0, runs=1, warm_up=0.5, items=100, timers=300, steady=1.0)
+TINY = Size(seconds=0.3, runs=1, warm_up=0.2, items=20, timers=40, steady=0.1, in_flight=4)
 
 Figures = dict[str, Any]
 Between = Callable[[], None]
@@ -59,16 +61,21 @@ def _checked(lab: Lab, workflow: dict[str, Any], figures: Figures) -> Figures:
     return figures
 
 
-def _chain(lab: Lab, size: Size, document: dict[str, Any], in_flight: int = IN_FLIGHT) -> Figures:
+def _chain(lab: Lab, size: Size, document: dict[str, Any], in_flight: int = 0) -> Figures:
     workflow = lab.save(document)
-    ask = {"at": "linkflow", "workflow": workflow, "trigger": {"i": 0, "name": "order-42"}, "in_flight": in_flight}
+    ask = {
+        "at": "linkflow",
+        "workflow": workflow,
+        "trigger": {"i": 0, "name": "order-42"},
+        "in_flight": in_flight or size.in_flight,
+    }
     return _checked(lab, workflow, _rounds(lab, size, "executions/s", "runs", **ask))
 
 
 def chain_pure(lab: Lab, size: Size) -> Figures:
     """Each run is measured right behind a run of the floor, so that both have the same weather."""
     workflow = lab.save(workflows.chain_pure())
-    ask = {"at": "linkflow", "workflow": workflow, "trigger": {"i": 0, "name": "order-42"}, "in_flight": IN_FLIGHT}
+    ask = {"at": "linkflow", "workflow": workflow, "trigger": {"i": 0, "name": "order-42"}, "in_flight": size.in_flight}
     lab.load("runs", seconds=size.warm_up, **ask)
     floor, runs, ratios = lab.floor(lab.sample(workflow)), [], []
     floors: dict[int, list[float]] = {batch: [] for batch in BATCHES}
@@ -109,7 +116,7 @@ def _webhook(lab: Lab, size: Size, mode: str, status: int, contains: str) -> tup
     workflow = lab.save(workflows.webhook(mode))
     body = json.dumps({"i": 0, "name": "order-42"})
     figures = _rounds(
-        lab, size, "requests/s", "hooks", port=lab.http, path=workflow["path"], body=body, in_flight=IN_FLIGHT,
+        lab, size, "requests/s", "hooks", port=lab.http, path=workflow["path"], body=body, in_flight=size.in_flight,
         status=status, contains=contains,
     )  # fmt: skip
     return workflow, figures
@@ -166,7 +173,7 @@ def timers(lab: Lab, size: Size) -> Figures:
 
 def _fire(lab: Lab, workflow: dict[str, Any], count: int, spread: float, rate: float) -> dict[str, Any]:
     """Start runs that wait for times spread evenly over `spread` seconds, and see how late they close."""
-    due = round(time.time() * 1000) + round(1000 * (2 + 2 * count / rate))
+    due = round(time.time() * 1000) + round(1000 * (0.5 + 2.5 * count / rate))
     untils = [due + round(1000 * spread * at / count) for at in range(count)]
     lab.generator.ask("starts", workflow=workflow, untils=untils, in_flight=IN_FLIGHT)
     problems = {"started after the first was due": 1} if time.time() * 1000 > due else {}

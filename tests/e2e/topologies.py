@@ -269,7 +269,11 @@ def lambda_(database_url: str, redis_url: str, folder: Path, **extra: str) -> It
 
 
 def _tail(path: Path, lines: int = 60) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    """What the function said, without what the emulator says of every invocation."""
+    text = path.read_text(errors="replace")
+    noise = ("START RequestId", "END RequestId", "REPORT RequestId")
+    said = [line for line in text.splitlines() if not line.startswith(noise) and "(rapid) INVOKE" not in line]
+    return "\n".join(said[-lines:])
 
 
 class Clock:

@@ -213,7 +213,7 @@ def bent(draw: st.DrawFn) -> Any:
     return value
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=bent() | VALUES)
 async def test_anything_as_a_workflow(plane: Plane, body: Any):
     ada = await plane.somebody()
@@ -229,7 +229,7 @@ async def test_anything_as_a_workflow(plane: Plane, body: Any):
         _calm(await plane.client.request(method, url, content=content, headers={**ada.auth, **JSON}))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     raw=st.binary(max_size=64) | VALUES.map(lambda value: json.dumps(value).encode()),
     kind=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "x/y", ""]),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.definition import Retry
@@ -13,7 +14,6 @@ from linkflow.domain.ids import is_uuid, shard_of_execution, shard_of_workflow
 from linkflow.domain.outcomes import NodeError
 from linkflow.services.history.plans import Plan
 from linkflow.services.history.transition import transition
-
 from tests.unit.engine.support import ID, WORKFLOW, Run, calls, done, fails, flow, iterates, start
 
 OTHER = "5b0f7e0e-0000-4000-8000-00000000000f"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.decider import Session
 from linkflow.domain.definition import Retry, Settings, Timeout
 from linkflow.domain.outcomes import Failed, NodeError
-
 from tests.unit.engine.support import AT, ID, SECOND, Run, calls, done, fails, flow, iterates, sleeps, start
 
 

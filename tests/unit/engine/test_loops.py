@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.definition import Definition, Retry, Settings
 from linkflow.domain.draft import input_of
-
 from tests.unit.engine.support import AT, Run, done, fails, flow, iterates, joined, sleeps
 
 PLAIN = ("t > loop", "loop:each > send", "loop:done > after")

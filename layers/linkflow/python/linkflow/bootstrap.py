@@ -267,6 +267,7 @@ class System:
             replies=PostgresReplies(database),
             clock=clock,
             checks={"postgres": database.ping, "valkey": self.valkey.ping},
+            node_types=self.registry.describe,
             public_url=config.public_url,
         )  # fmt: skip
 

@@ -28,6 +28,7 @@ class Decision(Struct, frozen=True):
     """What a batch of commands led to. `accepted[i]` tells whether command i led to events.
 
     `before` holds each touched node run as it was: with `state` it says which tasks and timers come and go.
+    `deadline` (ms) is the execution timer that stood before, 0 where there was none.
     """
 
     state: State
@@ -35,6 +36,7 @@ class Decision(Struct, frozen=True):
     accepted: tuple[bool, ...]
     before: dict[str, NodeRun | None]
     was_closed: bool
+    deadline: int = 0
 
 
 def decide(
@@ -50,7 +52,8 @@ def decide(
             resume_scan(draft)
             close_if_done(draft)
         accepted.append(len(draft.events) > count)
-    return Decision(draft.state, tuple(draft.events), tuple(accepted), draft.before, state.closed)
+    deadline = 0 if state.closed else state.timeout_at
+    return Decision(draft.state, tuple(draft.events), tuple(accepted), draft.before, state.closed, deadline)
 
 
 def start(graph: Graph, definition: Definition, command: c.Start, at: int) -> Decision:
@@ -106,7 +109,7 @@ def _complete(draft: Draft, command: c.Complete) -> None:
     elif isinstance(outcome, Failed):
         fail(draft, command.node, outcome, how)
     elif isinstance(outcome, Sleep):
-        draft.emit(e.TimerStarted, **node, due_at=outcome.until, output=outcome.output)
+        draft.emit(e.TimerStarted, **node, due_at=max(outcome.until, draft.at), output=outcome.output)
     elif isinstance(outcome, Iterate):
         body = draft.graph.body.get(draft.node_of(command.node)[0].id, ())
         draft.emit(
@@ -136,20 +139,21 @@ def child_id(state: State, key: str, attempt: int, workflow_id: str) -> str:
 
 def _begin(draft: Draft, command: c.Begin) -> None:
     run = _current(draft, command.node, command.attempt, SCHEDULED)
-    if run is None:
+    if run is None or run.due_at:  # a second delivery of the attempt gets no more time than the first
         return
     timeout = draft.node_of(command.node)[0].node.timeout
-    limit = round(timeout.start_to_close * 1000) if timeout else 0
-    draft.emit(
-        e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker,
-        timeout_at=draft.at + limit if limit else 0,
-    )  # fmt: skip
+    if timeout and timeout.start_to_close > 0:
+        due = draft.at + max(1, round(timeout.start_to_close * 1000))
+        draft.emit(
+            e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker, timeout_at=due
+        )
 
 
 def _fire(draft: Draft, command: c.Fire) -> None:
     kind, attempt, key = parse_timer(command.timer_id)
     if kind == EXECUTION:
-        if not draft.state.closed and draft.state.timeout_at:
+        if not draft.state.closed and attempt and attempt == draft.state.timeout_at:
+            draft.at = max(draft.at, attempt)
             draft.cancel_all()
             draft.emit(e.ExecutionTimedOut)
         return

@@ -8,7 +8,7 @@ from . import events as e
 from .definition import EACH, Settings
 from .evolve import apply, output_of
 from .graph import Graph, GraphNode
-from .state import ACTIVE, CALLING, DONE, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
+from .state import ACTIVE, BACKOFF, CALLING, DONE, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
 
 Path = tuple[int, ...]
 
@@ -101,11 +101,11 @@ class Draft:
             self.cancel_run(key)
 
     def has_room(self) -> bool:
-        """Does `settings.max_parallel` let another node start?"""
+        """Does `settings.max_parallel` let another node start? A backoff keeps its node's place for the retry."""
         bound = self.settings.max_parallel
         if not bound:
             return True
-        return sum(run.status in (SCHEDULED, CALLING) for run in self.state.runs.values()) < bound
+        return sum(run.status in (SCHEDULED, BACKOFF, CALLING) for run in self.state.runs.values()) < bound
 
 
 def input_of(state: State, graph: Graph, key: str) -> Any:

@@ -53,10 +53,7 @@ def _timer(key: str, run: NodeRun | None) -> dict[str, int]:
 
 
 def _execution_timer(decision: Decision, state: State, old: dict[str, int], new: dict[str, int]) -> None:
-    if not state.timeout_at:
-        return
-    first = bool(decision.events) and decision.events[0].event_id == 1
-    if not first and not decision.was_closed:
-        old[timer_id(EXECUTION)] = state.timeout_at
-    if not state.closed:
-        new[timer_id(EXECUTION)] = state.timeout_at
+    if decision.deadline:
+        old[timer_id(EXECUTION, attempt=decision.deadline)] = decision.deadline
+    if state.timeout_at and not state.closed:
+        new[timer_id(EXECUTION, attempt=state.timeout_at)] = state.timeout_at

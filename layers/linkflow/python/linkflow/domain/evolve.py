@@ -95,6 +95,7 @@ def _retried(state: State, event: e.ExecutionRetried) -> None:
     state.error = None
     state.failed_node = ""
     state.timeout_at = event.timeout_at
+    state.earlier = {**state.earlier, **{key: state.runs[key].attempt for key in event.nodes}}
 
 
 def _scheduled(state: State, event: e.NodeScheduled) -> None:
@@ -142,7 +143,9 @@ def _cancelled(state: State, event: e.NodeCancelled) -> None:
     if event.node in state.loops:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
-    state.runs[event.node] = NodeRun(CANCELLED, event.attempt, run.sources, child=run.child)
+    state.runs[event.node] = NodeRun(
+        CANCELLED, event.attempt, run.sources, child=run.child, close_policy=run.close_policy
+    )
 
 
 def _skipped(state: State, event: e.NodeSkipped) -> None:
@@ -173,6 +176,8 @@ def _item_completed(state: State, event: e.LoopItemCompleted) -> None:
     if event.error is not None:
         loop.results[event.index] = {"error": error_data(event.error)}
         loop.errors += 1
+    elif not loop.body:  # nothing hangs on `each`: the item is its own result
+        loop.results[event.index] = loop.items[event.index]
     elif len(event.sources) == 1:
         loop.results[event.index] = output_of(state, event.sources[0])
     else:

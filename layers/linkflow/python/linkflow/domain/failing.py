@@ -21,13 +21,14 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
     run = draft.state.runs[key]
     policy = draft.node_of(key)[0].node.retry or draft.settings.retry or _ONCE
     error = outcome.error
-    again = error.retryable and error.code not in policy.non_retryable and run.attempt < policy.max_attempts
+    tried = run.attempt - draft.state.earlier.get(key, 0)
+    again = error.retryable and error.code not in policy.non_retryable and tried < policy.max_attempts
     if outcome.timed_out:
         draft.emit(e.NodeTimedOut, node=key, attempt=run.attempt, timeout=outcome.timed_out, final=not again)
     else:
         draft.emit(e.NodeFailed, node=key, attempt=run.attempt, error=error, final=not again, logs=outcome.logs, **how)
     if again:
-        wait = max(backoff_ms(policy, run.attempt, draft.chance), outcome.retry_after)
+        wait = max(backoff_ms(policy, tried, draft.chance), outcome.retry_after)
         draft.emit(e.NodeRetryScheduled, node=key, attempt=run.attempt + 1, due_at=draft.at + wait)
     else:
         give_up(draft, key, error)

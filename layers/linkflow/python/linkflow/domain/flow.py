@@ -61,7 +61,9 @@ def _arrivals(draft: Draft, node: GraphNode, path: Path) -> tuple[tuple[str, ...
     runs = draft.state.runs
     for edge in node.incoming:
         if edge.source == node.loop and edge.source_output == EACH:
-            sources.append(draft.loop_key(node, path))
+            source = draft.loop_key(node, path)
+            if source not in sources:
+                sources.append(source)
             continue
         source = key_of(edge.source, path)
         run = runs.get(source)
@@ -74,12 +76,14 @@ def _arrivals(draft: Draft, node: GraphNode, path: Path) -> tuple[tuple[str, ...
 
 def schedule(draft: Draft, key: str, sources: tuple[str, ...], attempt: int) -> bool:
     """Hand a node run to the workers; a disabled or pinned one completes on the spot (then True: it is settled)."""
-    node = draft.node_of(key)[0].node
+    planned = draft.node_of(key)[0]
+    node = planned.node
     draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources)
     if not node.disabled and node.pinned_output is None:
         return False
     output = draft.input_of(key) if node.disabled else node.pinned_output
-    draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output, pinned=True)
+    ports = (DONE_PORT, MAIN) if planned.is_loop else (MAIN,)
+    draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output, ports=ports, pinned=True)
     return True
 
 
@@ -125,9 +129,7 @@ def _end_item(draft: Draft, key: str, path: Path) -> bool:
     loop = draft.state.loops.get(key)
     if loop is None or path[-1] in loop.results or draft.active(path) or _held(draft, key, path):
         return False
-    sources: tuple[str, ...] = terminal_outputs(draft, loop.body, path)
-    if not loop.body:  # nothing hangs on `each`: the item is its own result
-        sources = ()
+    sources = terminal_outputs(draft, loop.body, path)
     draft.emit(e.LoopItemCompleted, node=key, index=path[-1], sources=sources)
     return True
 

@@ -77,6 +77,8 @@ class State(Struct, omit_defaults=True, kw_only=True):
     timeout_at: int = 0
     runs: dict[str, NodeRun] = {}
     loops: dict[str, Loop] = {}
+    earlier: dict[str, int] = {}
+    """Attempts that node runs had before the run was retried by hand: they do not count against the policy."""
     result: Any = None
     answered: bool = False
     error: NodeError | None = None
@@ -123,6 +125,6 @@ def split_key(key: str) -> tuple[str, tuple[int, ...]]:
     """Node id and iteration path of a key. Only a bracket of integers at the end is a path."""
     if key.endswith("]"):
         node, _, inside = key[:-1].rpartition("[")
-        if inside and all(part.isdigit() for part in inside.split(",")):
+        if inside.isascii() and all(part.isdigit() for part in inside.split(",")):
             return node, tuple(map(int, inside.split(",")))
     return key, ()

@@ -8,7 +8,10 @@ RETRY, DELAY, START_TO_CLOSE, EXECUTION = "retry", "delay", "start_to_close", "e
 
 
 def timer_id(kind: str, key: str = "", attempt: int = 0) -> str:
-    """A timer's id: what it is for, so that firing it needs no lookup. ``delay/3/wait[2]``."""
+    """A timer's id: what it is for, so that firing it needs no lookup. ``delay/3/wait[2]``.
+
+    The execution's own timer has its due time for an attempt: after a retry by hand it is another timer.
+    """
     return f"{kind}/{attempt}/{key}"
 
 

@@ -24,13 +24,13 @@ from .wiring import Services
 __all__ = ["Services", "create_app", "routes"]
 
 ROUTERS = (
+    hooks.router,  # first, because routes are tried in order and this is the hot one
     health.router,
     accounts.router,
     workspaces.router,
     workflows.router,
     executions.router,
     nodes.router,
-    hooks.router,
 )
 
 

@@ -47,4 +47,8 @@ def services_of(request: Request) -> Services:
     return found
 
 
-Given = Annotated[Services, Depends(services_of)]
+async def _given(request: Request) -> Services:
+    return services_of(request)  # a coroutine, because FastAPI runs plain functions in threads
+
+
+Given = Annotated[Services, Depends(_given)]

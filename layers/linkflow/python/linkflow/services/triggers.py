@@ -33,8 +33,9 @@ _SEALED = re.compile(r"sha256:[0-9a-f]{64}")
 class WebhookRules(Struct, frozen=True, omit_defaults=True):
     """Who may call a webhook and what he is answered.
 
-    `secret` is the sha256 of the token, password or header value, in hex. `wait` is seconds, for mode ``wait``; `status`
-    and `body` are the fixed answer of mode ``immediate``, 0 meaning the usual one. `rate_limit` is calls a minute and address, 0 meaning no limit.
+    `secret` is the sha256 of the token, password or header value, in hex. `wait` is seconds, for mode ``wait``;
+    `status` and `body` are the fixed answer of mode ``immediate``, 0 meaning the usual one. `rate_limit` is calls a
+    minute and address, 0 meaning no limit.
     """
 
     path: str = ""

@@ -23,8 +23,9 @@ LIMIT %(limit)s
 
 -- name: advance
 -- Move a schedule on, unless another timer process, or a newly activated version, has moved it first.
+-- After its end a schedule fires no more.
 UPDATE schedules
-SET next_at = %(next_at)s
+SET next_at = CASE WHEN %(next_at)s::bigint > ends_at THEN NULL ELSE %(next_at)s::bigint END
 WHERE workflow_id = %(workflow_id)s::uuid AND node_id = %(node_id)s
   AND next_at = %(due_at)s AND workflow_version = %(version)s
 

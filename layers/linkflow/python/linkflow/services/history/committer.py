@@ -120,24 +120,42 @@ class Committer:
 
     async def _write(self, batch: dict[str, list[Item]]) -> None:
         states = await self._load(batch)
+        prepared = await self._recheck(batch, states, await self._decide_all(batch, states))
+        rows = [written.row for _, written in prepared if written.row is not None]
+        verdicts = dict(zip((r.execution_id for r in rows), await self._commit(rows), strict=True)) if rows else {}
+        await self._settle(prepared, verdicts)
+
+    async def _decide_all(self, batch: dict[str, list[Item]], states: dict[str, State]) -> list[tuple[Item, Written]]:
         prepared: list[tuple[Item, Written]] = []
-        rows: list[Transition] = []
         for id, items in batch.items():
             for merged in _merge(items):
                 try:
-                    written = await self._decide(merged, states.get(id))
+                    prepared.append((merged, await self._decide(merged, states.get(id))))
                 except LinkFlowError as error:
                     _reject(merged, error)
-                    continue
                 except Exception as error:
                     logger.exception("A decision failed", extra={"execution_id": id})
                     _reject(merged, Internal(f"This run could not be moved on: {type(error).__name__}."))
-                    continue
-                prepared.append((merged, written))
-                if written.row is not None:
-                    rows.append(written.row)
-        verdicts = dict(zip((r.execution_id for r in rows), await self._commit(rows), strict=True)) if rows else {}
-        await self._settle(prepared, verdicts)
+        return prepared
+
+    async def _recheck(
+        self, batch: dict[str, list[Item]], states: dict[str, State], prepared: list[tuple[Item, Written]]
+    ) -> list[tuple[Item, Written]]:
+        """The fence sees only what is written. A refusal writes nothing, so one that was decided on a kept state is
+        held against the stored version: another History may have moved the run on, and the command may fit by now."""
+        doubtful = [
+            item.execution_id
+            for item, written in prepared
+            if item.execution_id in self._states and not all(written.decision.accepted)
+        ]
+        if not doubtful:
+            return prepared
+        fresh = await self._read(doubtful)
+        overtaken = {id: batch[id] for id, state in fresh.items() if state.version != states[id].version}
+        for id in overtaken:
+            self._states.pop(id, None)
+        kept = [(item, written) for item, written in prepared if item.execution_id not in overtaken]
+        return kept + await self._decide_all(overtaken, fresh)
 
     async def _commit(self, rows: list[Transition]) -> list[str]:
         try:
@@ -183,9 +201,11 @@ class Committer:
             elif any(item.start is None for item in items):
                 missing.append(id)
         if missing:
-            for id, snapshot in (await self._store.load(missing)).items():
-                found[id] = decode(snapshot.state)
+            found |= await self._read(missing)
         return found
+
+    async def _read(self, ids: Sequence[str]) -> dict[str, State]:
+        return {id: decode(snapshot.state) for id, snapshot in (await self._store.load(ids)).items()}
 
     async def _decide(self, item: Item, state: State | None) -> Written:
         if state is None:

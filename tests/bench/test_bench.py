@@ -1,0 +1,46 @@
+"""The benchmark runs and writes what it says it writes. Its figures are nobody's business here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKLOADS = ("chain-pure", "chain-step", "idle-latency", "webhook-sync", "webhook-async", "fan-out", "timers")
+
+
+@pytest.fixture
+def result(database_url: str, redis_url: str, tmp_path: Path) -> dict:
+    """What a run with tiny sizes writes, on the tests' own stores."""
+    output = tmp_path / "latest.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--tiny", "--output", str(output)],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "webhook-async" in done.stdout, "the table is printed"
+    return json.loads(output.read_text())
+
+
+def test_quick_run_writes_every_workload_with_its_figures(result: dict) -> None:
+    assert set(result) >= {"machine", "workloads", "peers", "floor", "generator_ceiling"}
+    assert result["machine"]["postgres"]["synchronous_commit"] == "on"
+    assert result["peers"] == {}
+    assert tuple(result["workloads"]) == WORKLOADS
+    for name, figures in result["workloads"].items():
+        assert set(figures) >= {"rate", "unit", "p50_ms", "p99_ms", "floor_ratio", "spread"}, name
+        assert figures["rate"] > 0, name
+        assert figures["problems"] == {}, name
+        assert figures["stored"]["runs_with_missing_events"] == 0, name
+    assert result["workloads"]["chain-pure"]["floor_ratio"] > 0
+    assert set(result["floor"]["rates"]) == {"1", "20", "100"}
