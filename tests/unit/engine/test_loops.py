@@ -357,3 +357,22 @@ def test_an_item_that_fails_while_others_wait_for_room(on_error: str):
     )
     last = {"stop": "ExecutionFailed loop", "continue": "NodeScheduled after"}[on_error]
     assert run.when(fails("send[0]"))[-1] == last
+
+
+# Loops side by side
+
+
+def test_parallel_loops_do_not_wait_for_each_other_s_iterations():
+    run = Run.given(
+        flow("t > loop1", "t > loop2", "loop1:each > a", "loop2:each > b"), iterates("loop1", 1, 2), iterates("loop2", 3)
+    )
+    assert run.when(done("a[0]")) == [
+        "NodeCompleted a[0]", "LoopItemCompleted loop1 0", "LoopItemsStarted loop1 1+1", "NodeScheduled a[1]",
+    ]  # fmt: skip
+    run.when(done("a[1]"))
+    assert run.when(done("b[0]"))[-1] == "ExecutionCompleted"
+
+
+def test_a_loop_without_a_body_runs_beside_one_that_is_busy():
+    run = Run.given(flow("t > loop1", "t > loop2", "loop1:each > a"), iterates("loop1", 1))
+    assert run.when(iterates("loop2", 1, 2, concurrency=2))[-1] == "NodeCompleted loop2"

@@ -27,6 +27,7 @@ from tests.unit.engine.support import AT, ID, Run, start
 ENGINE = settings(
     max_examples=int(os.environ.get("ENGINE_EXAMPLES", "150")),
     deadline=None,
+    report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 SEEDS = st.integers(0, 2**32 - 1)

@@ -11,6 +11,9 @@ from .graph import Graph, GraphNode
 from .state import ACTIVE, BACKOFF, CALLING, DONE, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
 
 Path = tuple[int, ...]
+Scope = tuple[str | None, Path]
+"""A loop's id and the path of one of its iterations; `TOP` is the run itself."""
+TOP: Scope = (None, ())
 
 
 class Draft:
@@ -26,7 +29,7 @@ class Draft:
         self.chance = chance
         self.events: list[e.Event] = []
         self.before: dict[str, NodeRun | None] = {}
-        self._active: dict[Path, int] | None = None
+        self._active: dict[Scope, int] | None = None
 
     def emit(self, kind: type[e.Base], **attributes: Any) -> None:
         """Append an event and fold it."""
@@ -48,18 +51,24 @@ class Draft:
             return
         change = (now is not None and now.status in ACTIVE) - (was is not None and was.status in ACTIVE)
         if change:
-            path = split_key(key)[1] if self.graph.entries else ()
-            self._active[path] = self._active.get(path, 0) + change
+            scope = self._scope_of(key)
+            self._active[scope] = self._active.get(scope, 0) + change
 
-    def active(self, path: Path) -> int:
+    def _scope_of(self, key: str) -> Scope:
+        if not self.graph.entries:
+            return TOP
+        node, path = self.node_of(key)
+        return (node.loop, path)
+
+    def active(self, loop: str | None = None, path: Path = ()) -> int:
         """Active node runs of one scope: the top level, or an iteration. Counted once a transition, then kept."""
         if self._active is None:
             self._active = {}
             for key, run in self.state.runs.items():
                 if run.status in ACTIVE:
-                    scope = split_key(key)[1]
+                    scope = self._scope_of(key)
                     self._active[scope] = self._active.get(scope, 0) + 1
-        return self._active.get(path, 0)
+        return self._active.get((loop, path), 0)
 
     def node_of(self, key: str) -> tuple[GraphNode, Path]:
         """The graph node and iteration path of a node run."""

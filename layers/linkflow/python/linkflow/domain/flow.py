@@ -127,7 +127,7 @@ def end_item_if_done(draft: Draft, loop_key: str, path: Path) -> None:
 
 def _end_item(draft: Draft, key: str, path: Path) -> bool:
     loop = draft.state.loops.get(key)
-    if loop is None or path[-1] in loop.results or draft.active(path) or _held(draft, key, path):
+    if loop is None or path[-1] in loop.results or draft.active(split_key(key)[0], path) or _held(draft, key, path):
         return False
     sources = terminal_outputs(draft, loop.body, path)
     draft.emit(e.LoopItemCompleted, node=key, index=path[-1], sources=sources)
@@ -177,7 +177,7 @@ def _scan(draft: Draft, ids: tuple[str, ...], loop: str | None, path: Path) -> N
 def close_if_done(draft: Draft) -> None:
     """Complete the run when nothing is to come."""
     state = draft.state
-    if state.closed or draft.active(()):
+    if state.closed or draft.active():
         return
     draft.emit(e.ExecutionCompleted, result=state.result if state.answered else _result(draft))
 
