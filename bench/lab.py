@@ -1,4 +1,4 @@
-"""The set-up that is measured: Postgres, Valkey, LinkFlow, stand-ins and the load generator, each a process of its own."""
+"""The set-up that is measured: Postgres, Valkey, LinkFlow, stand-ins and the load generator, each its own process."""
 
 from __future__ import annotations
 

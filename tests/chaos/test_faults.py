@@ -12,7 +12,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,8 +25,9 @@ from linkflow.bootstrap import System
 from linkflow.config import load
 from linkflow.contracts.history import CompleteBatch, HistoryApi, Report
 from linkflow.contracts.matching import AddRequest, ClaimRequest, MatchingApi, ReleaseRequest
-from linkflow.domain.outcomes import Completed
+from linkflow.domain.outcomes import Completed, Failed, NodeError, Outcome
 from linkflow.local.sample import ORDER, SampleShop
+from tests.chaos.wire import Wire
 from tests.e2e.documents import edge, http, node, workflow
 from tests.e2e.person import Json, Person
 from tests.e2e.soundness import assert_sound
@@ -44,7 +45,9 @@ def sound(fleet: GrpcTopology) -> Iterator[None]:
 @pytest.fixture
 def stock(web: Web) -> Iterator[Place]:
     """The sample's stock service, which answers when it is told to."""
-    place = web.place("/reservations", lambda call: {"reserved": True, "order": call.body["order"], "reservation": "R-1"})
+    place = web.place(
+        "/reservations", lambda call: {"reserved": True, "order": call.body["order"], "reservation": "R-1"}
+    )
     place.status = 201
     place.hold()
     yield place
@@ -131,7 +134,9 @@ def test_history_is_killed_between_commit_and_push(
     _done_once(person, execution, stock)
 
 
-def test_a_push_is_lost_with_valkey(fleet: GrpcTopology, person: Person, stores: tuple, hook: str, stock: Place) -> None:
+def test_a_push_is_lost_with_valkey(
+    fleet: GrpcTopology, person: Person, stores: tuple, hook: str, stock: Place
+) -> None:
     _, valkey = stores
     stock.let_go()
     valkey.kill()
@@ -140,6 +145,61 @@ def test_a_push_is_lost_with_valkey(fleet: GrpcTopology, person: Person, stores:
     valkey.start()
     _flush(fleet)
     _done_once(person, answer.json()["execution_id"], stock)
+
+
+# The commit succeeds, and nobody hears of it.
+
+
+@pytest.fixture
+def wire(fleet: GrpcTopology) -> Iterator[Wire]:
+    """History's way to Postgres leads through here."""
+    made = Wire(fleet.database_url)
+    fleet["history"].restart(DATABASE_URL=made.url)
+    yield made
+    fleet["history"].restart(DATABASE_URL=fleet.database_url)
+    made.close()
+
+
+@pytest.mark.parametrize("event", ["ExecutionStarted", "NodeCompleted"])
+def test_a_commits_reply_is_lost(person: Person, hook: str, stock: Place, wire: Wire, event: str) -> None:
+    before = _runs(person, hook)
+    wire.cut_after(event)
+    answer = person.knock(hook, ORDER)  # again and again, under one key
+    stock.let_go()
+    _done_once(person, answer.json()["execution_id"], stock)
+    assert wire.cuts == 1
+    assert _runs(person, hook) == before + 1
+    assert len(stock.calls) == 1
+
+
+async def test_a_history_that_was_overtaken_refuses_nothing_that_fits(fleet: GrpcTopology, person: Person) -> None:
+    """A refusal is not written, so no fence guards it: it must not be decided on a state that another one moved on."""
+    saved = person.save(workflow(node("first", "noop", queue="elsewhere"), node("out", "noop")))
+    execution = person.start(saved["id"])
+    ours = {name: url for name, url in fleet.env.items() if not name.endswith("_URL")}
+    stores = {"DATABASE_URL": fleet.database_url, "REDIS_URL": fleet.redis_url}
+    there, here = System(load(fleet.env), "test"), System(load({**ours, **stores}), "test")
+    here.serve_all(("history", "matching"))
+    try:
+        theirs, second = there.client(HistoryApi), here.client(HistoryApi)
+
+        async def complete(history: HistoryApi, attempt: int, outcome: Outcome) -> bool:
+            report = Report(execution, "first", attempt, outcome, worker="us")
+            return (await history.complete(CompleteBatch((report,), worker="us"))).results[0].recorded
+
+        assert await complete(second, 1, Failed(NodeError("no", "No.", False)))
+        # The fleet's own History still knows it as running.
+        answer = await asyncio.to_thread(person.send, "POST", f"{person.base}/executions/{execution}/retry", json={})
+        assert answer.status_code == 200, answer.text
+        # And now the second one knows it as failed.
+        assert await complete(second, 2, Completed(output={"by": "us"}))
+        assert not await complete(theirs, 2, Completed(output={"by": "nobody"}))
+    finally:
+        await there.close()
+        await here.close()
+    run = await asyncio.to_thread(person.end, execution)
+    assert run.check().nodes["first"]["output"] == {"by": "us"}
+    await _drop_queue(fleet, "elsewhere")
 
 
 # Timers.
@@ -171,6 +231,41 @@ def test_two_timers_race(fleet: GrpcTopology, person: Person) -> None:
     finally:
         fleet["timer-2"].kill()
         del fleet.processes["timer-2"]
+
+
+# Two things at the same time.
+
+
+def test_cancel_races_completion(fleet: GrpcTopology, person: Person, web: Web) -> None:
+    chance = random.Random(_seed())
+    place = web.place("/race")
+    saved = person.save(workflow(http("call", web.url("/race")), node("out", "noop")))
+    ended = []
+    for _ in range(12):
+        place.hold()
+        execution = person.start(saved["id"])
+        place.wait_for_calls(len(ended) + 1)
+        wait = chance.uniform(0.0, 0.01)
+        letting = threading.Timer(wait, place.let_go)
+        letting.start()
+        answer = person.send("POST", f"{person.base}/executions/{execution}/cancel", json={})
+        letting.join()
+        run = person.end(execution)
+        run.check("cancelled" if answer.status_code == 200 else "completed")
+        ended.append(run.status)
+    print(ended)
+
+
+# A new version comes in, a process at a time.
+
+
+def test_every_process_is_replaced_under_load(fleet: GrpcTopology, person: Person, web: Web) -> None:
+    with _load(person, _chain(web, calls=4), runs=30) as load:
+        for number, name in enumerate(("worker", "history", "matching", "timer", "frontend", "api")):
+            load.wait_until_started(4 * number)
+            fleet[name].end()
+            fleet[name].start().wait()
+    load.check(person)
 
 
 # Valkey forgets.
@@ -257,9 +352,7 @@ async def test_deliveries_and_results_come_twice(fleet: GrpcTopology, person: Pe
 
 @pytest.mark.parametrize("kills", [6, pytest.param(120, marks=pytest.mark.slow)])
 def test_a_storm(fleet: GrpcTopology, person: Person, stores: tuple, web: Web, kills: int) -> None:
-    seed = int(os.environ.get("LINKFLOW_CHAOS_SEED") or secrets.randbits(32))
-    print(f"LINKFLOW_CHAOS_SEED={seed}")
-    chance = random.Random(seed)
+    chance = random.Random(_seed())
     with _load(person, _chain(web, calls=4), runs=5 * kills) as load:
         for number in range(kills):
             load.wait_until_started(5 * number)
@@ -267,10 +360,18 @@ def test_a_storm(fleet: GrpcTopology, person: Person, stores: tuple, web: Web, k
     load.check(person)
 
 
+def _seed() -> int:
+    seed = int(os.environ.get("LINKFLOW_CHAOS_SEED") or secrets.randbits(32))
+    print(f"LINKFLOW_CHAOS_SEED={seed}")
+    return seed
+
+
 def _strike(fleet: GrpcTopology, stores: tuple, chance: random.Random) -> None:
     """One fault, and its repair a moment later."""
     postgres, valkey = stores
-    what = chance.choice(["history", "matching", "worker", "timer", "frontend", "flush", "freeze", "valkey", "postgres"])
+    what = chance.choice(
+        ["history", "matching", "worker", "timer", "frontend", "flush", "freeze", "valkey", "postgres"]
+    )
     pause = chance.uniform(0.0, 0.3)
     print(f"strike: {what}, {pause:.3f} s")
     if what == "flush":
@@ -357,8 +458,20 @@ def _flush(fleet: GrpcTopology) -> None:
         client.flushall()
 
 
-def _until(true: Callable[[], bool], what: str, timeout: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
+def _runs(person: Person, hook: str) -> int:
+    """How many runs the workflow of this webhook has."""
+    workflows = person.get(f"{person.base}/workflows", per_page=100)["data"]
+    (found,) = [w["id"] for w in workflows for t in w["triggers"] if t.get("url") == hook]
+    page = person.get(f"{person.base}/workflows/{found}/executions", per_page=100)
+    return len(page["data"])
+
+
+async def _drop_queue(fleet: GrpcTopology, queue: str) -> None:
+    """Take what lies in a queue of ours: a task whose result came by another way is no longer due."""
+    system = System(load(fleet.env), "test")
+    try:
+        matching = system.client(MatchingApi)
+        while leases := (await matching.claim(ClaimRequest("us", (queue,), 10, 0.0))).leases:
+            await matching.release(ReleaseRequest("us", done=tuple(lease.token for lease in leases)))
+    finally:
+        await system.close()

@@ -132,9 +132,10 @@ class Process:
             self._popen.wait()
             self._popen = None
 
-    def restart(self) -> None:
-        """Kill it, if it lives, and start it again at the same address."""
+    def restart(self, **env: str) -> None:
+        """Kill it, if it lives, and start it again at the same address, with `env` from now on."""
         self.kill()
+        self._env |= env
         self.start().wait()
 
     def end(self) -> None:
@@ -406,5 +407,3 @@ def http_event(method: str, target: str, headers: Any, raw: bytes) -> dict[str, 
     if raw:
         event["body"] = body
     return event
-
-

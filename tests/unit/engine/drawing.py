@@ -37,7 +37,7 @@ class _Drawing:
 
     def scope(self, source: str, output: str, depth: int) -> None:
         """A few nodes behind one output; every one of them is reached from there."""
-        ids = [self.node(depth) for _ in range(self.draw(st.integers(1, 4 if depth == 0 else 3)))]
+        ids = [self.node(depth) for _ in range(self.draw(st.integers(3, 6) if depth == 0 else st.integers(1, 4)))]
         loops = {node.id for node in self.nodes if node.type == "loop"}
         for place, id in enumerate(ids):
             before = self.draw(st.lists(st.sampled_from(ids[:place]), max_size=3)) if place else []
@@ -59,8 +59,8 @@ class _Drawing:
                 id, "loop" if loop else "noop",
                 join=draw(st.sampled_from(["all", "all", "any"])),
                 on_error=draw(st.sampled_from(["stop", "continue", "branch"])),
-                disabled=draw(st.integers(0, 11)) == 0,
-                pinned_output="pinned" if draw(st.integers(0, 11)) == 0 else None,
+                disabled=draw(st.integers(0, 11)) == 11,
+                pinned_output="pinned" if draw(st.integers(0, 11)) == 11 else None,
                 **given,
             )
         )  # fmt: skip
@@ -93,8 +93,8 @@ class World:
         self.graph = graph
         self.trouble = trouble
         self.stops = stops
-        self.retries = self.random.choice([0, 0, 1, 2])
-        self.failing = self.random.choice([0.0, 0.1, 0.3])
+        self.retries = self.random.choice([0, 1, 2])
+        self.failing = self.random.choice([0.0, 0.1, 0.3, 0.5])
         self.past: list[c.Command] = []
 
     def command(self, state: State, at: int) -> c.Command:
@@ -136,6 +136,9 @@ class World:
         keys = list(state.runs)
         key, attempt = self.random.choice(keys), self.random.randint(1, 3)
         ids = [*timers_of(state), f"delay/{attempt}/{key}", f"retry/{attempt}/{key}", f"execution/{AT}/"]
+        if self.wants_retry(state):
+            self.retries -= 1
+            return c.RetryFailed("ada")
         choices: list[c.Command] = [
             *self.random.sample(self.past, min(3, len(self.past))),
             c.Complete(key, attempt, self.outcome(key, attempt, at)),
@@ -144,14 +147,8 @@ class World:
             c.CloseChild(key, attempt, ID, "completed"),
             start("again"),
         ]
-        if state.status == "failed" and self.retries:
-            choices = [c.RetryFailed("ada")]
         choice = self.random.choice(choices)
-        if isinstance(choice, c.RetryFailed):
-            self.retries -= state.status == "failed"
-            if self.retries < 0:
-                return start("again")
-        return choice
+        return start("again") if isinstance(choice, c.RetryFailed) else choice  # at most `retries` of those
 
     def wants_retry(self, state: State) -> bool:
         return state.status == "failed" and self.retries > 0

@@ -376,3 +376,22 @@ def test_parallel_loops_do_not_wait_for_each_other_s_iterations():
 def test_a_loop_without_a_body_runs_beside_one_that_is_busy():
     run = Run.given(flow("t > loop1", "t > loop2", "loop1:each > a"), iterates("loop1", 1))
     assert run.when(iterates("loop2", 1, 2, concurrency=2))[-1] == "NodeCompleted loop2"
+
+
+def test_an_iteration_that_ends_while_held_nodes_are_let_in_does_not_begin_again():
+    pinned = {"pinned_output": "p"}
+    run = Run.given(
+        flow("t > loop", "loop:each > a > b", "loop:each > c", settings=Settings(max_parallel=1), b=pinned, c=pinned),
+        iterates("loop", 1, 2, concurrency=0), sleeps("a[0]", AT),
+    )  # fmt: skip
+    assert run.fire("delay/1/a[0]") == ["TimerFired a[0]", "NodeCompleted a[0]"]  # no room for b[0]: a[1] runs
+    assert run.when(sleeps("a[1]", AT)) == [
+        "TimerStarted a[1]", "NodeScheduled b[0]", "NodeCompleted b[0]", "LoopItemCompleted loop 0",
+        "NodeScheduled c[1]", "NodeCompleted c[1]",
+    ]  # fmt: skip
+
+
+def test_any_node_may_iterate_and_has_no_body():
+    run = Run.given(flow("t > x > y", settings=Settings(max_parallel=1)))
+    assert run.when(iterates("x", 1, 2))[-1] == "NodeScheduled y"
+    assert run.output("x")["results"] == [1, 2]

@@ -157,21 +157,29 @@ def complete_loop(draft: Draft, key: str) -> None:
 
 def resume_scan(draft: Draft) -> None:
     """Under `max_parallel`, start ready nodes that were held back for want of room."""
-    if not draft.settings.max_parallel or draft.state.closed:
+    if not draft.settings.max_parallel or draft.state.closed or not draft.has_room():
         return
-    _scan(draft, draft.graph.order, None, ())
+    for id in draft.graph.order:
+        if draft.graph.nodes[id].loop is None:
+            _let_in(draft, id, ())
     for key in list(draft.state.loops):
-        id, outer = split_key(key)
-        for index in range(draft.state.loops[key].started if key in draft.state.loops else 0):
-            if key in draft.state.loops and index not in draft.state.loops[key].results:
-                _scan(draft, draft.graph.body[id], id, (*outer, index))
+        outer, loop = split_key(key)[1], draft.state.loops.get(key)
+        for index in range(loop.started if loop else 0):
+            _scan_item(draft, key, (*outer, index))
 
 
-def _scan(draft: Draft, ids: tuple[str, ...], loop: str | None, path: Path) -> None:
-    for id in ids:
-        node = draft.graph.nodes[id]
-        if node.loop == loop and key_of(id, path) not in draft.state.runs and consider(draft, node, path):
-            advance(draft, key_of(id, path))
+def _scan_item(draft: Draft, key: str, path: Path) -> None:
+    for id in _body(draft, split_key(key)[0]):
+        loop = draft.state.loops.get(key)
+        if loop is None or path[-1] in loop.results:  # a node that was let in may have ended its own iteration
+            return
+        _let_in(draft, id, path)
+
+
+def _let_in(draft: Draft, id: str, path: Path) -> None:
+    key = key_of(id, path)
+    if key not in draft.state.runs and consider(draft, draft.graph.nodes[id], path):
+        advance(draft, key)
 
 
 def close_if_done(draft: Draft) -> None:

@@ -29,6 +29,6 @@ def backoff_ms(retry: Retry, attempt: int, chance: float) -> int:
     try:
         seconds = retry.initial_interval * retry.backoff_coefficient ** (attempt - 1)
     except OverflowError:
-        seconds = retry.max_interval
+        seconds = retry.max_interval if retry.initial_interval else 0
     seconds = min(seconds, retry.max_interval)
     return max(0, round(seconds * (1 - retry.jitter * chance) * 1000))

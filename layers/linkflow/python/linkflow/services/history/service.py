@@ -29,6 +29,9 @@ from .plans import Plans
 TIMERS = "timers"
 """Doorbell topic: the due time (ms) of a timer that falls due soon."""
 
+MESSAGES_DEEP = 4
+"""How far messages that lead to messages are waited for before a reply on Lambda; the sweep tells the others."""
+
 COMPLETE, VIEW, CONTROL = "history.complete", "execution.view", "workflow.execute"
 _VERBS: dict[str, Callable[[h.ControlRequest], c.Command]] = {
     "cancel": lambda r: c.Cancel(r.actor, r.reason),
@@ -68,7 +71,9 @@ class History:
 
     async def start(self, request: h.StartBatch) -> h.StartReply:
         """Each start succeeds or fails by itself."""
-        return h.StartReply(tuple(await asyncio.gather(*(self._start_one(item) for item in request.items))))
+        results = await asyncio.gather(*(self._start_one(item) for item in request.items))
+        await self._before_reply()
+        return h.StartReply(tuple(results))
 
     async def _start_one(self, item: h.StartRequest) -> h.Started:
         try:
@@ -108,6 +113,7 @@ class History:
         for id in groups:
             if self._takers.get(id) is taker:
                 del self._takers[id]
+        await self._before_reply()
         return h.CompleteReply(tuple(results), tuple(taker.tasks))
 
     async def _apply_group(self, id: str, group: list[tuple[int, c.Command]], results: list[h.Recorded]) -> None:
@@ -145,6 +151,7 @@ class History:
             raise Unavailable("The database does not answer now; try again.")
         if stale:
             await self._store.drop_timers(stale)
+        await self._before_reply()
         return h.FireReply(fired, tuple(failed))
 
     async def control(self, request: h.ControlRequest) -> h.ControlReply:
@@ -157,6 +164,7 @@ class History:
         status = written.decision.state.status
         if not written.decision.accepted[0]:
             raise Conflict(f"A run that is {status} cannot take {request.verb}.", details={"status": status})
+        await self._before_reply()
         return h.ControlReply(status)
 
     async def describe(self, request: h.DescribeRequest) -> h.DescribeReply:
@@ -204,12 +212,13 @@ class History:
         messages = await self._store.lost_messages(now, wait, request.limit)
         for message in messages:
             await self._messenger.tell(message)
+        await self._before_reply()
         return h.SweepReply(len(tasks), len(messages))
 
     async def close(self) -> None:
         """Wait for pushes that are in the air."""
         while self._background:
-            await asyncio.gather(*self._background, return_exceptions=True)
+            await asyncio.wait(set(self._background))
 
     # After a commit: doorbells only. Whatever is lost here, the sweep finds.
 
@@ -233,8 +242,14 @@ class History:
             self._spawn(self._push(tuple(push)))
         if earliest < soonest:
             self._spawn(self._doorbell.ring(TIMERS, str(earliest).encode()))
-        if self._push_first:
-            await self.close()
+
+    async def _before_reply(self) -> None:
+        """Where nothing goes on after a reply, wait for what this call led to. Never within a commit: a message that
+        is told there waits for a commit itself."""
+        for _ in range(MESSAGES_DEEP if self._push_first else 0):
+            if not self._background:
+                return
+            await asyncio.wait(set(self._background))
 
     def _leave_to_taker(self, id: str, tasks: Sequence[h.Task]) -> Sequence[h.Task]:
         taker = self._takers.get(id)
