@@ -262,10 +262,11 @@ def test_cancel_races_completion(fleet: GrpcTopology, person: Person, web: Web) 
 
 def test_every_process_is_replaced_under_load(fleet: GrpcTopology, person: Person, web: Web) -> None:
     with _load(person, _chain(web, calls=4), runs=20) as load:
-        for number, name in enumerate(("worker", "history", "matching", "timer", "frontend", "api")):
-            load.wait_until_started(2 * number)
-            fleet[name].end()
-            fleet[name].start().wait()
+        for number, names in enumerate((("worker", "history"), ("matching", "timer"), ("frontend", "api"))):
+            load.wait_until_started(5 * number)
+            for name in names:
+                fleet[name].end()
+            fleet.start(*names)
     load.check(person)
 
 

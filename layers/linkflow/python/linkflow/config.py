@@ -105,7 +105,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
 def _parse(name: str, text: str) -> object:
     kind = next(f for f in _fields() if f[0] == name)[1]
     raw: object = text
-    if text[:1] in "{[":
+    if text.startswith(("{", "[")):
         try:
             raw = json.loads(text)
         except json.JSONDecodeError as error:

@@ -99,8 +99,10 @@ def replay(execution_id: str, every: bool, home: str) -> None:
 
 @main.command()
 @click.argument("service", type=click.Choice(["api", "frontend", "history", "matching", "worker", "timer"]))
-@click.option("--grpc", default="127.0.0.1:0", show_default=True, help="Address of the service.")
-@click.option("--http", default="127.0.0.1:8080", show_default=True, help="Address of the API.")
+@click.option(
+    "--grpc", default="127.0.0.1:0", envvar="LINKFLOW_GRPC", show_default=True, help="Address of the service."
+)
+@click.option("--http", default="127.0.0.1:8080", envvar="LINKFLOW_HTTP", show_default=True, help="Address of the API.")
 def serve(service: str, grpc: str, http: str) -> None:
     """Run one service of a deployment.
 

@@ -55,7 +55,7 @@ class StartRequest(Struct, frozen=True, omit_defaults=True):
     mode: str = "manual"  # manual | api | webhook | schedule | retry | sub_workflow
     actor: str = ""
     idempotency_key: str = ""
-    on_conflict: str = "return_existing"  # return_existing | reject | terminate_existing
+    on_conflict: str = "return_existing"  # return_existing | reject
     parent: ParentRef | None = None
     reply_to: str = ""
     """Inbox (a doorbell topic) that is rung with the result when the run closes."""
@@ -228,7 +228,10 @@ class Loaded(Struct, frozen=True):
 
 
 class LoadReply(Struct, frozen=True):
+    """`more` where a reply could not carry all states that exist: ask again for the others."""
+
     states: tuple[Loaded, ...]
+    more: bool = False
 
 
 class DefinitionRequest(Struct, frozen=True):

@@ -60,6 +60,12 @@ class CloseChild(Struct, frozen=True):
     error: NodeError | None = None
 
 
+class Abort(Struct, frozen=True):
+    """The engine itself ends a run that would harm the store: it fails with `error`."""
+
+    error: NodeError
+
+
 class Cancel(Struct, frozen=True):
     actor: str = ""
     reason: str = ""
@@ -76,4 +82,4 @@ class RetryFailed(Struct, frozen=True):
     actor: str = ""
 
 
-Command = Start | Complete | Begin | Fire | CloseChild | Cancel | Terminate | RetryFailed
+Command = Start | Complete | Begin | Fire | CloseChild | Abort | Cancel | Terminate | RetryFailed

@@ -201,6 +201,12 @@ def _stop(closing: type[e.Base]) -> Callable[[Draft, Any], None]:
     return stop
 
 
+def _abort(draft: Draft, command: c.Abort) -> None:
+    if not draft.state.closed:
+        draft.cancel_all()
+        draft.emit(e.ExecutionFailed, error=command.error)
+
+
 def _retry_failed(draft: Draft, command: c.RetryFailed) -> None:
     if draft.state.status != "failed":
         return
@@ -217,6 +223,7 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     c.Begin: _begin,
     c.Fire: _fire,
     c.CloseChild: _close_child,
+    c.Abort: _abort,
     c.Cancel: _stop(e.ExecutionCancelled),
     c.Terminate: _stop(e.ExecutionTerminated),
     c.RetryFailed: _retry_failed,

@@ -267,6 +267,8 @@ def decode(data: bytes | msgspec.Raw) -> tuple[Event, ...]:
 
 
 _ENVELOPE = ("event_id", "at", "type", "version")
+_INSIDE = (*_ENVELOPE, "reply_to")
+"""What does not stand among the attributes outside: the envelope, and where a process is rung back."""
 
 
 def iso(at_ms: int) -> str:
@@ -281,5 +283,5 @@ def public(stored: dict[str, Any]) -> dict[str, Any]:
         "at": iso(stored["at"]),
         "type": stored["type"],
         "version": stored.get("version", 1),
-        "attributes": {key: value for key, value in stored.items() if key not in _ENVELOPE},
+        "attributes": {key: value for key, value in stored.items() if key not in _INSIDE},
     }

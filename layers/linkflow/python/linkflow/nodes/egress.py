@@ -9,6 +9,7 @@ It stands on httpcore, httpx's engine, because httpx's own client stores cookies
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -142,8 +143,8 @@ class EgressClient:
                 return await self._read(hop, response)
             finally:
                 await response.aclose()
-        except (httpcore.LocalProtocolError, UnicodeEncodeError) as error:
-            raise NodeFailure("http_bad_request", f"The request cannot be sent: {error}.", retryable=False) from None
+        except (httpcore.LocalProtocolError, UnicodeEncodeError):
+            raise NodeFailure("http_bad_request", "The request is not valid HTTP.", retryable=False) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise _broken(hop.url.host, error) from None
 
@@ -252,7 +253,16 @@ def _url(text: str) -> httpx.URL:
     return url
 
 
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+
 def _clean(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they may be sent. A fault names the header and never its value, which may be a secret."""
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            fault = f"The header {name[:64]!r} has a character that HTTP does not allow there."
+            raise NodeFailure("http_bad_request", fault, retryable=False)
     return {name: value for name, value in headers.items() if name.lower() not in _OURS}
 
 

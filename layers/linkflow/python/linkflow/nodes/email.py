@@ -78,8 +78,8 @@ class Email(Base):
         mail = _mail(params, params.sender or default_sender, context)
         refused = await send(server, mail.message, mail.sender, mail.recipients, context.http())
         accepted = [address for address in mail.recipients if address not in refused]
-        output = {"success": True, "message_id": mail.message["Message-ID"], "recipients": accepted, "refused": refused}
-        return Completed(output=output)
+        sent = {"success": True, "message_id": str(mail.message["Message-ID"])}
+        return Completed(output={**sent, "recipients": accepted, "refused": refused})
 
 
 def _server(params: EmailParams, context: Context) -> tuple[Server, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 from collections.abc import Mapping
 from email.message import Message
@@ -14,6 +15,21 @@ from linkflow.nodes.base import EgressResponse, NodeFailure
 RETRYABLE = frozenset({408, 425, 429})
 LONGEST_WAIT_MS = 24 * 3_600_000
 EXCERPT = 1_000
+
+_CHARSETS = (
+    "utf-8",
+    "utf-16",
+    "utf-32",
+    "ascii",
+    "latin",
+    "iso8859",
+    "cp125",
+    "gb",
+    "big5",
+    "shift_jis",
+    "euc",
+)
+"""Charsets of text on the web. Python knows stranger ones, which can spell what is no text."""
 
 
 def is_retryable(status: int) -> bool:
@@ -50,17 +66,29 @@ def is_json(kind: str) -> bool:
 def parse_json(content: bytes) -> Any:
     """JSON, or `ValueError` (also where it nests too deeply to be read)."""
     try:
-        return json.loads(content)
+        return _whole(json.loads(content))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _whole(value: Any) -> Any:
+    """The value without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(name): _whole(item) for name, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def text_of(response: EgressResponse) -> str:
     """The body as text; bytes outside its charset are replaced."""
     try:
-        return response.content.decode(content_type(response.headers)[1], "replace")
+        charset = codecs.lookup(content_type(response.headers)[1]).name
     except LookupError:
-        return response.content.decode("utf-8", "replace")
+        charset = "utf-8"
+    if not charset.startswith(_CHARSETS):
+        charset = "utf-8"
+    return response.content.decode(charset, "replace")
 
 
 def body_of(response: EgressResponse, want: str = "auto") -> Any:

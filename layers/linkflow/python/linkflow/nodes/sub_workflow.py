@@ -16,10 +16,10 @@ class SubWorkflowParams(Params):
     workflow_id: Annotated[Text, Field(min_length=1)] = Field(validation_alias=AliasChoices("workflow_id", "workflow"))
     input: Any = Field(None, description="Left out: this node's input.")
     wait: bool = True
-    parent_close_policy: Literal["terminate", "cancel", "abandon"] = Field(
-        "terminate",
+    parent_close_policy: Literal["", "terminate", "cancel", "abandon"] = Field(
+        "",
         validation_alias=AliasChoices("parent_close_policy", "parent_close"),
-        description="What becomes of the child when this run closes first.",
+        description="What becomes of the child when this run closes first. Left out: terminate; abandon without wait.",
     )
 
 
@@ -34,7 +34,8 @@ class SubWorkflow(Base):
 
     def run(self, params: SubWorkflowParams, context: Context) -> Outcome:
         given = params.input if "input" in params.model_fields_set else context.input
-        return CallWorkflow(params.workflow_id, given, params.wait, params.parent_close_policy)
+        policy = params.parent_close_policy or ("terminate" if params.wait else "abandon")
+        return CallWorkflow(params.workflow_id, given, params.wait, policy)
 
 
 node = SubWorkflow()

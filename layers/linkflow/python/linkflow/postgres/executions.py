@@ -11,11 +11,13 @@ from linkflow.contracts.history import NO_STATE, Execution, HistoryReply, ListRe
 from linkflow.domain.errors import Unavailable
 from linkflow.ports import Snapshot, StoredMessage, Transition
 
-from .database import Database
+from .database import RETRY_STATES, Database
 from .queries import queries
 
 STATUS = ("running", "completed", "failed", "cancelled", "timed_out", "terminated")
 """Names of the `status` column's numbers."""
+
+DEADLOCK_TRIES = 4
 
 _CODE = {name: code for code, name in enumerate(STATUS)}
 _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -31,13 +33,20 @@ class PostgresEvents:
 
     async def commit(self, transitions: Sequence[Transition]) -> list[str]:
         """See `EventStore.commit`. Deadlocks between two batches are tried again: nothing of them was written."""
-        for attempt in range(5):
+        verdicts: dict[str, str] = {}
+        for part in ([t for t in transitions if not t.expected], [t for t in transitions if t.expected]):
+            if part:
+                verdicts.update(zip((t.execution_id for t in part), await self._patiently(part), strict=True))
+        return [verdicts[t.execution_id] for t in transitions]
+
+    async def _patiently(self, transitions: Sequence[Transition]) -> list[str]:
+        for _ in range(DEADLOCK_TRIES):
             try:
                 return await self._commit(transitions)
             except Unavailable as error:
-                if error.details.get("sqlstate") not in ("40P01", "40001") or attempt == 4:
+                if error.details.get("sqlstate") not in RETRY_STATES:
                     raise
-        raise AssertionError("unreachable")
+        return await self._commit(transitions)
 
     async def _commit(self, transitions: Sequence[Transition]) -> list[str]:
         creates = [t for t in transitions if not t.expected]

@@ -11,9 +11,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
+import msgspec
+
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Decision, decide
 from linkflow.domain.errors import Internal, LinkFlowError, NotFound, Unavailable
+from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import State, decode, new
 from linkflow.observability import logger
 from linkflow.ports import Clock, EventStore, Transition
@@ -22,9 +25,12 @@ from .plans import Plan, Plans
 from .transition import transition
 
 MAX_BATCH = 200
-IN_AIR = 2
-"""Batches written at once: one is with Postgres while the other is decided."""
+IN_AIR = 1
+"""Batches written at once. More make the batches smaller, and cost more than they gain (see docs/performance.md)."""
 FENCE_TRIES = 20
+MAX_STATES = 4096
+MAX_STATE_BYTES = 64 * 1024 * 1024
+"""What is kept of states that were written."""
 
 
 class Written:
@@ -61,17 +67,19 @@ class Committer:
         plans: Plans,
         clock: Clock,
         after: Callable[[list[tuple[Item, Written]]], Awaitable[None]],
-        cache: int = 4096,
+        max_events: int = 50_000,
     ) -> None:
         self._store = store
         self._plans = plans
         self._clock = clock
         self._after = after
+        self._max_events = max_events
         self._waiting: OrderedDict[str, list[Item]] = OrderedDict()
         self._busy: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._states: OrderedDict[str, State] = OrderedDict()
-        self._cache = cache
+        self._sizes: dict[str, int] = {}
+        self._bytes = 0
 
     async def start(self, command: c.Start) -> Written:
         """Start a run; a second start with the same id or key finds the first."""
@@ -90,23 +98,27 @@ class Committer:
         if len(self._tasks) < IN_AIR and self._ready():
             task = asyncio.create_task(self._run(), context=Context())
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
 
     def _ready(self) -> bool:
         return any(id not in self._busy for id in self._waiting) if self._busy else bool(self._waiting)
 
     async def _run(self) -> None:
-        # One turn of the loop lets requests that arrive together be one batch.
-        await asyncio.sleep(0)
-        while batch := self._take():
-            try:
-                await self._write(batch)
-            except Exception as error:
-                self._fail(batch, error)
-            finally:
-                self._busy.difference_update(batch)
-            if len(self._tasks) < IN_AIR:
+        try:
+            # One turn of the loop lets requests that arrive together be one batch.
+            await asyncio.sleep(0)
+            while batch := self._take():
+                try:
+                    await self._write(batch)
+                except Exception as error:
+                    self._fail(batch, error)
+                finally:
+                    self._busy.difference_update(batch)
                 self._kick()
+        finally:
+            # Here and not in a callback: whoever submits after the last `_take` must find this one gone.
+            task = asyncio.current_task()
+            if task is not None:
+                self._tasks.discard(task)
 
     def _take(self) -> dict[str, list[Item]]:
         batch: dict[str, list[Item]] = {}
@@ -153,7 +165,7 @@ class Committer:
         fresh = await self._read(doubtful)
         overtaken = {id: batch[id] for id, state in fresh.items() if state.version != states[id].version}
         for id in overtaken:
-            self._states.pop(id, None)
+            self._forget(id)
         kept = [(item, written) for item, written in prepared if item.execution_id not in overtaken]
         return kept + await self._decide_all(overtaken, fresh)
 
@@ -162,7 +174,7 @@ class Committer:
             return await self._store.commit(rows)
         except Exception:
             for row in rows:  # it may or may not have been written: the next one reads
-                self._states.pop(row.execution_id, None)
+                self._forget(row.execution_id)
             raise
 
     async def _settle(self, prepared: list[tuple[Item, Written]], verdicts: dict[str, str]) -> None:
@@ -170,13 +182,13 @@ class Committer:
         for item, written in prepared:
             verdict = verdicts.get(item.execution_id, "ok") if written.row is not None else "ok"
             if verdict == "conflict":
-                self._states.pop(item.execution_id, None)
+                self._forget(item.execution_id)
                 self._again(item)
                 continue
             if verdict.startswith("duplicate:"):
                 written.duplicate = verdict.removeprefix("duplicate:")
             else:
-                self._keep(written.decision.state)
+                self._keep(written.decision.state, len(written.row.state) if written.row else 0)
             good.append((item, written))
         await self._after(good)
         for item, written in good:
@@ -205,7 +217,13 @@ class Committer:
         return found
 
     async def _read(self, ids: Sequence[str]) -> dict[str, State]:
-        return {id: decode(snapshot.state) for id, snapshot in (await self._store.load(ids)).items()}
+        found = {}
+        for id, snapshot in (await self._store.load(ids)).items():
+            try:
+                found[id] = decode(snapshot.state)
+            except ValueError:  # one unreadable row is not the others' business
+                logger.exception("A state cannot be read", extra={"execution_id": id})
+        return found
 
     async def _decide(self, item: Item, state: State | None) -> Written:
         if state is None:
@@ -216,18 +234,32 @@ class Committer:
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
         else:
             plan = await self._plans.get(state.workflow_id, state.workflow_version, state.trigger_node)
-        decision = decide(
-            plan.graph, plan.definition.settings, state, item.commands, self._clock.now_ms(), self._clock.random()
-        )
+        settings, now = plan.definition.settings, self._clock.now_ms()
+        decision = decide(plan.graph, settings, state, item.commands, now, self._clock.random())
+        if decision.state.version > self._max_events and not decision.state.closed:
+            decision = decide(plan.graph, settings, state, (c.Abort(_too_long(self._max_events)),), now)
+            accepted = (True, *[False] * (len(item.commands) - 1))
+            decision = msgspec.structs.replace(decision, accepted=accepted)
         row = transition(decision, plan, state.version) if decision.events else None
         duplicate = item.execution_id if item.start is not None and row is None else ""
         return Written(decision, plan, row, duplicate)
 
-    def _keep(self, state: State) -> None:
-        self._states[state.execution_id] = state
-        self._states.move_to_end(state.execution_id)
-        while len(self._states) > self._cache:
-            self._states.popitem(last=False)
+    def _keep(self, state: State, size: int) -> None:
+        """Keep an open run's state, within a budget of runs and bytes; a closed one is hardly asked for again."""
+        id = state.execution_id
+        size = size or self._sizes.get(id, 0)
+        self._forget(id)
+        if state.closed:
+            return
+        self._states[id] = state
+        self._sizes[id] = size
+        self._bytes += size
+        while len(self._states) > MAX_STATES or (self._bytes > MAX_STATE_BYTES and len(self._states) > 1):
+            self._forget(next(iter(self._states)))
+
+    def _forget(self, id: str) -> None:
+        if self._states.pop(id, None) is not None:
+            self._bytes -= self._sizes.pop(id, 0)
 
     def _fail(self, batch: dict[str, list[Item]], error: Exception) -> None:
         if not isinstance(error, LinkFlowError):
@@ -271,6 +303,11 @@ def _part(written: Written, at: int, count: int) -> Written:
 
 def _merge(items: list[Item]) -> list[Item]:
     return items if len(items) == 1 else [_Merged(items)]
+
+
+def _too_long(limit: int) -> NodeError:
+    message = f"The run reached {limit:,} events, the limit of a history. Split it into sub-workflows."
+    return NodeError("history_limit", message, False)
 
 
 def _reject(item: Item, error: Exception) -> None:

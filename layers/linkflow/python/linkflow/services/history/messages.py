@@ -14,6 +14,7 @@ from linkflow.domain import definition as d
 from linkflow.domain.errors import InvalidInput, LinkFlowError, NotFound
 from linkflow.domain.ids import is_uuid
 from linkflow.domain.outcomes import NodeError
+from linkflow.domain.state import CALLING, decode
 from linkflow.ports import EventStore, Message, StoredMessage
 
 from .committer import Committer
@@ -49,6 +50,7 @@ class Messenger:
                 "sub_workflow", f"execution:{body.parent.execution_id}", "", body.parent,
             )  # fmt: skip
             await self._committer.start(command)
+            await self._still_wanted(body)
         except LinkFlowError as error:
             if error.retryable:
                 raise
@@ -68,6 +70,17 @@ class Messenger:
             raise InvalidInput("The workflow has no trigger to start from.")
         manual = [node for node in triggers if node.type == "trigger_manual"]
         return found[1], (manual or list(triggers))[0].id
+
+    async def _still_wanted(self, body: StartChild) -> None:
+        """The parent may have closed before its child was there to be told; then it is told now."""
+        parent = (await self._store.load([body.parent.execution_id])).get(body.parent.execution_id)
+        state = decode(parent.state) if parent else None
+        if state is None or body.parent.close_policy == "abandon":
+            return
+        run = state.runs.get(body.parent.node_key)
+        waits = run is not None and run.status == CALLING and run.child == body.execution_id
+        if state.closed or not (waits or (run is not None and run.detached)):
+            await self._close(CloseChild(body.execution_id, body.parent.close_policy))
 
     async def _close(self, body: CloseChild) -> None:
         verb: c.Command = c.Cancel("parent") if body.verb == "cancel" else c.Terminate("parent")

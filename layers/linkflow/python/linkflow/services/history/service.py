@@ -29,6 +29,10 @@ from .plans import Plans
 TIMERS = "timers"
 """Doorbell topic: the due time (ms) of a timer that falls due soon."""
 
+TELL_AT_ONCE = 50
+MAX_LOAD = 4 * 1024 * 1024
+"""Bytes of states in one reply: any transport carries it."""
+
 MESSAGES_DEEP = 4
 """How far messages that lead to messages are waited for before a reply on Lambda; the sweep tells the others."""
 
@@ -63,7 +67,7 @@ class History:
         self._clock = clock
         self._config = config
         self._plans = Plans(store)
-        self._committer = Committer(store, self._plans, clock, self._after)
+        self._committer = Committer(store, self._plans, clock, self._after, config.max_events)
         self._messenger = Messenger(store, self._committer, config.max_depth)
         self._background: set[asyncio.Task[None]] = set()
         self._takers: dict[str, _Taker] = {}
@@ -79,6 +83,8 @@ class History:
         try:
             caller().require(CONTROL, item.workspace_id)
             _check_ids(item.execution_id, item.workflow_id, item.workspace_id)
+            if item.on_conflict not in ("return_existing", "reject"):
+                raise InvalidInput("on_conflict is return_existing or reject.")
             parent = e.Parent(**msgspec.structs.asdict(item.parent)) if item.parent else None
             command = c.Start(
                 item.execution_id, item.workspace_id, item.workflow_id, item.workflow_version, item.trigger_node,
@@ -91,7 +97,7 @@ class History:
         if holder and holder != item.execution_id and item.on_conflict == "reject":
             taken = Conflict("A run with this idempotency key exists.", details={"execution_id": holder})
             return h.Started(holder, False, taken.to_data())
-        return h.Started(holder or item.execution_id, not holder or holder == item.execution_id)
+        return h.Started(holder or item.execution_id, not holder)
 
     async def complete(self, request: h.CompleteBatch) -> h.CompleteReply:
         """Reports of one execution are one transition; an execution's fault never touches the others."""
@@ -109,10 +115,15 @@ class History:
         if taker.room > 0:
             for id in groups:
                 self._takers[id] = taker
-        await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
-        for id in groups:
-            if self._takers.get(id) is taker:
-                del self._takers[id]
+        try:
+            await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
+        except BaseException:  # a deadline passed: what was meant for this worker is everybody's
+            self._spawn(self._push(taker.tasks))
+            raise
+        finally:
+            for id in groups:
+                if self._takers.get(id) is taker:
+                    del self._takers[id]
         await self._before_reply()
         return h.CompleteReply(tuple(results), tuple(taker.tasks))
 
@@ -188,7 +199,14 @@ class History:
     async def load(self, request: h.LoadRequest) -> h.LoadReply:
         caller().require(COMPLETE)
         found = await self._store.load([id for id in request.execution_ids if is_uuid(id)])
-        return h.LoadReply(tuple(h.Loaded(id, msgspec.Raw(s.state)) for id, s in found.items()))
+        states: deque[h.Loaded] = deque()
+        size = 0
+        for id, snapshot in found.items():
+            size += len(snapshot.state)
+            if states and size > MAX_LOAD:
+                return h.LoadReply(tuple(states), True)
+            states.append(h.Loaded(id, msgspec.Raw(snapshot.state)))
+        return h.LoadReply(tuple(states))
 
     async def definition(self, request: h.DefinitionRequest) -> h.DefinitionReply:
         caller().require(COMPLETE)
@@ -208,10 +226,11 @@ class History:
         now, wait = self._clock.now_ms(), round(self._config.republish_after * 1000)
         tasks = await self._store.lost_tasks(now, wait, request.limit)
         if tasks:
-            await self._matching.add(AddRequest(tuple(tasks)))
+            self._spawn(self._push(tasks))
         messages = await self._store.lost_messages(now, wait, request.limit)
-        for message in messages:
-            await self._messenger.tell(message)
+        for at in range(0, len(messages), TELL_AT_ONCE):
+            telling = messages[at : at + TELL_AT_ONCE]
+            await asyncio.gather(*(_quietly(self._messenger.tell(message)) for message in telling))
         await self._before_reply()
         return h.SweepReply(len(tasks), len(messages))
 

@@ -13,15 +13,17 @@ from collections import deque
 from linkflow.contracts.history import Report, Task
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Session
-from linkflow.domain.outcomes import Failed, NodeError, Outcome
+from linkflow.domain.outcomes import Failed, NodeError
 from linkflow.domain.state import SCHEDULED, State, split_key
 from linkflow.ports import Clock
 
 from .plans import Plan, Step
-from .runner import Runner
+from .runner import Ran, Runner
 
 MAX_CHAIN = 500
 """Results recorded in one go."""
+MAX_BYTES = 1024 * 1024
+"""A chain whose results are larger is recorded before it goes on."""
 MAX_SECONDS = 0.25
 """A chain that took longer is recorded before it goes on."""
 
@@ -37,6 +39,7 @@ class Chain:
         self._clock = clock
         self._worker = worker
         self.reports: list[Report] = []
+        self.size = 0
 
     @property
     def is_current(self) -> bool:
@@ -57,13 +60,15 @@ class Chain:
         if step is None:
             type = self._plan.graph.nodes[split_key(key)[0]].node.type
             unknown = NodeError("unknown_node_type", f"This worker has no node type {type!r}.", False)
-            outcome: Outcome = Failed(unknown)
+            ran: Ran = (Failed(unknown), 256)
         elif step.fusible:
-            outcome = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
+            ran = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
         else:
-            outcome = await self._runner.run(self._plan, step, self._session.state, key, attempt)
-        due = deque(self._record(key, attempt, outcome, started, clock))
-        while due and len(self.reports) < MAX_CHAIN and time.perf_counter() - began < MAX_SECONDS:
+            ran = await self._runner.run(self._plan, step, self._session.state, key, attempt)
+        due = deque(self._record(key, attempt, ran, started, clock))
+        while due and self.size < MAX_BYTES and len(self.reports) < MAX_CHAIN:
+            if time.perf_counter() - began > MAX_SECONDS:
+                break
             self._next(due)
 
     def _next(self, due: deque[tuple[str, int]]) -> None:
@@ -72,10 +77,12 @@ class Chain:
         if step is None or not step.fusible:
             return
         started, clock = self._clock.now_ms(), time.perf_counter()
-        outcome = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
-        due.extend(self._record(key, attempt, outcome, started, clock))
+        ran = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
+        due.extend(self._record(key, attempt, ran, started, clock))
 
-    def _record(self, key: str, attempt: int, outcome: Outcome, started: int, clock: float) -> list[tuple[str, int]]:
+    def _record(self, key: str, attempt: int, ran: Ran, started: int, clock: float) -> list[tuple[str, int]]:
+        outcome, size = ran
+        self.size += size
         took = round((time.perf_counter() - clock) * 1_000_000)
         self.reports.append(Report(self._task.execution_id, key, attempt, outcome, started, took, self._worker))
         command = c.Complete(key, attempt, outcome, started, took, self._worker)

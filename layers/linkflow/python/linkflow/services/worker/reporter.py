@@ -3,128 +3,164 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
-from linkflow.contracts.history import CompleteBatch, HistoryApi, Recorded, Report, Task
-from linkflow.contracts.matching import MatchingApi, ReleaseRequest
+import msgspec
+
+from linkflow.contracts.history import CompleteBatch, CompleteReply, HistoryApi, Recorded, Report, Task
 from linkflow.domain.errors import LinkFlowError
+from linkflow.domain.outcomes import Failed, NodeError
 from linkflow.observability import logger
 
-MAX_BATCH = 1000
-IN_AIR = 2
-PATIENCE = 60.0
-"""Seconds a result is offered again while History is away; after that the task's lease has long passed on."""
+from .holdings import Holdings, Job
 
+MAX_REPORTS = 1000
+MAX_BYTES = 3 * 1024 * 1024
+"""A batch stays well under what any transport carries (Lambda: 6 MB)."""
+IN_AIR = 1
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 
 _PASSING = {"unavailable", "deadline_exceeded", "version_conflict"}
 
 
 class _Entry:
-    __slots__ = ("reports", "since", "token")
+    """One job's results. `size` is about how many bytes they are."""
 
-    def __init__(self, reports: Sequence[Report], token: str, since: float) -> None:
+    __slots__ = ("job", "reports", "size", "waited")
+
+    def __init__(self, job: Job, reports: Sequence[Report], size: int) -> None:
+        self.job = job
         self.reports = reports
-        self.token = token
-        self.since = since
+        self.size = size
+        self.waited = 0.0
 
 
 class Reporter:
-    """Batches reports; `take` gets the tasks that a reply carries, `room` says how many it may carry."""
+    """Batches reports; `take` gets the tasks that a reply carries, `room` says how many it may carry.
+
+    A result is offered until History has taken it: its lease is renewed all the while.
+    """
 
     def __init__(
-        self, history: HistoryApi, matching: MatchingApi, worker: str, queues: tuple[str, ...],
-        room: Callable[[], int], take: Callable[[Task], None],
-    ) -> None:  # fmt: skip
+        self,
+        history: HistoryApi,
+        holdings: Holdings,
+        worker: str,
+        queues: tuple[str, ...],
+        room: Callable[[], int],
+        take: Callable[[Task], None],
+    ) -> None:
         self._history = history
-        self._matching = matching
+        self._holdings = holdings
         self._worker = worker
         self._queues = queues
         self._room = room
         self._take = take
         self._entries: list[_Entry] = []
         self._sending: set[asyncio.Task[None]] = set()
-        self._releases: set[asyncio.Task[None]] = set()
 
-    def report(self, reports: Sequence[Report], token: str) -> None:
-        """Queue results; `token` is the lease to give up once they are recorded ('' for a task without one)."""
-        self._entries.append(_Entry(reports, token, asyncio.get_running_loop().time()))
+    def report(self, job: Job, reports: Sequence[Report], size: int) -> None:
+        """Queue a job's results."""
+        self._holdings.reporting[job.task.id] = job
+        self._entries.append(_Entry(job, reports, size))
         self._kick()
 
     @property
     def pending(self) -> bool:
-        return bool(self._entries or self._sending or self._releases)
+        return bool(self._entries or self._sending)
 
-    async def flush(self) -> None:
-        """Wait until everything queued so far is recorded or given up."""
-        while self.pending:
-            await asyncio.wait([*self._sending, *self._releases], return_when=asyncio.FIRST_COMPLETED)
+    async def flush(self, seconds: float) -> None:
+        """Wait until everything queued is recorded, for so long at most; then let go of what is left."""
+        end = asyncio.get_running_loop().time() + seconds
+        while self.pending and (left := end - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(set(self._sending), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        for task in set(self._sending):
+            task.cancel()
 
     def _kick(self) -> None:
         if self._entries and len(self._sending) < IN_AIR:
             task = asyncio.create_task(self._run())
             self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
 
     async def _run(self) -> None:
-        await asyncio.sleep(0)
-        while self._entries:
-            batch, count = [], 0
-            while self._entries and count < MAX_BATCH:
-                entry = self._entries.pop(0)
-                batch.append(entry)
-                count += len(entry.reports)
-            await self._send(batch)
+        try:
+            await asyncio.sleep(0)
+            while batch := self._next():
+                await self._send(batch)
+        finally:
+            # Here and not in a callback: who reports after the last `_next` must find this one gone.
+            task = asyncio.current_task()
+            if task is not None:
+                self._sending.discard(task)
+
+    def _next(self) -> list[_Entry]:
+        count = size = at = 0
+        for entry in self._entries:
+            count, size = count + len(entry.reports), size + entry.size
+            if at and (count > MAX_REPORTS or size > MAX_BYTES):
+                break
+            at += 1
+        batch, self._entries = self._entries[:at], self._entries[at:]
+        return batch
 
     async def _send(self, batch: list[_Entry]) -> None:
-        wait = 0.1
-        while True:
-            reports = tuple(report for entry in batch for report in entry.reports)
-            try:
-                reply = await self._history.complete(
-                    CompleteBatch(reports, (), self._worker, max(0, self._room()), self._queues)
-                )
-                break
-            except LinkFlowError as error:
-                oldest = min(entry.since for entry in batch)
-                if not error.retryable or asyncio.get_running_loop().time() - oldest > PATIENCE:
-                    logger.error("Results could not be recorded; their tasks run again", extra={"code": error.code})
-                    return
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, 2.0)
+        """Offer a batch until it is taken. One that cannot be taken at all is halved until the culprit is alone."""
+        try:
+            reply = await self._offer(tuple(report for entry in batch for report in entry.reports))
+        except Exception as error:
+            logger.error("Results were refused", extra={"count": len(batch)}, exc_info=error)
+            if len(batch) > 1:
+                await self._send(batch[: len(batch) // 2])
+                await self._send(batch[len(batch) // 2 :])
+            else:
+                await self._refused(batch[0], error)
+            return
         for task in reply.next:
             self._take(task)
-        again, broken = _unrecorded(batch, reply.results)
-        self._entries.extend(again)
-        # A result that History cannot take keeps its lease: it is delivered again, and in the end a dead letter.
-        kept = {entry.token for entry in (*again, *broken)}
-        tokens = tuple(entry.token for entry in batch if entry.token and entry.token not in kept)
-        if tokens:
-            self._spawn(self._release(tokens))
+        await self._settle(batch, reply.results)
 
-    async def _release(self, tokens: tuple[str, ...]) -> None:
-        try:
-            await self._matching.release(ReleaseRequest(self._worker, done=tokens))
-        except LinkFlowError as error:  # the lease runs out, and the decider refuses the second result
-            logger.warning("Leases could not be released", extra={"code": error.code, "count": len(tokens)})
+    async def _offer(self, reports: tuple[Report, ...]) -> CompleteReply:
+        wait = FIRST_WAIT
+        while True:
+            room = max(0, self._room())
+            try:
+                return await self._history.complete(CompleteBatch(reports, (), self._worker, room, self._queues))
+            except LinkFlowError as error:
+                if not error.retryable:
+                    raise
+                logger.warning("History does not take results now", extra={"code": error.code})
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        async def run() -> None:
-            await work
+    async def _refused(self, entry: _Entry, error: Exception) -> None:
+        """Nothing will ever record this result: the node fails with that, instead of running again and again."""
+        first = entry.reports[0] if entry.reports else None
+        if first is None or (isinstance(first.outcome, Failed) and first.outcome.error.code == "result_refused"):
+            self._let_go(entry)
+            return
+        why = getattr(error, "message", type(error).__name__)
+        failed = Failed(NodeError("result_refused", f"The result could not be recorded: {why}", False))
+        await self._send([_Entry(entry.job, (msgspec.structs.replace(first, outcome=failed),), 0)])
 
-        task = asyncio.create_task(run())
-        self._releases.add(task)
-        task.add_done_callback(self._releases.discard)
+    async def _settle(self, batch: list[_Entry], results: Sequence[Recorded]) -> None:
+        done, again, at = [], [], 0
+        for entry in batch:
+            answers = results[at : at + len(entry.reports)]
+            at += len(entry.reports)
+            codes = {answer.error.code for answer in answers if answer.error} - {"not_found"}
+            if codes & _PASSING:
+                again.append(entry)
+            else:
+                self._let_go(entry)
+                if not codes:  # else it keeps its lease: delivered again, and in the end a dead letter
+                    done.append(entry.job.token)
+        await self._holdings.release(done)
+        if again:  # the database was away for these
+            wait = max(entry.waited for entry in again) * 2 or FIRST_WAIT
+            for entry in again:
+                entry.waited = min(wait, LONGEST_WAIT)
+            await asyncio.sleep(min(wait, LONGEST_WAIT))
+            self._entries.extend(again)
 
-
-def _unrecorded(batch: list[_Entry], results: Sequence[Recorded]) -> tuple[list[_Entry], list[_Entry]]:
-    """Entries whose reports failed: those for which that may pass (the database was away), and the others."""
-    again, broken, at = [], [], 0
-    for entry in batch:
-        answers = results[at : at + len(entry.reports)]
-        at += len(entry.reports)
-        codes = {answer.error.code for answer in answers if answer.error} - {"not_found"}
-        if codes & _PASSING:
-            again.append(entry)
-        elif codes:
-            broken.append(entry)
-    return again, broken
+    def _let_go(self, entry: _Entry) -> None:
+        self._holdings.reporting.pop(entry.job.task.id, None)

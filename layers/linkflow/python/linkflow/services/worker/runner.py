@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from linkflow.domain.draft import input_of
 from linkflow.domain.events import iso
 from linkflow.domain.expressions import ExpressionError, Scope, compile_expression
-from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, Outcome, Sleep
+from linkflow.domain.outcomes import Completed, Failed, NodeError, Outcome
 from linkflow.domain.state import State, split_key
 from linkflow.nodes.base import Context, Egress, NodeFailure
 from linkflow.observability import logger
@@ -23,6 +23,9 @@ from .plans import Plan, Step
 from .scope import scope_of
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Outcome).decode
+
+Ran = tuple[Outcome, int]
 MAX_LOGS = 200
 
 
@@ -37,8 +40,8 @@ class Runner:
         self._connections = connections
         self._max_payload = max_payload
 
-    def run_pure(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> Outcome:
-        """Run a pure node, here and now."""
+    def run_pure(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> Ran:
+        """Run a pure node, here and now. Returns the outcome and about how many bytes it is."""
         context, scope = self._context(plan, step, state, key, attempt)
         logs: list[str] = []
         try:
@@ -48,10 +51,10 @@ class Runner:
                 raise TypeError(f"{step.type.type} says that it is pure, yet it waits.")
             return self._checked(outcome, logs)
         except Exception as error:
-            return _failed(error, logs)
+            return self._checked(_failed(error, logs), [])
 
-    async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> Outcome:
-        """Run any node, within its start-to-close timeout."""
+    async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> Ran:
+        """Run any node, within its start-to-close timeout. Returns the outcome and about how many bytes it is."""
         context, scope = self._context(plan, step, state, key, attempt)
         logs: list[str] = []
         limit = step.node.timeout.start_to_close if step.node.timeout else 0
@@ -64,11 +67,11 @@ class Runner:
             return self._checked(outcome, logs)
         except TimeoutError as error:
             if not bound.expired():
-                return _failed(error, logs)
+                return self._checked(_failed(error, logs), [])
             late = NodeError("timeout", f"The attempt passed its start_to_close timeout of {limit:g} s.")
-            return Failed(late, timed_out="start_to_close", logs=tuple(logs[:MAX_LOGS]))
+            return self._checked(Failed(late, timed_out="start_to_close", logs=tuple(logs[:MAX_LOGS])), [])
         except Exception as error:
-            return _failed(error, logs)
+            return self._checked(_failed(error, logs), [])
 
     def _context(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> tuple[Context, Scope | None]:
         run = state.runs[key]
@@ -97,17 +100,22 @@ class Runner:
         )
         return context, None if step.is_constant else scope()
 
-    def _checked(self, outcome: Any, logs: list[str]) -> Outcome:
-        """The outcome, once it is sure that it can be recorded."""
-        if isinstance(outcome, Completed | Iterate | Sleep):
-            size = len(_encode(outcome))
-            if size > self._max_payload:
-                message = f"The output has {size:,} bytes; the limit is {self._max_payload:,}."
-                return Failed(NodeError("output_too_large", message, False), logs=tuple(logs[:MAX_LOGS]))
+    def _checked(self, outcome: Any, logs: list[str]) -> Ran:
+        """The outcome as it will be recorded: what JSON cannot carry, or what is too large, fails the node instead."""
         if logs and isinstance(outcome, Completed):
-            return msgspec.structs.replace(outcome, logs=tuple(logs[:MAX_LOGS]))
+            outcome = msgspec.structs.replace(outcome, logs=tuple(logs[:MAX_LOGS]))
+        try:
+            data = _encode(outcome)
+        except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            message = f"The result cannot be written as JSON: {type(error).__name__}."
+            return Failed(NodeError("output_not_json", message, False)), 256
+        if len(data) > self._max_payload:
+            message = f"The output has {len(data):,} bytes; the limit is {self._max_payload:,}."
+            return Failed(NodeError("output_too_large", message, False)), 256
+        if b"null" in data:  # perhaps a NaN, which JSON has not: what is recorded is what is written
+            outcome = _decode(data)
         result: Outcome = outcome
-        return result
+        return result, len(data)
 
 
 def _failed(error: Exception, logs: list[str]) -> Failed:

@@ -5,22 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from linkflow.config import Config
-from linkflow.contracts.history import (
-    NO_STATE,
-    CompleteBatch,
-    HistoryApi,
-    LoadRequest,
-    StartedNode,
-    Task,
-    TaskRef,
-    TouchRequest,
-)
-from linkflow.contracts.matching import ClaimRequest, HeartbeatRequest, Lease, MatchingApi, ReleaseRequest
+from linkflow.contracts.base import caller
+from linkflow.contracts.history import CompleteBatch, HistoryApi, LoadRequest, StartedNode, Task
+from linkflow.contracts.matching import ClaimRequest, Lease, MatchingApi
 from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest
-from linkflow.domain.errors import LinkFlowError
+from linkflow.domain.errors import Conflict, LinkFlowError
 from linkflow.domain.state import State, decode
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
@@ -28,32 +18,30 @@ from linkflow.observability import logger
 from linkflow.ports import Clock
 
 from .chain import Chain
+from .holdings import Holdings, Job
 from .plans import Plans
 from .reporter import Reporter
 from .runner import Runner
 
 CLAIM_WAIT = 5.0
+MAX_CLAIM = 200
 MARGIN = 1.0
 """Seconds before a drain's end at which running nodes are handed back."""
-
-
-class _Job:
-    __slots__ = ("since", "task", "token", "work")
-
-    def __init__(self, task: Task, token: str, since: float) -> None:
-        self.task = task
-        self.token = token
-        self.since = since
-        self.work: asyncio.Task[None] | None = None
 
 
 class Worker:
     """Implements `WorkerApi`; `run_forever` is the container's loop."""
 
     def __init__(
-        self, history: HistoryApi, matching: MatchingApi, registry: Registry, egress: Egress | None, clock: Clock,
-        config: Config, name: str,
-    ) -> None:  # fmt: skip
+        self,
+        history: HistoryApi,
+        matching: MatchingApi,
+        registry: Registry,
+        egress: Egress | None,
+        clock: Clock,
+        config: Config,
+        name: str,
+    ) -> None:
         self._history = history
         self._matching = matching
         self._clock = clock
@@ -61,49 +49,67 @@ class Worker:
         self.name = name
         self._plans = Plans(history, registry)
         self._runner = Runner(clock, egress, config.connections, config.max_payload)
-        self._reporter = Reporter(history, matching, name, config.worker_queues, self._room, self._take)
-        self._jobs: dict[str, _Job] = {}
+        self._held = Holdings(history, matching, name, config.lease)
+        self._reporter = Reporter(history, self._held, name, config.worker_queues, self._room, self._take)
         self._changed = asyncio.Event()
         self._closing = False
+        self._looping = False
+        self._givebacks: set[asyncio.Task[None]] = set()
         self.done = 0
         self.nodes = 0
 
     async def ping(self, request: PingRequest) -> PingReply:
-        return PingReply(self.name, len(self._jobs))
+        caller().require("worker.drain")
+        return PingReply(self.name, len(self._held.running))
 
     async def run_forever(self, stop: asyncio.Event) -> None:
         """Claim and run until `stop`; then finish what is running (up to a lease's time) and hand back the rest."""
-        beat = asyncio.create_task(self._beat())
-        self._closing = False
+        self._looping, self._closing = True, False
+        beat = asyncio.create_task(self._held.beat())
         pump = asyncio.create_task(self._pump(self._config.worker_queues))
         await stop.wait()
+        self._closing = True
         pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
         await self._wind_down(self._config.lease)
         beat.cancel()
-        await asyncio.gather(pump, beat, return_exceptions=True)
+        await asyncio.gather(beat, return_exceptions=True)
+        self._looping = False
 
     async def drain(self, request: DrainRequest) -> DrainReply:
-        """Run what is queued until the time is up, or nothing was due for `idle` seconds."""
+        """Run what is queued until the time is up, or nothing was due for `idle` seconds.
+
+        Raises `Conflict` on a worker that loops by itself.
+        """
+        caller().require("worker.drain")
+        if self._looping:
+            raise Conflict("This worker drains its queues by itself.")
         loop = asyncio.get_running_loop()
         before = (self.done, self.nodes)
-        self._closing = False
-        beat = asyncio.create_task(self._beat())
+        self._looping, self._closing = True, False
+        beat = asyncio.create_task(self._held.beat())
         end = loop.time() + max(0.0, request.seconds - MARGIN)
         try:
-            while (left := end - loop.time()) > 0:
-                claimed = await self._claim(request.queues, min(request.idle, left))
-                if not claimed and not self._jobs and not self._reporter.pending:
-                    break
-                if self._jobs and self._room() <= 0:
-                    await self._wait_change(left)
-            await self._wind_down(max(0.0, end - loop.time()))
+            await self._drain(request, end)
         finally:
+            await self._wind_down(max(0.0, end - loop.time()))
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
+            self._looping = False
         return DrainReply(self.done - before[0], self.nodes - before[1])
 
+    async def _drain(self, request: DrainRequest, end: float) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := end - loop.time()) > 0:
+            if self._room() <= 0:
+                await self._wait_change(left)
+                continue
+            claimed = await self._claim(request.queues, min(request.idle, left))
+            if not claimed and not self._held.running and not self._reporter.pending:
+                return
+
     def _room(self) -> int:
-        return 0 if self._closing else self._config.worker_capacity - len(self._jobs)
+        return 0 if self._closing else self._config.worker_capacity - len(self._held.running)
 
     async def _pump(self, queues: tuple[str, ...]) -> None:
         wait = 0.2
@@ -131,60 +137,76 @@ class Worker:
             return
 
     async def _claim(self, queues: Sequence[str], wait: float) -> int:
-        limit = min(self._room(), 200)
-        reply = await self._matching.claim(ClaimRequest(self.name, tuple(queues), limit, wait))
-        leases = reply.leases
-        states = await self._states([lease.task for lease in leases])
+        limit = min(self._room(), MAX_CLAIM)
+        leases = (await self._matching.claim(ClaimRequest(self.name, tuple(queues), limit, wait))).leases
+        try:
+            states = await self._states([lease.task for lease in leases])
+        except BaseException:
+            await self._held.give_back(Job(lease.task, lease.token) for lease in leases)
+            raise
         for lease in leases:
             self._begin(lease.task, lease.token, states.get(lease.task.execution_id), lease)
         return len(leases)
 
     async def _states(self, tasks: Sequence[Task]) -> dict[str, State]:
-        """States that did not travel with their tasks, one load for all. A second delivery wants a fresh one."""
-        ids = tuple({task.execution_id for task in tasks if _is_bare(task)})
-        if not ids:
-            return {}
-        reply = await self._history.load(LoadRequest(ids))
-        return {item.execution_id: decode(item.state) for item in reply.states}
+        """States that did not travel with their tasks. History answers as many at once as a reply may carry."""
+        wanted = {task.execution_id for task in tasks if _is_bare(task)}
+        found: dict[str, State] = {}
+        while wanted:
+            reply = await self._history.load(LoadRequest(tuple(wanted)))
+            for item in reply.states:
+                wanted.discard(item.execution_id)
+                try:
+                    found[item.execution_id] = decode(item.state)
+                except ValueError:
+                    logger.exception("A state cannot be read", extra={"execution_id": item.execution_id})
+            if not reply.more:
+                break
+        return found
 
     def _take(self, task: Task) -> None:
-        self._begin(task, "", None)
+        """A task that came in a reply. One that comes when we close goes to the queue: nobody else has it."""
+        if self._closing:
+            giveback = asyncio.create_task(self._held.give_back([Job(task, "")]))
+            self._givebacks.add(giveback)
+            giveback.add_done_callback(self._givebacks.discard)
+        else:
+            self._begin(task, "", None)
 
     def _begin(self, task: Task, token: str, state: State | None, lease: Lease | None = None) -> None:
-        if task.id in self._jobs:
+        if found := self._held.find(task):
+            found.token = token or found.token  # a second delivery: we have it, and now its lease as well
             return
-        job = self._jobs[task.id] = _Job(task, token, asyncio.get_running_loop().time())
+        job = self._held.running[task.id] = Job(task, token)
         job.work = asyncio.create_task(self._run(job, state, bool(lease and lease.deliveries > 1)))
 
-    async def _run(self, job: _Job, state: State | None, again: bool) -> None:
+    async def _run(self, job: Job, state: State | None, again: bool) -> None:
         task, chain = job.task, None
         try:
             chain = await self._chain(task, state, again)
             if chain is not None:
                 await chain.run()
                 self.nodes += len(chain.reports)
+            self._reporter.report(job, chain.reports if chain else (), chain.size if chain else 0)
+            self.done += 1
         except asyncio.CancelledError:
             return
         except LinkFlowError as error:
-            # Nothing ran: the lease runs out (or the sweep comes), and the task is delivered again.
             logger.warning("A task could not be prepared", extra={"code": error.code, "task": task.id})
-            return
+            await self._held.give_back([job])
         except Exception:
             logger.exception("A task crashed", extra={"task": task.id})
-            return
         finally:
-            self._jobs.pop(task.id, None)
+            self._held.running.pop(task.id, None)
             self._changed.set()
-        self.done += 1
-        if chain is not None or job.token:
-            self._reporter.report(chain.reports if chain else (), job.token)
 
     async def _chain(self, task: Task, state: State | None, again: bool) -> Chain | None:
-        """The chain of a task, or None where it is no longer due."""
-        if state is None and not _is_bare(task) and not again:
+        """The chain of a task, or None where it is no longer due. A second delivery wants a fresh state."""
+        if state is None and not again and not _is_bare(task):
             state = decode(task.state)
         if state is None:
-            state = (await self._states([_bare(task)])).get(task.execution_id)
+            reply = await self._history.load(LoadRequest((task.execution_id,)))
+            state = decode(reply.states[0].state) if reply.states else None
         if state is None:
             return None
         plan = await self._plans.get(task.workflow_id, task.workflow_version, state.trigger_node)
@@ -197,60 +219,20 @@ class Worker:
             await self._history.complete(CompleteBatch((), (begun,), self.name))
         return chain
 
-    async def _beat(self) -> None:
-        """Renew what runs long: the lease with Matching, and the promise to History that the task is in hand."""
-        every = self._config.lease / 3
-        while True:
-            await asyncio.sleep(every)
-            try:
-                await self._renew(every)
-            except LinkFlowError as error:
-                logger.warning("A heartbeat failed", extra={"code": error.code})
-            except Exception:
-                logger.exception("A heartbeat failed")
-
-    async def _renew(self, every: float) -> None:
-        now = asyncio.get_running_loop().time()
-        long = [job for job in self._jobs.values() if now - job.since > every / 2]
-        if not long:
-            return
-        refs = {TaskRef(j.task.execution_id, j.task.node_key, j.task.attempt): j for j in long}
-        gone = (await self._history.touch(TouchRequest(tuple(refs), self.name))).gone
-        for ref in gone:
-            self._stop(refs[ref])
-            if refs[ref].token:
-                self._reporter.report((), refs[ref].token)
-        tokens = {job.token: job for job in long if job.token}
-        if tokens:
-            reply = await self._matching.heartbeat(HeartbeatRequest(self.name, tuple(tokens)))
-            for token in reply.lost:
-                self._stop(tokens[token])
-
-    def _stop(self, job: _Job) -> None:
-        """Cancelled, overtaken, or another worker's by now."""
-        if job.work is not None:
-            job.work.cancel()
-
     async def _wind_down(self, seconds: float) -> None:
+        """Let what runs end within `seconds`, hand back the rest, and see the results off."""
         self._closing = True
-        works = [job.work for job in self._jobs.values() if job.work]
+        end = asyncio.get_running_loop().time() + seconds
+        works = [job.work for job in self._held.running.values() if job.work]
         if works:
             await asyncio.wait(works, timeout=seconds)
-        back = list(self._jobs.values())
-        for job in back:
-            self._stop(job)
-        tokens = tuple(job.token for job in back if job.token)
-        if tokens:
-            try:
-                await self._matching.release(ReleaseRequest(self.name, back=tokens))
-            except LinkFlowError:
-                logger.warning("Tasks could not be handed back; their leases run out")
-        await self._reporter.flush()
-
-
-def _bare(task: Task) -> Task:
-    """The task without its state, so that a fresh one is loaded."""
-    return msgspec.structs.replace(task, state=NO_STATE)
+        left = list(self._held.running.values())
+        for job in left:
+            job.stop()
+        await self._held.give_back(left)
+        await self._reporter.flush(max(MARGIN / 2, end - asyncio.get_running_loop().time()))
+        if self._givebacks:
+            await asyncio.wait(set(self._givebacks), timeout=MARGIN / 2)
 
 
 def _is_bare(task: Task) -> bool:
