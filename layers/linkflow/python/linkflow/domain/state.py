@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -121,6 +122,7 @@ def key_of(node: str, path: tuple[int, ...] = ()) -> str:
     return f"{node}[{','.join(map(str, path))}]" if path else node
 
 
+@lru_cache(maxsize=65_536)
 def split_key(key: str) -> tuple[str, tuple[int, ...]]:
     """Node id and iteration path of a key. Only a bracket of integers at the end is a path."""
     if key.endswith("]"):

@@ -11,8 +11,8 @@ from linkflow.domain.errors import Internal, LinkFlowError, error_from
 
 MOST_AT_ONCE = 500
 """Starts in one batch."""
-MOST_IN_THE_AIR = 2
-"""Batches under way at once: one is decided and written while the next one is read."""
+MOST_IN_THE_AIR = 1
+"""Batches under way at once. History commits one batch at a time, so more would only be smaller."""
 
 Waiting = tuple[StartRequest, "asyncio.Future[Started]"]
 
@@ -35,18 +35,24 @@ class StartBatcher:
         if len(self._senders) < MOST_IN_THE_AIR:
             sender = asyncio.create_task(self._send_queued(), context=Context())
             self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
         return await answer
 
     async def _send_queued(self) -> None:
-        while self._queue:
-            batch: list[Waiting] = []
-            while self._queue and len(batch) < MOST_AT_ONCE:
-                item = self._queue.popleft()
-                if not item[1].done():  # its caller was cancelled before anything happened
-                    batch.append(item)
-            if batch:
-                await self._send(batch)
+        try:
+            await asyncio.sleep(0)  # requests that arrive together are one batch
+            while self._queue:
+                batch: list[Waiting] = []
+                while self._queue and len(batch) < MOST_AT_ONCE:
+                    item = self._queue.popleft()
+                    if not item[1].done():  # its caller was cancelled before anything happened
+                        batch.append(item)
+                if batch:
+                    await self._send(batch)
+        finally:
+            # Here and not in a callback: who comes after the queue was seen empty must find this sender gone.
+            sender = asyncio.current_task()
+            if sender is not None:
+                self._senders.discard(sender)
 
     async def _send(self, batch: list[Waiting]) -> None:
         try:

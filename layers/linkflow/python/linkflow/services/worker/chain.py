@@ -7,23 +7,26 @@ by a parallel branch is refused there and costs nothing but time.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 
 from linkflow.contracts.history import Report, Task
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Session
-from linkflow.domain.outcomes import Failed, NodeError
-from linkflow.domain.state import SCHEDULED, State, split_key
+from linkflow.domain.outcomes import Failed, Iterate, NodeError
+from linkflow.domain.state import SCHEDULED, State, key_of, split_key
 from linkflow.ports import Clock
 
 from .plans import Plan, Step
 from .runner import Ran, Runner
 
-MAX_CHAIN = 500
+MAX_CHAIN = 2000
 """Results recorded in one go."""
 MAX_BYTES = 1024 * 1024
 """A chain whose results are larger is recorded before it goes on."""
+BREATH = 50
+"""Results after which the other tasks of this worker get a turn."""
 MAX_SECONDS = 0.25
 """A chain that took longer is recorded before it goes on."""
 
@@ -40,6 +43,8 @@ class Chain:
         self._worker = worker
         self.reports: list[Report] = []
         self.size = 0
+        self._path = split_key(task.node_key)[1]
+        self._loops: set[str] = set()
 
     @property
     def is_current(self) -> bool:
@@ -70,19 +75,30 @@ class Chain:
             if time.perf_counter() - began > MAX_SECONDS:
                 break
             self._next(due)
+            if len(self.reports) % BREATH == 0:
+                await asyncio.sleep(0)
 
     def _next(self, due: deque[tuple[str, int]]) -> None:
         key, attempt = due.popleft()
         step = self.step(key)
-        if step is None or not step.fusible:
+        if step is None or not step.fusible or not self._is_ours(key):
             return
         started, clock = self._clock.now_ms(), time.perf_counter()
         ran = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
         due.extend(self._record(key, attempt, ran, started, clock))
 
+    def _is_ours(self, key: str) -> bool:
+        """Is this node run surely nobody else's? What lies behind the task in its own iteration, and loops that began
+        here, are; the next item of a loop that others work on as well is for History to give out."""
+        node, path = split_key(key) if key not in self._plan.graph.nodes else (key, ())
+        loop = self._plan.graph.nodes[node].loop
+        return path == self._path[: len(path)] or key_of(loop or "", path[:-1]) in self._loops
+
     def _record(self, key: str, attempt: int, ran: Ran, started: int, clock: float) -> list[tuple[str, int]]:
         outcome, size = ran
         self.size += size
+        if isinstance(outcome, Iterate):
+            self._loops.add(key)
         took = round((time.perf_counter() - clock) * 1_000_000)
         self.reports.append(Report(self._task.execution_id, key, attempt, outcome, started, took, self._worker))
         command = c.Complete(key, attempt, outcome, started, took, self._worker)
