@@ -406,5 +406,3 @@ def http_event(method: str, target: str, headers: Any, raw: bytes) -> dict[str, 
     if raw:
         event["body"] = body
     return event
-
-
