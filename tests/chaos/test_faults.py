@@ -44,9 +44,7 @@ def sound(fleet: GrpcTopology) -> Iterator[None]:
 @pytest.fixture
 def stock(web: Web) -> Iterator[Place]:
     """The sample's stock service, which answers when it is told to."""
-    place = web.place(
-        "/reservations", lambda call: {"reserved": True, "order": call.body["order"], "reservation": "R-1"}
-    )
+    place = web.place("/reservations", lambda call: {"reserved": True, "order": call.body["order"], "reservation": "R-1"})
     place.status = 201
     place.hold()
     yield place
@@ -133,9 +131,7 @@ def test_history_is_killed_between_commit_and_push(
     _done_once(person, execution, stock)
 
 
-def test_a_push_is_lost_with_valkey(
-    fleet: GrpcTopology, person: Person, stores: tuple, hook: str, stock: Place
-) -> None:
+def test_a_push_is_lost_with_valkey(fleet: GrpcTopology, person: Person, stores: tuple, hook: str, stock: Place) -> None:
     _, valkey = stores
     stock.let_go()
     valkey.kill()
@@ -274,9 +270,7 @@ def test_a_storm(fleet: GrpcTopology, person: Person, stores: tuple, web: Web, k
 def _strike(fleet: GrpcTopology, stores: tuple, chance: random.Random) -> None:
     """One fault, and its repair a moment later."""
     postgres, valkey = stores
-    what = chance.choice(
-        ["history", "matching", "worker", "timer", "frontend", "flush", "freeze", "valkey", "postgres"]
-    )
+    what = chance.choice(["history", "matching", "worker", "timer", "frontend", "flush", "freeze", "valkey", "postgres"])
     pause = chance.uniform(0.0, 0.3)
     print(f"strike: {what}, {pause:.3f} s")
     if what == "flush":

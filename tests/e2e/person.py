@@ -79,9 +79,7 @@ class Person:
     def knock(self, url: str, body: Any = None, **headers: str) -> httpx.Response:
         """Call a webhook as a stranger. A key makes a repeated knock harmless."""
         key = {"Idempotency-Key": secrets.token_hex(8)} if self.patience else {}
-        return self.send(
-            "POST", url, json={} if body is None else body, headers={**key, "Authorization": "", **headers}
-        )
+        return self.send("POST", url, json={} if body is None else body, headers={**key, "Authorization": "", **headers})
 
     def start(self, workflow_id: str, data: Any = None, **body: Any) -> str:
         """Start a run by hand; its id."""

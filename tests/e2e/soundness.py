@@ -12,15 +12,7 @@ import psycopg
 from linkflow.postgres.audit import replays
 from linkflow.postgres.database import Database
 
-RESULTS = (
-    "NodeCompleted",
-    "NodeFailed",
-    "NodeTimedOut",
-    "NodeSkipped",
-    "NodeCancelled",
-    "ChildCompleted",
-    "TimerFired",
-)
+RESULTS = ("NodeCompleted", "NodeFailed", "NodeTimedOut", "NodeSkipped", "NodeCancelled", "ChildCompleted", "TimerFired")
 """Events of which an attempt has one at most."""
 
 

@@ -34,9 +34,7 @@ def test_an_order_goes_through(person: Person, tmp_path: Any) -> None:
     assert run.result["reservation"].startswith("R-")
     assert run.shown["mode"] == "webhook"
     assert run.shown["trigger_data"]["body"] == shop.order
-    statuses = dict.fromkeys(
-        ("total", "large", "discount", "reserve", "settle", "greet", "join", "result"), "completed"
-    )
+    statuses = dict.fromkeys(("total", "large", "discount", "reserve", "settle", "greet", "join", "result"), "completed")
     assert {"order": "completed", **run.statuses()} == {"order": "completed", "standard": "skipped", **statuses}
     assert {row["attempt"] for row in run.nodes.values()} == {1}
     assert run.nodes["reserve"]["output"]["status"] == 201

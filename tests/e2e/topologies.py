@@ -406,3 +406,5 @@ def http_event(method: str, target: str, headers: Any, raw: bytes) -> dict[str, 
     if raw:
         event["body"] = body
     return event
+
+

@@ -64,7 +64,9 @@ def sleeps(key: str, until: int, output: Any = None, *, attempt: int = 1) -> c.C
     return c.Complete(key, attempt, Sleep(until, output))
 
 
-def iterates(key: str, *items: Any, concurrency: int = 1, on_item_error: str = "stop", attempt: int = 1) -> c.Complete:
+def iterates(
+    key: str, *items: Any, concurrency: int = 1, on_item_error: str = "stop", attempt: int = 1
+) -> c.Complete:
     return c.Complete(key, attempt, Iterate(items, concurrency, on_item_error))
 
 
@@ -190,9 +192,7 @@ class Run:
             assert not self.state.loops
             assert not any("[" in key for key in self.state.runs)
         else:
-            assert self.tasks or self.timers or any(run.status == CALLING for run in self.state.runs.values()), (
-                "it is stuck"
-            )
+            assert self.tasks or self.timers or any(run.status == CALLING for run in self.state.runs.values()), "it is stuck"
 
 
 def joined(events: Sequence[str], *kinds: str) -> list[str]:

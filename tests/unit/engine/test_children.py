@@ -42,12 +42,7 @@ def test_a_child_is_started_and_waited_for():
     assert is_uuid(child)
     assert shard_of_execution(child) == shard_of_workflow(OTHER)
     ((kind, body),) = messages(run)
-    assert (kind, body["execution_id"], body["workflow_id"], body["input"]) == (
-        "start_child",
-        child,
-        OTHER,
-        {"for": "call"},
-    )
+    assert (kind, body["execution_id"], body["workflow_id"], body["input"]) == ("start_child", child, OTHER, {"for": "call"})
     assert body["parent"] == {"execution_id": ID, "node_key": "call", "attempt": 1, "depth": 1}
     assert run.when(closes(run, result=7)) == ["ChildCompleted call", "NodeCompleted call", "NodeScheduled b"]
     assert run.output("call") == 7

@@ -144,7 +144,9 @@ def _begin(draft: Draft, command: c.Begin) -> None:
     timeout = draft.node_of(command.node)[0].node.timeout
     if timeout and timeout.start_to_close > 0:
         due = draft.at + max(1, round(timeout.start_to_close * 1000))
-        draft.emit(e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker, timeout_at=due)
+        draft.emit(
+            e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker, timeout_at=due
+        )
 
 
 def _fire(draft: Draft, command: c.Fire) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from linkflow.contracts.history import DueTimer
 from linkflow.domain.firings import ALLOW, Firing
 from linkflow.ports import Move, Schedule
@@ -133,4 +135,5 @@ def _key(move: Move) -> tuple[str, str]:
 
 def _schedule(row: tuple[Any, ...]) -> Schedule:
     *plain, timetable, overlap, window, catch_up = row
-    return Schedule(*plain, bytes(timetable), overlap, window, catch_up)
+    read = Schedule(*plain)
+    return replace(read, timetable=bytes(timetable), overlap=overlap, catch_up_window=window, catch_up=catch_up)
