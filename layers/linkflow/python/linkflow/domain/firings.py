@@ -146,26 +146,14 @@ def plan(
 ) -> Plan:
     """A pass over the schedule `key` (for jitter). `next_at` None where it is paused or over; `firings` are the open
     ones. Raises `InvalidInput` for a cron that is none."""
-    closed = [msgspec.structs.replace(f, open=False) for f in firings if f.outcome == STARTED and not f.running]
-    live = [f for f in firings if f.outcome == STARTING or f.running]
     come = Arrivals((), (), next_at)
     if next_at is not None and next_at + delay_ms <= now_ms:
         come = arrived(table, next_at, now_ms, lambda at: delay(table, key, at), policy.window, policy.catch_up)
-    queued = sorted((f for f in firings if f.outcome == QUEUED), key=lambda f: (f.at, f.due_at))
     fresh = [Firing(f.at, BY_SCHEDULE, QUEUED, now_ms, policy.overlap, missed=f.missed, open=True) for f in come.fires]
-    desk = _Desk(now_ms, new_id, live)
-    for firing in (*queued, *fresh):
+    desk = _Desk(now_ms, new_id, [f for f in firings if f.outcome == STARTING or f.running])
+    for firing in (*sorted((f for f in firings if f.outcome == QUEUED), key=lambda f: (f.at, f.due_at)), *fresh):
         desk.take(firing)
-    passed = [
-        Firing(s.first, BY_SCHEDULE, SKIPPED, now_ms, reason=s.reason, fires=s.fires, last_due_at=s.last)
-        for s in come.skipped
-    ]
-    again = [
-        msgspec.structs.replace(f, offer_at=now_ms + _pause(now_ms - f.at))
-        for f in firings
-        if f.outcome == STARTING and f.offer_at <= now_ms
-    ]
-    starts = (*again, *desk.starts)
+    starts = (*_again(firings, now_ms), *desk.starts)
     later = [f.offer_at for f in firings if f.outcome == STARTING and f.offer_at > now_ms]
     return Plan(
         next_at=come.next_at,
@@ -174,8 +162,28 @@ def plan(
         rest_at=_earliest(desk.rest_at(), *later),
         starts=starts,
         stops=tuple(desk.stops()),
-        changed=(*closed, *passed, *desk.skipped, *starts, *_new(desk.waiting, fresh)),
+        changed=(*_closed(firings), *_passed(come, now_ms), *desk.skipped, *starts, *_new(desk.waiting, fresh)),
     )
+
+
+def _closed(firings: Sequence[Firing]) -> list[Firing]:
+    return [msgspec.structs.replace(f, open=False) for f in firings if f.outcome == STARTED and not f.running]
+
+
+def _passed(come: Arrivals, now: int) -> list[Firing]:
+    return [
+        Firing(s.first, BY_SCHEDULE, SKIPPED, now, reason=s.reason, fires=s.fires, last_due_at=s.last)
+        for s in come.skipped
+    ]
+
+
+def _again(firings: Sequence[Firing], now: int) -> list[Firing]:
+    """Starts whose answer did not come; the longer that goes on, the less often they are made again."""
+    return [
+        msgspec.structs.replace(f, offer_at=now + _pause(now - f.at))
+        for f in firings
+        if f.outcome == STARTING and f.offer_at <= now
+    ]
 
 
 def _new(waiting: Sequence[Firing], fresh: Sequence[Firing]) -> list[Firing]:
