@@ -71,6 +71,7 @@ async def test_everything_that_is_set_is_shown(plane: Plane):
     ("config", "field"),
     [
         ({}, "/cron"), ({"every": "5 apples"}, "/every"), ({"every": "500ms"}, "/every"), ({"at": "soon"}, "/at"),
+        ({"at": "9999-12-31T23:59:59-10:00"}, "/at"), ({"every": "9999999999w"}, "/every"),
         ({"cron": "* * * * *", "every": "5m"}, ""), ({"cron": "* * * * *", "anchor": "2026-01-01"}, ""),
         ({"every": "5m", "overlap": "maybe"}, "/overlap"), ({"every": "5m", "catch_up_window": 1}, "/catch_up_window"),
         ({"every": "5m", "jitter": "x"}, "/jitter"), ({"every": "5m", "timezone": "Mars/Olympus"}, "/timezone"),

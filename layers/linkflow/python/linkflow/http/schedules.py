@@ -186,10 +186,10 @@ def _fire(fire: int, timezone: str) -> dict[str, Any]:
 
 
 def _ms(moment: datetime) -> int:
-    """Raises `InvalidInput` where it is before 1970."""
-    ms = int(moment.astimezone(UTC).timestamp() * 1000) if moment.year > 1 and moment.year < 9900 else 0
+    """Raises `InvalidInput` where it is before 1970, or so late that no calendar has the fires after it."""
+    ms = int(moment.astimezone(UTC).timestamp() * 1000) if 1 < moment.year < 9000 else 0
     if ms <= 0:
-        raise InvalidInput("Give a time between 1970 and 9899.", problems=[Problem("", "bad_time", "Out of range.")])
+        raise InvalidInput("Give a time from 1970 to 8999.", problems=[Problem("", "bad_time", "Out of range.")])
     return ms
 
 

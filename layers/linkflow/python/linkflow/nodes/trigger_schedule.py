@@ -19,6 +19,9 @@ from linkflow.nodes.trigger_manual import Trigger
 LONGEST_MS = 366 * 86_400_000
 """Longest interval, and longest jitter."""
 
+LAST_YEAR = 9000
+"""Far enough from the calendar's end that every fire after it can still be told."""
+
 YEAR = 365 * 86_400
 
 Overlap = Literal["allow", "skip", "queue_one", "queue_all", "cancel_other", "terminate_other"]
@@ -44,9 +47,11 @@ def _raise(problems: list[Problem]) -> None:
 def _day(text: str) -> str:
     if text:
         try:
-            datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-        except (ValueError, OverflowError):
+            year = datetime.fromisoformat(text).year
+        except ValueError:
             raise ValueError("write a date as 2026-12-24 or 2026-12-24T18:00:00Z") from None
+        if not 1970 <= year < LAST_YEAR:
+            raise ValueError(f"write a year from 1970 to {LAST_YEAR - 1}")
     return text
 
 
