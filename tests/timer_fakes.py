@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from linkflow.contracts.history import (
+    ControlReply,
+    ControlRequest,
     DueTimer,
     FireBatch,
     FireReply,
@@ -16,7 +20,8 @@ from linkflow.contracts.history import (
     SweepReply,
     SweepRequest,
 )
-from linkflow.ports import Schedule
+from linkflow.domain.firings import Firing
+from linkflow.ports import Move, Schedule
 
 T = TypeVar("T")
 START = 1_750_000_000_000  # 2025-06-15T15:06:40Z
@@ -85,7 +90,9 @@ class MemoryTimers:
 
     def __init__(self) -> None:
         self.timers: dict[tuple[str, str], DueTimer] = {}
-        self.schedules: dict[tuple[str, str], tuple[Schedule, int | None, bool]] = {}
+        self.schedules: dict[tuple[str, str], tuple[Schedule, int | None, bool]] = {}  # with look_at, paused
+        self.firings: dict[tuple[str, str], dict[tuple[int, str], Firing]] = {}
+        self.running: set[str] = set()
         self.reads = 0
         self.upkeeps = 0
         self.away: Exception | None = None
@@ -94,10 +101,24 @@ class MemoryTimers:
         self.timers |= {(t.execution_id, t.timer_id): t for t in timers}
 
     async def add_schedule(self, schedule: Schedule, paused: bool = False) -> None:
-        self.schedules[(schedule.workflow_id, schedule.node_id)] = (schedule, schedule.due_at, paused)
+        if schedule.next_at is None:
+            schedule = msgspec.structs.replace(schedule, next_at=schedule.due_at)
+        self.schedules[(schedule.workflow_id, schedule.node_id)] = (schedule, None, paused)
 
     async def next_at(self, schedule: Schedule) -> int | None:
-        return self.schedules[(schedule.workflow_id, schedule.node_id)][1]
+        return self.schedules[(schedule.workflow_id, schedule.node_id)][0].next_at
+
+    async def records(self, schedule: Schedule) -> list[Firing]:
+        """Every firing of a schedule, earliest first."""
+        rows = self.firings.get((schedule.workflow_id, schedule.node_id), {}).values()
+        return sorted(rows, key=lambda f: (f.due_at, f.cause))
+
+    async def put_firing(self, schedule: Schedule, firing: Firing, look_at: int) -> None:
+        """What a person adds: a run now, or a backfill."""
+        key = (schedule.workflow_id, schedule.node_id)
+        self.firings.setdefault(key, {})[(firing.due_at, firing.cause)] = firing
+        stored, _, paused = self.schedules[key]
+        self.schedules[key] = (msgspec.structs.replace(stored, revision=stored.revision + 1), look_at, paused)
 
     def _answer(self) -> None:
         self.reads += 1
@@ -111,9 +132,11 @@ class MemoryTimers:
 
     def _active(self) -> list[Schedule]:
         found = []
-        for schedule, at, paused in self.schedules.values():
-            if at is not None and not paused:
-                found.append(_at(schedule, at))
+        for schedule, look_at, paused in self.schedules.values():
+            next_at = None if paused else schedule.next_at
+            times = [at for at in (next_at and next_at + schedule.delay_ms, look_at) if at is not None]
+            if times:
+                found.append(msgspec.structs.replace(schedule, due_at=min(times), next_at=next_at))
         return sorted(found, key=lambda s: s.due_at)
 
     async def next_due(self) -> int | None:
@@ -125,31 +148,57 @@ class MemoryTimers:
         self._answer()
         return [s for s in self._active() if s.due_at <= now_ms][:limit]
 
-    async def advance(self, schedule: Schedule, next_at: int | None) -> bool:
+    async def open_firings(self, schedules: Sequence[Schedule]) -> dict[tuple[str, str], list[Firing]]:
         self._answer()
-        key = (schedule.workflow_id, schedule.node_id)
-        stored, at, paused = self.schedules.get(key, (None, None, False))
-        if stored is None or at != schedule.due_at or stored.workflow_version != schedule.workflow_version:
+        found = {}
+        for schedule in schedules:
+            key = (schedule.workflow_id, schedule.node_id)
+            rows = [f for f in self.firings.get(key, {}).values() if f.open]
+            asks = schedule.overlap != "allow" or any(f.outcome == "queued" and f.overlap != "allow" for f in rows)
+            if rows := [self._seen(f) for f in rows if asks or f.outcome != "started"]:
+                found[key] = rows
+        return found
+
+    def _seen(self, firing: Firing) -> Firing:
+        running = firing.outcome == "started" and firing.execution_id in self.running
+        return msgspec.structs.replace(firing, running=running)
+
+    async def settle(self, moves: Sequence[Move]) -> list[bool]:
+        self._answer()
+        return [self._settle(move) for move in moves]
+
+    def _settle(self, move: Move) -> bool:
+        read = move.schedule
+        key = (read.workflow_id, read.node_id)
+        stored, _, paused = self.schedules.get(key, (None, None, False))
+        if stored is None or (stored.revision, stored.workflow_version) != (read.revision, read.workflow_version):
             return False
-        self.schedules[key] = (stored, next_at, paused)
+        next_at = stored.next_at if paused else move.next_at
+        moved = msgspec.structs.replace(stored, next_at=next_at, delay_ms=move.delay_ms, revision=stored.revision + 1)
+        self.schedules[key] = (moved, move.look_at, paused)
+        self._put(key, move.firings)
         return True
+
+    async def confirm(self, moves: Sequence[Move]) -> None:
+        self._answer()
+        for move in moves:
+            key = (move.schedule.workflow_id, move.schedule.node_id)
+            stored, _, paused = self.schedules[key]
+            if stored.revision == move.schedule.revision + 1:
+                self.schedules[key] = (stored, move.look_at, paused)
+            self._put(key, move.firings)
+
+    def _put(self, key: tuple[str, str], firings: Sequence[Firing]) -> None:
+        rows = self.firings.setdefault(key, {})
+        for firing in firings:
+            there = rows.get((firing.due_at, firing.cause))
+            if there is None or there.outcome != "started" or firing.outcome == "started":
+                rows[(firing.due_at, firing.cause)] = firing
 
     async def upkeep(self) -> int:
         self._answer()
         self.upkeeps += 1
         return 0
-
-
-def _at(schedule: Schedule, due_at: int) -> Schedule:
-    return Schedule(
-        schedule.workflow_id,
-        schedule.node_id,
-        schedule.workspace_id,
-        schedule.workflow_version,
-        schedule.cron,
-        schedule.timezone,
-        due_at,
-    )
 
 
 class FakeHistory:
@@ -165,6 +214,8 @@ class FakeHistory:
         self.batches: list[int] = []
         self.starts: list[Any] = []
         self.runs: dict[tuple[str, str], str] = {}
+        self.controls: list[ControlRequest] = []
+        self.obeys = True
         self.sweeps = 0
         self.failing: set[str] = set()
         self.spoil: Callable[[FireBatch], None] = lambda batch: None
@@ -198,8 +249,16 @@ class FakeHistory:
             return refused
         self.starts.append(request)
         key = (request.workflow_id, request.idempotency_key)
+        if key not in self.runs and self.store is not None:
+            self.store.running.add(request.execution_id)
         there = self.runs.setdefault(key, request.execution_id)
         return Started(there, created=there == request.execution_id)
+
+    async def control(self, request: ControlRequest) -> ControlReply:
+        self.controls.append(request)
+        if self.obeys and self.store is not None:
+            self.store.running.discard(request.execution_id)
+        return ControlReply("cancelled")
 
     async def sweep(self, request: SweepRequest) -> SweepReply:
         self.sweeps += 1

@@ -6,10 +6,12 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from linkflow.contracts.history import DueTimer
-from linkflow.ports import Schedule
+from linkflow.domain.firings import Firing
+from linkflow.ports import Move, Schedule
 from linkflow.postgres.database import Database
 from linkflow.postgres.timers import PostgresTimers
 from tests.timer_fakes import START, MemoryTimers
@@ -45,7 +47,7 @@ class PostgresHarness(PostgresTimers):
             )
             await connection.execute(
                 "INSERT INTO schedules (workflow_id, node_id, workspace_id, workflow_version, cron, timezone, next_at,"
-                " paused) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+                " paused, overlap) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 (
                     schedule.workflow_id,
                     schedule.node_id,
@@ -55,6 +57,7 @@ class PostgresHarness(PostgresTimers):
                     schedule.timezone,
                     schedule.due_at,
                     paused,
+                    schedule.overlap,
                 ),
             )
 
@@ -84,7 +87,9 @@ def timer(number: int, due_at: int) -> DueTimer:
 
 
 def schedule(number: int, due_at: int, version: int = 1) -> Schedule:
-    return Schedule(str(uuid.UUID(int=number)), "cron", WORKSPACE, version, "*/5 * * * *", "Europe/Berlin", due_at)
+    return Schedule(
+        str(uuid.UUID(int=number)), "cron", WORKSPACE, version, "*/5 * * * *", "Europe/Berlin", due_at, due_at
+    )
 
 
 async def test_an_empty_store_has_nothing_due(store: Any) -> None:
@@ -134,28 +139,76 @@ async def test_a_paused_schedule_is_never_due(store: Any) -> None:
     assert await store.next_due() is None
 
 
-async def test_advance_moves_a_schedule_on_once(store: Any) -> None:
+async def test_a_move_is_written_once(store: Any) -> None:
     one = schedule(1, START)
     await store.add_schedule(one)
-    assert await store.advance(one, START + 300_000) is True
-    assert await store.advance(one, START + 600_000) is False
+    assert await store.settle([Move(one, START + 300_000)]) == [True]
+    assert await store.settle([Move(one, START + 600_000)]) == [False]
     assert await store.next_at(one) == START + 300_000
     assert await store.due_schedules(START, 10) == []
 
 
-async def test_advance_to_never_ends_a_schedule(store: Any) -> None:
+async def test_a_schedule_that_is_over_is_never_due(store: Any) -> None:
     one = schedule(1, START)
     await store.add_schedule(one)
-    assert await store.advance(one, None) is True
+    assert await store.settle([Move(one, None)]) == [True]
     assert await store.due_schedules(START * 2, 10) == []
     assert await store.next_due() is None
 
 
-async def test_advance_is_refused_for_another_version_of_the_workflow(store: Any) -> None:
+async def test_a_move_is_refused_for_another_version_of_the_workflow(store: Any) -> None:
     await store.add_schedule(schedule(1, START, version=2))
-    assert await store.advance(schedule(1, START, version=1), START + 1) is False
-    assert await store.advance(schedule(9, START), START + 1) is False
+    moves = [Move(schedule(1, START, version=1), START + 1), Move(schedule(9, START), START + 1)]
+    assert await store.settle(moves) == [False, False]
     assert await store.next_at(schedule(1, START)) == START
+
+
+async def test_jitter_and_firings_under_way_decide_when_it_wakes(store: Any) -> None:
+    one = schedule(1, START)
+    await store.add_schedule(one)
+    await store.settle([Move(one, START + 5_000, delay_ms=700, look_at=START + 9_000)])
+    assert await store.next_due() == START + 5_700
+    (read,) = await store.due_schedules(START + 5_700, 10)
+    assert (read.due_at, read.next_at, read.delay_ms, read.revision) == (START + 5_700, START + 5_000, 700, 1)
+    await store.settle([Move(read, START + 60_000, look_at=START + 9_000)])
+    assert await store.next_due() == START + 9_000
+
+
+async def test_firings_are_kept_with_the_move_and_open_ones_are_found(store: Any) -> None:
+    one = msgspec.structs.replace(schedule(1, START), overlap="queue_all")
+    await store.add_schedule(one)
+    waits = Firing(START, "schedule", "queued", START, "queue_all", open=True)
+    skipped = Firing(START - 60_000, "schedule", "skipped", START, reason="why", fires=3, last_due_at=START - 1)
+    assert await store.settle([Move(one, START + 1, firings=(waits, skipped))]) == [True]
+    assert await store.settle([Move(one, START + 1, firings=(replaced(waits, "skipped"),))]) == [False]
+    assert await store.open_firings([one]) == {(one.workflow_id, one.node_id): [waits]}
+
+
+async def test_a_confirmed_start_is_never_taken_back(store: Any) -> None:
+    one = msgspec.structs.replace(schedule(1, START), overlap="skip")
+    await store.add_schedule(one)
+    starting = Firing(START, "schedule", "starting", START, "skip", execution_id=str(uuid.UUID(int=5)), open=True)
+    await store.settle([Move(one, START + 1_000, look_at=START + 10, firings=(starting,))])
+    await store.confirm([Move(one, None, firings=(replaced(starting, "started"),))])
+    await store.confirm([Move(one, None, look_at=START, firings=(replaced(starting, "skipped"),))])
+    (firing,) = (await store.open_firings([one]))[(one.workflow_id, one.node_id)]
+    assert (firing.outcome, firing.running) == ("started", False)
+
+
+async def test_where_every_overlap_is_allowed_nobody_asks_which_runs_go_on(store: Any) -> None:
+    one = schedule(1, START)
+    await store.add_schedule(one)
+    ran = Firing(START, "schedule", "started", START, execution_id=str(uuid.UUID(int=5)), open=True)
+    await store.settle([Move(one, START + 1_000, firings=(ran,))])
+    assert await store.open_firings([one]) == {}
+    asks = Firing(START + 5, "trigger:1", "queued", START, "skip", open=True)
+    (read,) = await store.due_schedules(START + 1_000, 1)
+    await store.settle([Move(read, START + 2_000, firings=(asks,))])
+    assert len((await store.open_firings([one]))[(one.workflow_id, one.node_id)]) == 2
+
+
+def replaced(firing: Firing, outcome: str) -> Firing:
+    return msgspec.structs.replace(firing, outcome=outcome)
 
 
 async def test_upkeep_can_be_done_any_number_of_times(store: Any) -> None:

@@ -29,6 +29,7 @@ from linkflow.http.app import Services, create_app
 from linkflow.nodes.registry import Registry
 from linkflow.postgres.database import Database
 from linkflow.postgres.replies import PostgresReplies
+from linkflow.postgres.schedules import PostgresSchedules
 from linkflow.postgres.users import PostgresUsers
 from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
@@ -36,10 +37,12 @@ from linkflow.postgres.workspaces import PostgresWorkspaces
 from linkflow.services.auth import Auth
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
+from linkflow.services.schedules import Schedules
 from linkflow.services.tokens import AccessTokens
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.workspaces import Workspaces
+from tests.timer_fakes import FakeDoorbell
 
 SECRET = "a secret for tests that is long enough"
 PASSWORD = "Correct1horse"
@@ -257,6 +260,7 @@ def build(database: Database) -> Plane:
         workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
         workflows=Workflows(store, definitions, Registry.load(), frontend, clock),
         executions=Executions(frontend, definitions, clock),
+        schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
         replies=PostgresReplies(database),
         clock=clock,

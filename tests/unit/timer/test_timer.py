@@ -373,20 +373,28 @@ async def test_a_crash_between_start_and_advance_starts_nothing_twice(world: Wor
     with pytest.raises(Unavailable):
         await world.tick()
     world.history.start = started  # type: ignore[method-assign]
-    world.clock.now += 400_000
+    world.clock.now += 100_000
     await world.tick()
     assert len(world.history.runs) == 1
+    assert len({start.execution_id for start in world.history.starts}) == 1
+    assert [f.outcome for f in await world.store.records(schedule())] == ["started"]
 
 
-@pytest.mark.parametrize(("code", "advances"), [("not_found", True), ("unavailable", False), ("internal", False)])
-async def test_a_run_that_is_refused_for_good_is_skipped(world: World, code: str, advances: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "outcome"), [("not_found", "skipped"), ("unavailable", "starting"), ("internal", "starting")]
+)
+async def test_a_run_that_is_refused_for_good_is_skipped(world: World, code: str, outcome: str) -> None:
     await world.store.add_schedule(schedule(due_at=START - 1_000))
     await world.store.add_schedule(schedule(due_at=START - 1_000, node="fine"))
     world.history.refuse = lambda request: (
         Started(error=ErrorData(code, "no")) if request.trigger_node == "cron" else None
     )
     assert (await world.tick()).schedules == 1
-    assert (await world.store.next_at(schedule()) != START - 1_000) is advances
+    (record,) = await world.store.records(schedule())
+    assert (record.outcome, "not_found" in record.reason) == (outcome, outcome == "skipped")
+    world.history.refuse = lambda request: None
+    world.clock.now += 5_000
+    assert (await world.tick()).schedules == (outcome == "starting")
 
 
 async def test_one_schedule_that_spoils_the_batch_does_not_stop_the_others(world: World) -> None:

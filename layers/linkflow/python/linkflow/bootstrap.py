@@ -238,6 +238,7 @@ class System:
         """What the HTTP app is built from."""
         from linkflow.http.wiring import Services
         from linkflow.postgres.replies import PostgresReplies
+        from linkflow.postgres.schedules import PostgresSchedules
         from linkflow.postgres.users import PostgresUsers
         from linkflow.postgres.webhooks import PostgresWebhooks
         from linkflow.postgres.workflows import PostgresWorkflows
@@ -245,6 +246,7 @@ class System:
         from linkflow.services.auth import Auth
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
+        from linkflow.services.schedules import Schedules
         from linkflow.services.tokens import AccessTokens
         from linkflow.services.webhooks import Webhooks
         from linkflow.services.workflows import Workflows
@@ -263,6 +265,7 @@ class System:
             workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
             workflows=Workflows(workflows, definitions, self.registry, frontend, clock),
             executions=Executions(frontend, definitions, clock),
+            schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
             replies=PostgresReplies(database),
             clock=clock,

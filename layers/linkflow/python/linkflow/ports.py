@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from linkflow.contracts.history import DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
 from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+from linkflow.domain.firings import YEAR_MS, Firing
 
 
 class Clock(Protocol):
@@ -113,17 +114,32 @@ class TimerStore(Protocol):
         ...
 
     async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]: ...
-    async def advance(self, schedule: Schedule, next_at: int | None) -> bool:
-        """Move a schedule on; false if another timer process did it first."""
+    async def open_firings(self, schedules: Sequence[Schedule]) -> dict[tuple[str, str], list[Firing]]:
+        """Firings that wait, that are being started, or whose run may go on, by workflow and node. Where every overlap
+        is allowed nobody asks which runs go on, and they are left out."""
+        ...
+
+    async def settle(self, moves: Sequence[Move]) -> list[bool]:
+        """Write what was decided, in one transaction. False, with nothing written, for a schedule that somebody else
+        has touched since it was read."""
+        ...
+
+    async def confirm(self, moves: Sequence[Move]) -> None:
+        """Write what became of starts. The schedule sleeps until `look_at`, unless somebody has touched it since."""
         ...
 
     async def upkeep(self) -> int:
-        """What has to be done every hour or so: make the storage of the coming months; returns how much was new."""
+        """What has to be done every hour or so: make the storage of the coming months, drop old records of firings.
+        Returns how much was new."""
         ...
 
 
 class Schedule(Struct, frozen=True):
-    """A cron schedule of an active workflow. `due_at` is ms since the epoch."""
+    """A schedule of an active workflow. `due_at` is when it wants attention, ms since the epoch.
+
+    `next_at` is its next fire and `delay_ms` that fire's jitter; None where it is paused or over. `revision` counts
+    every change. `timetable` is JSON (`domain.timetable`), empty for one by cron alone that older code wrote.
+    """
 
     workflow_id: str
     node_id: str
@@ -132,6 +148,24 @@ class Schedule(Struct, frozen=True):
     cron: str
     timezone: str
     due_at: int
+    next_at: int | None = None
+    delay_ms: int = 0
+    revision: int = 0
+    ends_at: int | None = None
+    timetable: bytes = b""
+    overlap: str = "allow"
+    catch_up_window: int = YEAR_MS
+    catch_up: str = "latest"
+
+
+class Move(Struct, frozen=True):
+    """What a pass over a schedule writes: its next fire, when to look at it again, and firings."""
+
+    schedule: Schedule
+    next_at: int | None
+    delay_ms: int = 0
+    look_at: int | None = None
+    firings: tuple[Firing, ...] = ()
 
 
 class TaskQueue(Protocol):

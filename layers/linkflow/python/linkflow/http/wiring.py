@@ -13,6 +13,7 @@ from linkflow.ports import Clock
 from linkflow.services.auth import Auth
 from linkflow.services.control_ports import ReplyStore
 from linkflow.services.executions import Executions
+from linkflow.services.schedules import Schedules
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.workspaces import Workspaces
@@ -31,6 +32,7 @@ class Services:
     workspaces: Workspaces
     workflows: Workflows
     executions: Executions
+    schedules: Schedules
     webhooks: Webhooks
     replies: ReplyStore
     clock: Clock

@@ -75,6 +75,7 @@ class PostgresWorkflows:
             if (await connection.execute(_sql["delete"], values)).rowcount == 0:
                 return False
             await connection.execute(_sql["stop_webhooks"], values)
+            await connection.execute(_sql["drop_firings"], values)
             await connection.execute(_sql["drop_schedules"], values)
             return True
 
@@ -95,4 +96,5 @@ class PostgresWorkflows:
         kept = [hook.node_id for hook in change.hooks]
         await connection.execute(_sql["stop_webhooks"], {"id": change.id, "nodes": kept})
         kept = [cron.node_id for cron in change.crons]
+        await connection.execute(_sql["drop_firings"], {"id": change.id, "nodes": kept if change.active else []})
         await connection.execute(_sql["drop_schedules"], {"id": change.id, "nodes": kept})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,11 +16,14 @@ from msgspec import Struct
 from linkflow.domain import schedules
 from linkflow.domain.definition import Definition, Node
 from linkflow.domain.errors import InvalidDefinition, Problem
+from linkflow.domain.firings import YEAR_MS
+from linkflow.domain.timetable import Timetable, delay, following
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from linkflow.nodes.auth import Auth
+    from linkflow.nodes.trigger_schedule import ScheduleParams
 
 WEBHOOK, SCHEDULE = "trigger_webhook", "trigger_schedule"
 
@@ -60,13 +62,19 @@ class Hook(Struct, frozen=True):
 
 
 class Cron(Struct, frozen=True):
-    """A schedule of a definition; `next_at` is when it fires first, should it be new or changed."""
+    """A schedule of a definition; `next_at` is when it fires first, should it be new or changed, and `delay_ms` that
+    fire's jitter. `timetable` is JSON, `catch_up_window` milliseconds."""
 
     node_id: str
     cron: str
     timezone: str
     next_at: int | None
     ends_at: int | None = None
+    timetable: bytes = b""
+    overlap: str = "allow"
+    catch_up_window: int = YEAR_MS
+    catch_up: str = "latest"
+    delay_ms: int = 0
 
 
 def digest(secret: bytes) -> str:
@@ -168,26 +176,39 @@ def _secret(auth: Auth) -> tuple[str, str, str]:
 
 def _cron(node: Node, definition: Definition, now_ms: int) -> Cron:
     """Raises `InvalidDefinition` with paths relative to the config."""
+    table, given = read_schedule(node.config, definition.settings.timezone)
+    return Cron(
+        node_id=node.id,
+        cron=table.cron,
+        timezone=table.timezone,
+        next_at=following(table, now_ms),
+        ends_at=table.ends_at or None,
+        timetable=msgspec.json.encode(table),
+        overlap=given.overlap,
+        catch_up_window=given.catch_up_window * 1000,
+        catch_up=given.catch_up,
+    )
+
+
+def read_schedule(config: Mapping[str, Any], timezone: str) -> tuple[Timetable, ScheduleParams]:
+    """A schedule trigger's config; `timezone` is the workflow's. Raises `InvalidDefinition`, paths in the config."""
     from pydantic import ValidationError
 
     from linkflow.nodes.trigger_schedule import ScheduleParams
 
     try:
-        given = ScheduleParams.model_validate(node.config)
+        given = ScheduleParams.model_validate(config)
     except ValidationError as error:
         raise _refused(error) from None
-    timezone = given.timezone or definition.settings.timezone or "UTC"
-    if faults := schedules.check(given.cron, timezone):
+    table = given.timetable(timezone)
+    if faults := schedules.check(table.cron or "0 0 * * *", table.timezone):
         raise InvalidDefinition("A schedule does not work.", problems=faults)
-    ends_at = _moment(given.end_date)
-    first = schedules.next_fire(given.cron, timezone, max(now_ms, (_moment(given.start_date) or 1) - 1))
-    over = first is not None and ends_at is not None and first > ends_at
-    return Cron(node.id, given.cron, timezone, None if over else first, ends_at)
+    return table, given
 
 
-def _moment(text: str) -> int | None:
-    """An ISO 8601 date or time, UTC where it does not say, in ms."""
-    if not text:
-        return None
-    at = datetime.fromisoformat(text)
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+def with_jitter(cron: Cron, workflow_id: str) -> Cron:
+    """The schedule with the delay of its first fire, which depends on whose it is."""
+    if cron.next_at is None:
+        return cron
+    table = msgspec.json.decode(cron.timetable, type=Timetable)
+    return msgspec.structs.replace(cron, delay_ms=delay(table, f"{workflow_id}/{cron.node_id}", cron.next_at))

@@ -18,7 +18,7 @@ from linkflow.ports import Clock
 
 from .control_ports import Change, TriggerRow, Workflow, WorkflowStore, WorkflowVersion
 from .definitions import Definitions
-from .triggers import sealed, triggers_of
+from .triggers import sealed, triggers_of, with_jitter
 from .workspaces import Membership
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Workflows:
             at=now,
             actor=who.user_id,
             hooks=hooks,
-            crons=crons,
+            crons=tuple(with_jitter(cron, workflow.id) for cron in crons),
             definition=encode(definition) if write else b"",
         )
         if not await self._store.save(change):

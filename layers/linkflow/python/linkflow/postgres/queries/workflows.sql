@@ -68,16 +68,26 @@ UPDATE webhooks SET active = false WHERE workflow_id = %(id)s AND node_id <> ALL
 
 -- name: put_schedule
 -- The schedule of a node. One that runs and did not change keeps its next fire, which may be due this moment.
-INSERT INTO schedules AS s (workflow_id, node_id, workspace_id, workflow_version, cron, timezone, next_at, ends_at, paused)
-VALUES (%(id)s, %(node_id)s, %(workspace_id)s, %(version)s, %(cron)s, %(timezone)s, %(next_at)s, %(ends_at)s, NOT %(active)s)
+INSERT INTO schedules AS s (workflow_id, node_id, workspace_id, workflow_version, cron, timezone, next_at, ends_at, paused,
+                            timetable, overlap, catch_up_window, catch_up, delay_ms)
+VALUES (%(id)s, %(node_id)s, %(workspace_id)s, %(version)s, %(cron)s, %(timezone)s, %(next_at)s, %(ends_at)s, NOT %(active)s,
+        %(timetable)s, %(overlap)s, %(catch_up_window)s, %(catch_up)s, %(delay_ms)s)
 ON CONFLICT (workflow_id, node_id) DO UPDATE
 SET workflow_version = excluded.workflow_version, cron = excluded.cron, timezone = excluded.timezone,
-    ends_at = excluded.ends_at, paused = excluded.paused,
-    next_at = CASE
-      WHEN NOT s.paused AND (s.cron, s.timezone) = (excluded.cron, excluded.timezone)
-        AND s.ends_at IS NOT DISTINCT FROM excluded.ends_at THEN s.next_at
-      ELSE excluded.next_at
-    END
+    ends_at = excluded.ends_at, paused = excluded.paused OR s.held, timetable = excluded.timetable,
+    overlap = excluded.overlap, catch_up_window = excluded.catch_up_window, catch_up = excluded.catch_up,
+    look_at = CASE WHEN NOT excluded.paused THEN s.look_at END, revision = s.revision + 1,
+    (next_at, delay_ms) = (
+      SELECT CASE WHEN kept THEN s.next_at ELSE excluded.next_at END,
+             CASE WHEN kept THEN s.delay_ms ELSE excluded.delay_ms END
+      FROM (SELECT (NOT s.paused OR s.held) AND (s.cron, s.timezone) = (excluded.cron, excluded.timezone)
+              AND s.ends_at IS NOT DISTINCT FROM excluded.ends_at
+              AND coalesce(s.timetable, excluded.timetable) = excluded.timetable) AS same (kept))
+
+-- name: drop_firings
+-- Firings that wait lose their schedule with its node, or rest for ever with a workflow that is off.
+UPDATE schedule_firings SET outcome = 'skipped', reason = 'switched_off', open = false
+WHERE workflow_id = %(id)s AND open AND outcome IN ('queued', 'starting') AND node_id <> ALL (%(nodes)s)
 
 -- name: drop_schedules
 -- Schedules of nodes that are gone.

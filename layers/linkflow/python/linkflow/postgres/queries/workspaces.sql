@@ -34,7 +34,7 @@ UPDATE webhooks SET active = false WHERE workspace_id = %(id)s
 
 -- name: stop_schedules
 -- Its schedules fire no more.
-UPDATE schedules SET paused = true WHERE workspace_id = %(id)s
+UPDATE schedules SET paused = true, look_at = NULL, revision = revision + 1 WHERE workspace_id = %(id)s
 
 -- name: lock
 -- One change of a workspace's members at a time, or two owners could remove each other.
