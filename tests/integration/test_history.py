@@ -67,7 +67,9 @@ class World:
         id = str(uuid.uuid4())
         definition = d.Definition("t", (d.Node("t", "trigger_manual"), *nodes), edges, settings=d.Settings(**settings))
         async with self.database.connection() as c:
-            await c.execute("INSERT INTO workspaces VALUES (%s, 'w', 0, 0, 0) ON CONFLICT DO NOTHING", (self.workspace,))
+            await c.execute(
+                "INSERT INTO workspaces VALUES (%s, 'w', 0, 0, 0) ON CONFLICT DO NOTHING", (self.workspace,)
+            )
             await c.execute(
                 "INSERT INTO workflows (id, workspace_id, name, description, version, created_at, updated_at)"
                 " VALUES (%s, %s, 't', '', 1, 0, 0)",
@@ -183,9 +185,11 @@ async def test_the_fence_makes_two_processes_agree(world: World) -> None:
     )
     id = await world.start(workflow)
     other = world.another()
+
     async def both(i: int) -> None:
         batch = h.CompleteBatch((h.Report(id, f"p{i}", 1, Completed(i)),))
         await asyncio.gather(world.history.complete(batch), other.complete(batch))
+
     await asyncio.gather(*(both(i) for i in range(20)))
     names = await world.events(id)
     assert names.count("NodeCompleted") == 20

@@ -87,7 +87,7 @@ class EmbeddedServer(ABC):
     def running(self) -> bool:
         """Whether the server we started or attached to is alive."""
         if self.owned and self._child is not None:
-            return self._child.poll() is None
+            return self._child.poll() is None and bool(process.arguments(self._child.pid))  # not while it is going
         found = self._find() if self._pid else None
         return found is not None and found.pid == self._pid
 
