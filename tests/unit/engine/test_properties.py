@@ -184,6 +184,7 @@ class _Told:
                 self.ports[event.node], self.outputs[event.node] = event.ports, event.output
             elif isinstance(event, e.NodeSkipped):
                 self.ports[event.node] = ()
+                self.outputs.pop(event.node, None)  # it ran before a retry by hand, and is skipped now
 
     def check_scope(self, ids: tuple[str, ...], path: tuple[int, ...]) -> list[str]:
         """Checks one scope; returns its terminal node runs."""
