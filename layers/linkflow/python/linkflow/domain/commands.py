@@ -60,6 +60,35 @@ class CloseChild(Struct, frozen=True):
     error: NodeError | None = None
 
 
+class Signal(Struct, frozen=True):
+    """An event from outside; the oldest node run that waits for it gets it, or it is kept."""
+
+    signal_id: str
+    name: str
+    key: str = ""
+    payload: Any = None
+    actor: str = ""
+
+
+class Decide(Struct, frozen=True):
+    """Somebody decides an approval: ``approved`` or ``rejected``."""
+
+    node: str
+    attempt: int
+    decision: str
+    payload: Any = None
+    actor: str = ""
+
+
+class Pause(Struct, frozen=True):
+    actor: str = ""
+    reason: str = ""
+
+
+class Resume(Struct, frozen=True):
+    actor: str = ""
+
+
 class Cancel(Struct, frozen=True):
     actor: str = ""
     reason: str = ""
@@ -76,4 +105,6 @@ class RetryFailed(Struct, frozen=True):
     actor: str = ""
 
 
-Command = Start | Complete | Begin | Fire | CloseChild | Cancel | Terminate | RetryFailed
+Command = (
+    Start | Complete | Begin | Fire | CloseChild | Signal | Decide | Pause | Resume | Cancel | Terminate | RetryFailed
+)
