@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import uuid
 from datetime import timedelta
@@ -47,3 +48,4 @@ async def main() -> None:
 
 
 asyncio.run(main())
+os._exit(0)  # its native threads may crash the interpreter's own end

@@ -35,13 +35,13 @@ def processes(stores: tuple, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def fleet(processes: GrpcTopology, stores: tuple) -> Iterator[GrpcTopology]:
+def fleet(processes: GrpcTopology, stores: tuple) -> GrpcTopology:
     """All six processes run at the beginning of every test, and the second worker does not."""
     for store in stores:
         store.start()
     processes["worker-2"].kill()
     processes.start(*(name for name in processes.processes if name != "worker-2"))
-    yield processes
+    return processes
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,8 @@ class Topology:
     redis_url: str
     logs: Callable[[], str] = field(default=lambda: "", repr=False)
     """What its processes have said, for a test that failed."""
+    pool: LambdaPool | None = field(default=None, repr=False)
+    """The functions, where it has some."""
 
 
 def settings(database_url: str, redis_url: str, public_url: str, extra: Mapping[str, str]) -> dict[str, str]:
@@ -237,7 +239,9 @@ def _until_ready(url: str) -> None:
 
 
 @contextlib.contextmanager
-def lambda_(database_url: str, redis_url: str, folder: Path, **extra: str) -> Iterator[Topology]:
+def lambda_(
+    database_url: str, redis_url: str, folder: Path, *, worker_timeout: int = 60, **extra: str
+) -> Iterator[Topology]:
     """functions/*/handler.py under AWS's runtime interface emulator, with the template's shape: the API behind an HTTP
     API, Frontend, History and Matching within whoever calls them, workers woken by Matching, a clock for the timer
     (once a second, where AWS has once a minute)."""
@@ -255,7 +259,7 @@ def lambda_(database_url: str, redis_url: str, folder: Path, **extra: str) -> It
 
     functions = {
         "lf-api": function("api", cap=6),
-        "lf-worker": function("worker", cap=4, timeout=60),
+        "lf-worker": function("worker", cap=4, timeout=worker_timeout),
         "lf-timer": function("timer", cap=2, timeout=60),
     }
     with LambdaPool(functions, port=port, logs=folder / "lambda") as pool, bridge, Clock(pool, "lf-timer"):
@@ -266,7 +270,7 @@ def lambda_(database_url: str, redis_url: str, folder: Path, **extra: str) -> It
             texts = [f"=== {p.name}\n{_tail(p)}" for p in sorted((folder / "lambda").glob("*.log"))]
             return "\n".join([*texts, pool.report(), f"dropped: {pool.dropped}"])
 
-        yield Topology("lambda", bridge.url, database_url, redis_url, logs)
+        yield Topology("lambda", bridge.url, database_url, redis_url, logs, pool)
 
 
 def _tail(path: Path, lines: int = 60) -> str:

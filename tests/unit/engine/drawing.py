@@ -174,7 +174,9 @@ class World:
 
     def _failure(self, at: int) -> Failed:
         code = self.random.choice(["boom", "boom", "fatal"])
-        error = NodeError(code, f"{code}!", self.random.random() < 0.8, {"at": at} if self.random.random() < 0.5 else {})
+        error = NodeError(
+            code, f"{code}!", self.random.random() < 0.8, {"at": at} if self.random.random() < 0.5 else {}
+        )
         timed_out = "heartbeat" if self.random.random() < 0.1 else ""
         return Failed(error, timed_out, self.random.choice([0, 0, 3000]))
 

@@ -6,13 +6,14 @@ Every step of `Run` also checks what must hold at every step, so an example is a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.decider import Decision, decide
 from linkflow.domain.definition import Definition, Edge, Node, Settings
-from linkflow.domain.effects import effects
+from linkflow.domain.effects import effects, orphans
 from linkflow.domain.evolve import fold
 from linkflow.domain.graph import Graph
 from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
@@ -53,7 +54,7 @@ def flow(*chains: str, settings: Settings | None = None, **nodes: dict[str, Any]
         for id, _, _ in stops:
             kind = "trigger_manual" if id[0] == "t" else "loop" if id.startswith("loop") else "noop"
             found.setdefault(id, Node(**({"id": id, "type": kind} | nodes.get(id, {}))))
-        for (source, _, output), (target, _, _) in zip(stops, stops[1:], strict=False):
+        for (source, _, output), (target, _, _) in pairwise(stops):
             edges.append(Edge(f"e{len(edges)}", source, target, output or "main"))
     return Definition("under test", tuple(found.values()), tuple(edges), settings=settings or Settings())
 
@@ -74,9 +75,7 @@ def sleeps(key: str, until: int, output: Any = None, *, attempt: int = 1) -> c.C
     return c.Complete(key, attempt, Sleep(until, output))
 
 
-def iterates(
-    key: str, *items: Any, concurrency: int = 1, on_item_error: str = "stop", attempt: int = 1
-) -> c.Complete:
+def iterates(key: str, *items: Any, concurrency: int = 1, on_item_error: str = "stop", attempt: int = 1) -> c.Complete:
     return c.Complete(key, attempt, Iterate(items, concurrency, on_item_error))
 
 
@@ -137,6 +136,7 @@ class Run:
         self.events: list[e.Event] = []
         self.tasks: Tasks = {}
         self.timers: Timers = {}
+        self.children: set[str] = set()
         self.decision: Decision | None = None
 
     @classmethod
@@ -187,6 +187,12 @@ class Run:
         for id in diff.done_timers:
             del self.timers[id]
         self.timers.update(diff.new_timers)
+        for event in decision.events:
+            if isinstance(event, e.ChildStarted) and event.wait and event.close_policy != "abandon":
+                self.children.add(event.execution_id)
+            elif isinstance(event, e.ChildCompleted | e.ChildFailed):
+                self.children.discard(event.execution_id)
+        self.children -= {child for child, _ in orphans(decision)}
         self.events += e.decode(e.encode(decision.events))
         self.state = decode(encode(decision.state))
         self.decision = decision
@@ -194,20 +200,22 @@ class Run:
     def check(self) -> None:
         """What holds after every transition."""
         assert [event.event_id for event in self.events] == list(range(1, len(self.events) + 1))
-        assert all(a.at <= b.at for a, b in zip(self.events, self.events[1:], strict=False))
+        assert all(a.at <= b.at for a, b in pairwise(self.events))
         stored = encode(self.state)
         assert self.decision is not None
         assert encode(self.decision.state) == stored
         assert encode(fold(ID, self.events)) == stored
         assert self.tasks == tasks_of(self.state)
         assert self.timers == timers_of(self.state)
+        calling = [run for run in self.state.runs.values() if run.status == CALLING]
+        assert self.children == {run.child for run in calling if run.close_policy != "abandon"}
         if self.state.closed:
             assert not self.tasks
             assert not self.timers
             assert not self.state.loops
             assert not any("[" in key for key in self.state.runs)
         else:
-            waiting = any(run.status == CALLING or run.wait for run in self.state.runs.values())
+            waiting = calling or any(run.wait for run in self.state.runs.values())
             assert self.tasks or self.timers or waiting or self.state.status == PAUSED, "it is stuck"
 
 

@@ -10,6 +10,7 @@ import pytest
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.definition import Retry
+from linkflow.domain.effects import orphans
 from linkflow.domain.ids import is_uuid, shard_of_execution, shard_of_workflow
 from linkflow.domain.outcomes import NodeError
 from linkflow.services.history.plans import Plan
@@ -42,7 +43,12 @@ def test_a_child_is_started_and_waited_for():
     assert is_uuid(child)
     assert shard_of_execution(child) == shard_of_workflow(OTHER)
     ((kind, body),) = messages(run)
-    assert (kind, body["execution_id"], body["workflow_id"], body["input"]) == ("start_child", child, OTHER, {"for": "call"})
+    assert (kind, body["execution_id"], body["workflow_id"], body["input"]) == (
+        "start_child",
+        child,
+        OTHER,
+        {"for": "call"},
+    )
     assert body["parent"] == {"execution_id": ID, "node_key": "call", "attempt": 1, "depth": 1}
     assert run.when(closes(run, result=7)) == ["ChildCompleted call", "NodeCompleted call", "NodeScheduled b"]
     assert run.output("call") == 7
@@ -148,6 +154,49 @@ def test_a_child_started_in_the_transition_that_fails_its_parent_is_closed_too()
     run.when(calls("call", close="cancel"), fails("b"))
     kinds = [(kind, body.get("verb")) for kind, body in messages(run)]
     assert kinds == [("start_child", None), ("close_child", "cancel")]
+
+
+def left(run: Run) -> list[tuple[str, str]]:
+    """Children that the latest transition left alone, with what they are to be told."""
+    assert run.decision is not None
+    return list(orphans(run.decision))
+
+
+def test_a_child_whose_node_was_cancelled_is_an_orphan_though_the_run_goes_on():
+    run = Run.given(
+        flow("t > loop", "loop:each > call", "loop:each > b"),
+        iterates("loop", 1, 2, on_item_error="collect"), calls("call[0]", close="cancel"),
+    )  # fmt: skip
+    child = child_of(run, "call[0]")
+    assert left(run) == []
+    run.when(fails("b[0]"))
+    assert run.state.status == "running"
+    assert left(run) == [(child, "cancel")]
+    run.when(c.Terminate())
+    assert left(run) == []
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize(("policy", "told"), [("terminate", True), ("cancel", True), ("abandon", False)])
+def test_a_closed_run_leaves_orphans(wait: bool, policy: str, told: bool):
+    run = Run.given(flow("t > call", "t > b"), calls("call", wait=wait, close=policy))
+    child = child_of(run)
+    run.when(c.Cancel())
+    assert left(run) == ([(child, policy)] if told else [])
+
+
+def test_a_child_that_closed_or_never_was_waited_for_is_no_orphan_of_a_run_that_goes_on():
+    run = Run.given(flow("t > call > b"), calls("call"))
+    run.when(closes(run))
+    assert left(run) == []
+    run = Run.given(flow("t > call > b"), calls("call", wait=False))
+    assert left(run) == []
+
+
+def test_a_child_started_and_left_in_one_transition_is_an_orphan():
+    run = Run.given(flow("t > call", "t > b"))
+    run.when(calls("call", close="cancel"), fails("b"))
+    assert left(run) == [(child_of(run), "cancel")]
 
 
 def test_a_closed_run_tells_its_own_parent():

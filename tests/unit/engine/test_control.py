@@ -107,7 +107,12 @@ def test_retry_runs_the_failed_node_again_and_then_goes_on():
 
 def test_retry_also_runs_again_what_the_failure_cancelled():
     run = Run.given(flow("t > a > j", "t > b > j", "t > w > j"), sleeps("w", AT + 9), fails("a"))
-    assert run.when(c.RetryFailed()) == ["ExecutionRetried", "NodeScheduled a #2", "NodeScheduled b #2", "NodeScheduled w #2"]
+    assert run.when(c.RetryFailed()) == [
+        "ExecutionRetried",
+        "NodeScheduled a #2",
+        "NodeScheduled b #2",
+        "NodeScheduled w #2",
+    ]
     assert run.when(done("b", attempt=1)) == []
     run.when(*(done(id, id, attempt=2) for id in "abw"))
     assert run.last(e.NodeScheduled).sources == ("a", "b", "w")

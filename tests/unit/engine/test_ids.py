@@ -7,6 +7,7 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from linkflow.domain.ids import SHARDS, derived_id, execution_id, is_uuid, shard_of_execution, shard_of_workflow, uuid7
 from linkflow.domain.state import key_of, split_key
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from linkflow.domain import events as e
 from linkflow.domain.decider import decide
+from linkflow.domain.definition import Settings
 from linkflow.domain.draft import input_of
 from linkflow.domain.graph import Graph
 from linkflow.domain.state import new
@@ -169,8 +170,6 @@ def test_no_output_where_every_terminal_is_empty():
 
 
 def test_max_parallel_holds_ready_nodes_back():
-    from linkflow.domain.definition import Settings
-
     run = Run.given(flow("t > a", "t > b", "t > c > d", settings=Settings(max_parallel=2)))
     assert run.tasks == {"a": 1, "b": 1}
     assert joined(run.when(done("b")), "NodeScheduled") == ["NodeScheduled c"]

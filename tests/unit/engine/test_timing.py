@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from linkflow.domain.definition import Retry
 from linkflow.domain.timing import DELAY, EXECUTION, RETRY, START_TO_CLOSE, backoff_ms, parse_timer, timer_id
 

@@ -147,13 +147,82 @@ class FireReply(Struct, frozen=True, omit_defaults=True):
 
 
 class ControlRequest(Struct, frozen=True, omit_defaults=True):
-    """A control verb on one run: ``cancel``, ``terminate`` or ``retry``."""
+    """A control verb on one run: ``cancel``, ``terminate``, ``retry``, ``pause`` or ``resume``."""
 
     execution_id: str
     workspace_id: str
     verb: str
     actor: str = ""
     reason: str = ""
+
+
+class SignalRequest(Struct, frozen=True, omit_defaults=True):
+    """An event for one run. `signal_id` makes a second delivery the same one."""
+
+    execution_id: str
+    workspace_id: str
+    signal_id: str
+    name: str
+    key: str = ""
+    payload: Any = None
+    actor: str = ""
+
+
+class PublishRequest(Struct, frozen=True, omit_defaults=True):
+    """An event for whichever runs of the workspace wait for it; kept for `keep` seconds where none does yet."""
+
+    workspace_id: str
+    event_id: str
+    name: str
+    key: str = ""
+    payload: Any = None
+    actor: str = ""
+    keep: int = 86_400
+
+
+class PublishReply(Struct, frozen=True):
+    """The runs that took it; none means that it is kept."""
+
+    execution_ids: tuple[str, ...]
+
+
+class DecideRequest(Struct, frozen=True, omit_defaults=True):
+    """A person's decision on an approval: ``approved`` or ``rejected``."""
+
+    execution_id: str
+    workspace_id: str
+    node_key: str
+    decision: str
+    payload: Any = None
+    actor: str = ""
+
+
+class ApprovalsRequest(Struct, frozen=True, omit_defaults=True):
+    """Open approvals, the newest runs first. `before` is the execution id after which the next page starts."""
+
+    workspace_id: str
+    workflow_id: str = ""
+    before: str = ""
+    limit: int = 20
+
+
+class Approval(Struct, frozen=True, omit_defaults=True):
+    """An approval that waits for somebody. Times are ms since the epoch, 0 means none."""
+
+    execution_id: str
+    workflow_id: str
+    node_key: str
+    attempt: int
+    requested_at: int
+    title: str
+    description: str = ""
+    payload: Any = None
+    assignees: tuple[str, ...] = ()
+    due_at: int = 0
+
+
+class ApprovalsReply(Struct, frozen=True):
+    approvals: tuple[Approval, ...]
 
 
 class ControlReply(Struct, frozen=True):
@@ -271,6 +340,10 @@ class HistoryApi(Protocol):
     async def complete(self, request: CompleteBatch) -> CompleteReply: ...
     async def fire(self, request: FireBatch) -> FireReply: ...
     async def control(self, request: ControlRequest) -> ControlReply: ...
+    async def signal(self, request: SignalRequest) -> ControlReply: ...
+    async def publish(self, request: PublishRequest) -> PublishReply: ...
+    async def decide(self, request: DecideRequest) -> ControlReply: ...
+    async def approvals(self, request: ApprovalsRequest) -> ApprovalsReply: ...
     async def describe(self, request: DescribeRequest) -> DescribeReply: ...
     async def list(self, request: ListRequest) -> DescribeReply: ...
     async def history(self, request: HistoryRequest) -> HistoryReply: ...

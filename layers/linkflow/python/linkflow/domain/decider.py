@@ -136,11 +136,12 @@ def child_id(state: State, key: str, attempt: int, workflow_id: str) -> str:
 
 def _begin(draft: Draft, command: c.Begin) -> None:
     run = current(draft, command.node, command.attempt, SCHEDULED)
-    if run is None or run.due_at:  # a second delivery of the attempt gets no more time than the first
+    if run is None or run.started:  # a second delivery of the attempt gets no more time than the first
         return
     timeout = draft.node_of(command.node)[0].node.timeout
-    if timeout and timeout.start_to_close > 0:
-        due = draft.at + max(1, round(timeout.start_to_close * 1000))
+    if timeout and (timeout.start_to_close > 0 or run.due_at):
+        limit = timeout.start_to_close
+        due = draft.at + max(1, round(limit * 1000)) if limit > 0 else 0
         draft.emit(e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker, timeout_at=due)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from . import events as e
 from .decider import Decision
-from .state import BACKOFF, SCHEDULED, WAITING, NodeRun, State
+from .state import BACKOFF, CALLING, SCHEDULED, WAITING, NodeRun, State
 from .timing import (
     DELAY,
     ESCALATE,
@@ -46,9 +47,13 @@ def effects(decision: Decision) -> Effects:
                 done_tasks.append(task_before)
             if task_after:
                 new_tasks.append(task_after)
-        if _waits(was) and was is not None and not (_waits(now) and now is not None and now.attempt == was.attempt):
+        if (
+            _is_waiting(was)
+            and was is not None
+            and not (_is_waiting(now) and now is not None and now.attempt == was.attempt)
+        ):
             done_waits.append((key, was.attempt))
-        if _waits(now) and now is not None and now != was:
+        if _is_waiting(now) and now is not None and now != was:
             new_waits.append((key, now.attempt))
         old.update(timers_of(key, was))
         new.update(timers_of(key, now))
@@ -85,7 +90,7 @@ def _kind(run: NodeRun) -> str:
     return START_TO_CLOSE if run.started else SCHEDULE_TO_START
 
 
-def _waits(run: NodeRun | None) -> bool:
+def _is_waiting(run: NodeRun | None) -> bool:
     return run is not None and run.status == WAITING and run.wait is not None
 
 
@@ -94,3 +99,31 @@ def _execution_timer(decision: Decision, state: State, old: dict[str, int], new:
         old[timer_id(EXECUTION, attempt=decision.deadline)] = decision.deadline
     if state.timeout_at and not state.closed:
         new[timer_id(EXECUTION, attempt=state.timeout_at)] = state.timeout_at
+
+
+def orphans(decision: Decision) -> tuple[tuple[str, str], ...]:
+    """Children to be told that nobody waits for them any more, as (execution_id, ``terminate`` or ``cancel``).
+
+    One that was waited for, as soon as its node run is cancelled, also where the run itself goes on (a collecting
+    loop); one that was not, when the run closes.
+    """
+    state = decision.state
+    waited = {was.child: (key, was.close_policy) for key, was in decision.before.items() if was and _waits(was)}
+    loose = {was.child: was.close_policy for was in decision.before.values() if was and was.detached}
+    for event in decision.events:
+        if isinstance(event, e.ChildStarted):
+            if event.wait:
+                waited[event.execution_id] = (event.node, event.close_policy)
+            else:
+                loose[event.execution_id] = event.close_policy
+        elif isinstance(event, e.ChildCompleted | e.ChildFailed):
+            waited.pop(event.execution_id, None)
+    found = {child: policy for child, (key, policy) in waited.items() if not _waits(state.runs.get(key), child)}
+    if state.closed and not decision.was_closed:
+        found |= loose
+        found |= {run.child: run.close_policy for run in state.runs.values() if run.detached}
+    return tuple((child, policy) for child, policy in found.items() if policy in ("terminate", "cancel"))
+
+
+def _waits(run: NodeRun | None, child: str = "") -> bool:
+    return run is not None and run.status == CALLING and (not child or run.child == child)

@@ -25,6 +25,7 @@ from linkflow.ports import Clock, Doorbell, EventStore
 from .committer import Committer, Item, Written
 from .messages import Messenger
 from .plans import Plans
+from .world import World
 
 TIMERS = "timers"
 """Doorbell topic: the due time (ms) of a timer that falls due soon."""
@@ -37,6 +38,8 @@ _VERBS: dict[str, Callable[[h.ControlRequest], c.Command]] = {
     "cancel": lambda r: c.Cancel(r.actor, r.reason),
     "terminate": lambda r: c.Terminate(r.actor, r.reason),
     "retry": lambda r: c.RetryFailed(r.actor),
+    "pause": lambda r: c.Pause(r.actor, r.reason),
+    "resume": lambda r: c.Resume(r.actor),
 }
 
 
@@ -64,6 +67,7 @@ class History:
         self._config = config
         self._plans = Plans(store)
         self._committer = Committer(store, self._plans, clock, self._after)
+        self._world = World(store, self._committer, clock)
         self._messenger = Messenger(store, self._committer, config.max_depth)
         self._background: set[asyncio.Task[None]] = set()
         self._takers: dict[str, _Taker] = {}
@@ -167,6 +171,28 @@ class History:
         await self._before_reply()
         return h.ControlReply(status)
 
+    async def signal(self, request: h.SignalRequest) -> h.ControlReply:
+        """Raises `Conflict` where the run is closed or keeps too many events already."""
+        await self._visible(request.execution_id, request.workspace_id, CONTROL)
+        return await self._world.signal(request)
+
+    async def publish(self, request: h.PublishRequest) -> h.PublishReply:
+        caller().require(CONTROL, request.workspace_id)
+        reply = await self._world.publish(request)
+        await self._before_reply()
+        return reply
+
+    async def decide(self, request: h.DecideRequest) -> h.ControlReply:
+        """Raises `Conflict` where nobody waits for this decision any more."""
+        await self._visible(request.execution_id, request.workspace_id, CONTROL)
+        reply = await self._world.decide(request)
+        await self._before_reply()
+        return reply
+
+    async def approvals(self, request: h.ApprovalsRequest) -> h.ApprovalsReply:
+        caller().require(VIEW, request.workspace_id)
+        return await self._world.approvals(request)
+
     async def describe(self, request: h.DescribeRequest) -> h.DescribeReply:
         caller().require(VIEW, request.workspace_id)
         ids = [id for id in request.execution_ids if is_uuid(id)]
@@ -236,6 +262,9 @@ class History:
                 earliest = min(earliest, due)
             for message in row.messages:
                 self._spawn(self._messenger.tell_new(item.execution_id, message))
+            for wait in row.new_waits:
+                if wait.kind == "event":
+                    self._spawn(self._world.look_for_kept(row.workspace_id, item.execution_id, wait))
             if written.decision.state.reply_to:
                 self._ring_back(written)
         if push:
