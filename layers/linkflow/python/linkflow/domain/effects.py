@@ -47,14 +47,11 @@ def effects(decision: Decision) -> Effects:
                 done_tasks.append(task_before)
             if task_after:
                 new_tasks.append(task_after)
-        if (
-            _is_waiting(was)
-            and was is not None
-            and not (_is_waiting(now) and now is not None and now.attempt == was.attempt)
-        ):
-            done_waits.append((key, was.attempt))
-        if _is_waiting(now) and now is not None and now != was:
-            new_waits.append((key, now.attempt))
+        waited, waits = _wait_of(was), _wait_of(now)
+        if waited and waited != waits:
+            done_waits.append((key, waited))
+        if waits and now != was:
+            new_waits.append((key, waits))
         old.update(timers_of(key, was))
         new.update(timers_of(key, now))
     _execution_timer(decision, state, old, new)
@@ -90,8 +87,9 @@ def _kind(run: NodeRun) -> str:
     return START_TO_CLOSE if run.started else SCHEDULE_TO_START
 
 
-def _is_waiting(run: NodeRun | None) -> bool:
-    return run is not None and run.status == WAITING and run.wait is not None
+def _wait_of(run: NodeRun | None) -> int:
+    """The attempt that waits for the world, 0 for none."""
+    return run.attempt if run is not None and run.status == WAITING and run.wait is not None else 0
 
 
 def _execution_timer(decision: Decision, state: State, old: dict[str, int], new: dict[str, int]) -> None:

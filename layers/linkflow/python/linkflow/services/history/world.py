@@ -49,10 +49,8 @@ class World:
         until = self._clock.now_ms() + request.keep * 1000
         await self._store.keep_event(request.workspace_id, event, until)
         waiting = await self._store.waiting(request.workspace_id, request.name, request.key, MAX_WAITERS)
-        took = []
-        for id in dict.fromkeys(wait.execution_id for wait in waiting):
-            if await self._deliver(id, event):
-                took.append(id)
+        runs = dict.fromkeys(wait.execution_id for wait in waiting)
+        took = [id for id in runs if await self._deliver(id, event)]
         if took:
             await self._store.drop_events(request.workspace_id, [event.id])
         return h.PublishReply(tuple(took))
