@@ -6,6 +6,7 @@ from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.definition import Retry, Timeout
 from linkflow.domain.outcomes import RequestApproval, WaitEvent
+from linkflow.domain.waiting import MAX_SIGNALS
 from tests.unit.engine.support import AT, Run, done, fails, flow, iterates
 
 
@@ -50,6 +51,24 @@ def test_an_event_that_comes_twice_came_once():
     run = Run.given(flow("t > w"), signal("s1", "go"))
     assert run.when(signal("s1", "go")) == []
     assert run.when(signal("s2", "go"), signal("s2", "go")) == ["SignalReceived"]
+
+
+def test_an_event_that_somebody_else_keeps_is_taken_or_refused():
+    elsewhere = c.Signal("s1", "go", "", "first", "ada", keep=False)
+    run = Run.given(flow("t > w"))
+    assert run.when(elsewhere) == []
+    run.when(waits("w", "go"))
+    assert run.when(elsewhere) == ["SignalReceived", "NodeCompleted w", "ExecutionCompleted"]
+    assert run.state.signals == ()
+
+
+def test_a_run_keeps_a_thousand_events_and_knows_them_all():
+    run = Run.given(flow("t > w", "t > x"), *(signal(f"s{i}", "later") for i in range(MAX_SIGNALS)))
+    assert run.when(signal("one more", "later")) == []
+    assert run.when(signal("s0", "later")) == []
+    run.when(waits("w", "go"))
+    assert run.when(signal("that one", "go")) == ["SignalReceived", "NodeCompleted w"]
+    assert len(run.state.signals) == MAX_SIGNALS
 
 
 def test_a_wait_that_times_out_fails_the_node_for_good():

@@ -131,15 +131,28 @@ class EventStore(Protocol):
         """Node runs of a workspace that wait for an event of this name, with this key or with none."""
         ...
 
-    async def approvals(self, workspace_id: str, workflow_id: str, before: str, limit: int) -> list[StoredWait]:
-        """Approvals that are open, the newest runs first."""
+    async def approvals(
+        self, workspace_id: str, workflow_id: str, before: str, after_node: str, limit: int
+    ) -> list[StoredWait]:
+        """Approvals that are open, the newest runs first, from behind node `after_node` of the run `before` on."""
         ...
 
     async def keep_event(self, workspace_id: str, event: KeptEvent, until_ms: int) -> None:
         """Keep an event that nobody waits for yet. Keeping it twice is keeping it once."""
         ...
 
-    async def kept_events(self, workspace_id: str, name: str, key: str) -> list[KeptEvent]: ...
+    async def kept_events(self, workspace_id: str, name: str, key: str, now_ms: int) -> list[KeptEvent]:
+        """Events that came early, the oldest first; those with this key, or all where it is empty."""
+        ...
+
+    async def overlooked(self, now_ms: int, limit: int) -> list[StoredWait]:
+        """Waits for which there is a kept event."""
+        ...
+
+    async def forget_events(self, now_ms: int, limit: int) -> int:
+        """Delete kept events whose time is over; returns how many."""
+        ...
+
     async def drop_events(self, workspace_id: str, ids: Sequence[str]) -> None: ...
     async def drop_timers(self, ids: Sequence[tuple[str, str]]) -> None:
         """Forget timers (execution_id, timer_id) that lead nowhere any more."""

@@ -198,11 +198,13 @@ class DecideRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class ApprovalsRequest(Struct, frozen=True, omit_defaults=True):
-    """Open approvals, the newest runs first. `before` is the execution id after which the next page starts."""
+    """Open approvals, the newest runs first. The next page starts after `before` and `after_node`: the last
+    approval's execution id and node key."""
 
     workspace_id: str
     workflow_id: str = ""
     before: str = ""
+    after_node: str = ""
     limit: int = 20
 
 
@@ -323,14 +325,18 @@ class TouchReply(Struct, frozen=True):
 
 
 class SweepRequest(Struct, frozen=True, omit_defaults=True):
-    """Offer again what may have been lost between a commit and its push."""
+    """Offer again what may have been lost between a commit and its push, and forget kept events whose time is over."""
 
     limit: int = 1000
 
 
-class SweepReply(Struct, frozen=True):
+class SweepReply(Struct, frozen=True, omit_defaults=True):
+    """How many of each; `events` are kept ones that found their wait, `forgotten` those that nobody took in time."""
+
     tasks: int
     messages: int
+    events: int = 0
+    forgotten: int = 0
 
 
 class HistoryApi(Protocol):

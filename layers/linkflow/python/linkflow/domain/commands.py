@@ -61,13 +61,15 @@ class CloseChild(Struct, frozen=True):
 
 
 class Signal(Struct, frozen=True):
-    """An event from outside; the oldest node run that waits for it gets it, or it is kept."""
+    """An event from outside; the oldest node run that waits for it gets it. Where none does it is kept for a later
+    wait, or refused if not `keep` (then somebody else keeps it)."""
 
     signal_id: str
     name: str
     key: str = ""
     payload: Any = None
     actor: str = ""
+    keep: bool = True
 
 
 class Decide(Struct, frozen=True):

@@ -9,11 +9,22 @@ from .draft import Draft
 from .firing import current
 from .flow import advance
 from .outcomes import RequestApproval, WaitEvent
-from .state import WAITING, Signal, Wait
+from .state import WAITING, Signal, State, Wait
 
 APPROVED, REJECTED = "approved", "rejected"
 MAX_SIGNALS = 1000
 """Events that a run keeps for later waits; over it, further ones are refused."""
+MAX_NAME = 200
+"""Characters of an event's name and of its key: both stand in an index."""
+
+
+def name_fault(text: str) -> str:
+    """Why this cannot be the name, key or id of an event; nothing if it can."""
+    if len(text) > MAX_NAME:
+        return f"may have {MAX_NAME} characters at most"
+    if any(sign < " " or "\ud800" <= sign <= "\udfff" for sign in text):
+        return "may hold no control characters"
+    return ""
 
 
 def wait_for(draft: Draft, node: str, attempt: int, outcome: WaitEvent) -> None:
@@ -27,17 +38,26 @@ def wait_for(draft: Draft, node: str, attempt: int, outcome: WaitEvent) -> None:
 def signal(draft: Draft, command: c.Signal) -> None:
     """An event came: the node run that has waited longest gets it, or it is kept. One event wakes one wait."""
     state = draft.state
-    if state.closed or command.signal_id in state.seen or len(state.signals) >= MAX_SIGNALS:
+    if state.closed or has_seen(state, command.signal_id):
+        return
+    arrived = Signal(command.signal_id, command.name, command.key, command.payload)
+    waiting = (
+        key for key, run in state.runs.items() if run.status == WAITING and run.wait and _fits(run.wait, arrived)
+    )
+    key = next(waiting, None)
+    if key is None and (not command.keep or len(state.signals) >= MAX_SIGNALS):
         return
     draft.emit(
         e.SignalReceived, signal_id=command.signal_id, name=command.name, key=command.key, payload=command.payload,
         actor=command.actor,
     )  # fmt: skip
-    arrived = state.signals[-1]
-    for key, run in state.runs.items():
-        if run.status == WAITING and run.wait is not None and _fits(run.wait, arrived):
-            _deliver(draft, key, run.attempt, arrived)
-            return
+    if key is not None:
+        _deliver(draft, key, state.runs[key].attempt, arrived)
+
+
+def has_seen(state: State, signal_id: str) -> bool:
+    """Did this event come to the run before?"""
+    return signal_id in state.seen or any(kept.id == signal_id for kept in state.signals)
 
 
 def _fits(wait: Wait, signal: Signal) -> bool:

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]
-Status = Literal["", "running", "completed", "failed", "cancelled", "timed_out", "terminated"]
+Status = Literal["", "running", "paused", "completed", "failed", "cancelled", "timed_out", "terminated"]
 Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow"]
 EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
 

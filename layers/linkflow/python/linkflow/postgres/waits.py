@@ -23,10 +23,16 @@ class PostgresWaits:
     async def waiting(self, workspace_id: str, name: str, key: str, limit: int) -> list[StoredWait]:
         return await self._waits("waiting", workspace=workspace_id, name=name, key=key, limit=limit)
 
-    async def approvals(self, workspace_id: str, workflow_id: str, before: str, limit: int) -> list[StoredWait]:
+    async def approvals(
+        self, workspace_id: str, workflow_id: str, before: str, after_node: str, limit: int
+    ) -> list[StoredWait]:
         return await self._waits(
-            "approvals", workspace=workspace_id, workflow=workflow_id or None, before=before or _HIGHEST, limit=limit
-        )
+            "approvals", workspace=workspace_id, workflow=workflow_id or None, before=before or _HIGHEST,
+            after=after_node, limit=limit,
+        )  # fmt: skip
+
+    async def overlooked(self, now_ms: int, limit: int) -> list[StoredWait]:
+        return await self._waits("overlooked", now=now_ms, limit=limit)
 
     async def _waits(self, statement: str, **args: Any) -> list[StoredWait]:
         async with self._db.connection() as connection:
@@ -44,8 +50,8 @@ class PostgresWaits:
         async with self._db.connection() as connection:
             await connection.execute(_sql["keep_event"], args)
 
-    async def kept_events(self, workspace_id: str, name: str, key: str) -> list[KeptEvent]:
-        args = {"workspace": workspace_id, "name": name, "key": key}
+    async def kept_events(self, workspace_id: str, name: str, key: str, now_ms: int) -> list[KeptEvent]:
+        args = {"workspace": workspace_id, "name": name, "key": key, "now": now_ms}
         async with self._db.connection() as connection:
             rows = await (await connection.execute(_sql["kept_events"], args)).fetchall()
         return [KeptEvent(id, name, key, bytes(payload), actor) for id, name, key, payload, actor in rows]
@@ -53,6 +59,10 @@ class PostgresWaits:
     async def drop_events(self, workspace_id: str, ids: Sequence[str]) -> None:
         async with self._db.connection() as connection:
             await connection.execute(_sql["drop_events"], {"workspace": workspace_id, "ids": list(ids)})
+
+    async def forget_events(self, now_ms: int, limit: int) -> int:
+        async with self._db.connection() as connection:
+            return (await connection.execute(_sql["forget_events"], {"now": now_ms, "limit": limit})).rowcount
 
 
 def wait_args(items: Sequence[Transition]) -> dict[str, Any]:

@@ -107,10 +107,11 @@ WHERE workspace_id = %(workspace)s::uuid AND kind = 'event' AND name = %(name)s 
 ORDER BY at LIMIT %(limit)s
 
 -- name: approvals
--- Open approvals of a workspace, or of one workflow of it, newest runs first.
+-- Open approvals of a workspace, or of one workflow of it, newest runs first. A run may have several.
 SELECT execution_id::text, workspace_id::text, workflow_id::text, at, node_key, attempt, kind, name, key, due_at, detail
 FROM waits
-WHERE workspace_id = %(workspace)s::uuid AND kind = 'approval' AND execution_id < %(before)s::uuid
+WHERE workspace_id = %(workspace)s::uuid AND kind = 'approval' AND execution_id <= %(before)s::uuid
+  AND (execution_id < %(before)s::uuid OR (%(after)s <> '' AND node_key > %(after)s))
   AND (%(workflow)s::uuid IS NULL OR workflow_id = %(workflow)s::uuid)
 ORDER BY execution_id DESC, node_key LIMIT %(limit)s
 
@@ -124,7 +125,24 @@ ON CONFLICT DO NOTHING
 -- Events that came early; a wait without a key takes any.
 SELECT id, name, key, payload, actor FROM kept_events
 WHERE workspace_id = %(workspace)s::uuid AND name = %(name)s AND (%(key)s = '' OR key = %(key)s)
-ORDER BY id LIMIT 100
+  AND until > %(now)s
+ORDER BY until, id LIMIT 100
+
+-- name: overlooked
+-- Waits whose event is among the kept ones: the delivery was lost between two commits.
+SELECT w.execution_id::text, w.workspace_id::text, w.workflow_id::text, w.at, w.node_key, w.attempt, w.kind, w.name,
+       w.key, w.due_at, w.detail
+FROM waits w
+WHERE w.kind = 'event' AND EXISTS (
+  SELECT 1 FROM kept_events k
+  WHERE k.workspace_id = w.workspace_id AND k.name = w.name AND w.key IN (k.key, '') AND k.until > %(now)s)
+ORDER BY w.at LIMIT %(limit)s
+
+-- name: forget_events
+-- Kept events that nobody took in time.
+DELETE FROM kept_events WHERE (workspace_id, id) IN (
+  SELECT workspace_id, id FROM kept_events WHERE until <= %(now)s ORDER BY until LIMIT %(limit)s
+  FOR UPDATE SKIP LOCKED)
 
 -- name: drop_events
 -- They were delivered.

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from linkflow.domain.draft import input_of
 from linkflow.domain.events import iso
 from linkflow.domain.expressions import ExpressionError, Scope, compile_expression
-from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, Outcome, Sleep
+from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, Outcome, RequestApproval, Sleep
 from linkflow.domain.state import State, split_key
 from linkflow.nodes.base import Context, Egress, NodeFailure
 from linkflow.observability import logger
@@ -99,7 +99,7 @@ class Runner:
 
     def _checked(self, outcome: Any, logs: list[str]) -> Outcome:
         """The outcome, once it is sure that it can be recorded."""
-        if isinstance(outcome, Completed | Iterate | Sleep):
+        if isinstance(outcome, Completed | Iterate | Sleep | RequestApproval):
             size = len(_encode(outcome))
             if size > self._max_payload:
                 message = f"The output has {size:,} bytes; the limit is {self._max_payload:,}."
