@@ -112,6 +112,18 @@ async def retry(execution_id: str, services: Given, who: Runner, form: Control |
     return await _control(services, who, execution_id, "retry", form, "Execution retried.")
 
 
+@router.post("/executions/{execution_id}/pause")
+async def pause(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
+    """Let what runs end, and start nothing further until the run is resumed."""
+    return await _control(services, who, execution_id, "pause", form, "Execution paused.")
+
+
+@router.post("/executions/{execution_id}/resume")
+async def resume(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
+    """Go on with a paused run."""
+    return await _control(services, who, execution_id, "resume", form, "Execution resumed.")
+
+
 async def _page(
     services: Services, who: Membership, workflow_id: str, status: str, mode: str, cursor: str, per_page: int
 ) -> Response:

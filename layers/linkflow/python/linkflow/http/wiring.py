@@ -16,6 +16,7 @@ from linkflow.services.executions import Executions
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.workspaces import Workspaces
+from linkflow.services.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Services:
     workspaces: Workspaces
     workflows: Workflows
     executions: Executions
+    world: World
     webhooks: Webhooks
     replies: ReplyStore
     clock: Clock

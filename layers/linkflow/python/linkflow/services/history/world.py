@@ -17,8 +17,6 @@ from linkflow.ports import Clock, EventStore, KeptEvent
 
 from .committer import Committer
 
-WAITERS = 1000
-"""Waits that are woken at once."""
 MAX_KEEP = 30 * 86_400
 """Seconds for which an event is kept at most."""
 
@@ -29,10 +27,12 @@ TAKEN, KNOWN, REFUSED = "taken", "known", "refused"
 class World:
     """Brings events and decisions to the runs that wait for them."""
 
-    def __init__(self, store: EventStore, committer: Committer, clock: Clock) -> None:
+    def __init__(self, store: EventStore, committer: Committer, clock: Clock, at_once: int = 1000) -> None:
+        """`at_once` is how many waits are read, and woken together."""
         self._store = store
         self._committer = committer
         self._clock = clock
+        self._at_once = at_once
 
     async def signal(self, request: h.SignalRequest) -> h.ControlReply:
         """An event for one run: taken or kept by it. The same id again is no fault."""
@@ -63,10 +63,10 @@ class World:
         """Deliver to every run that waits; returns those that have it now."""
         came: dict[str, str] = {}
         while True:
-            waiting = await self._store.waiting(workspace_id, event.name, event.key, WAITERS)
+            waiting = await self._store.waiting(workspace_id, event.name, event.key, self._at_once)
             fresh = [id for id in dict.fromkeys(wait.execution_id for wait in waiting) if id not in came]
             came.update(zip(fresh, await asyncio.gather(*(self._deliver(id, event) for id in fresh)), strict=True))
-            if not fresh or len(waiting) < WAITERS:
+            if not fresh or len(waiting) < self._at_once:
                 return [id for id, how in came.items() if how != REFUSED]
 
     async def look_for_kept(self, workspace_id: str, execution_id: str, name: str, key: str) -> bool:
