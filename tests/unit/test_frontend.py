@@ -15,14 +15,20 @@ from linkflow.contracts.base import Caller
 from linkflow.contracts.frontend import Closed, RunReply, RunRequest
 from linkflow.contracts.history import (
     NO_STATE,
+    ApprovalsReply,
+    ApprovalsRequest,
     ControlReply,
     ControlRequest,
+    DecideRequest,
     DescribeReply,
     DescribeRequest,
     Execution,
     HistoryReply,
     HistoryRequest,
     ListRequest,
+    PublishReply,
+    PublishRequest,
+    SignalRequest,
     StartBatch,
     Started,
     StartReply,
@@ -128,6 +134,22 @@ class ScriptedHistory:
     async def control(self, request: ControlRequest) -> ControlReply:
         self.callers.append(base._caller.get())
         return ControlReply("cancelled")
+
+    async def signal(self, request: SignalRequest) -> ControlReply:
+        self.callers.append(base._caller.get())
+        return ControlReply("running")
+
+    async def publish(self, request: PublishRequest) -> PublishReply:
+        self.callers.append(base._caller.get())
+        return PublishReply((ID,))
+
+    async def decide(self, request: DecideRequest) -> ControlReply:
+        self.callers.append(base._caller.get())
+        return ControlReply("running")
+
+    async def approvals(self, request: ApprovalsRequest) -> ApprovalsReply:
+        self.callers.append(base._caller.get())
+        return ApprovalsReply(())
 
     async def list(self, request: ListRequest) -> DescribeReply:
         return DescribeReply(())
@@ -303,6 +325,14 @@ class TestWait:
         assert (reply.closed, reply.status) == (False, "running")
         assert sum(stand.clock.slept) == 2.5
 
+    async def test_a_paused_run_has_not_ended(self, called_by: Any) -> None:
+        called_by(MEMBER)
+        stand = Stand(deaf=True)
+        stand.history.states["*"] = [{"status": "paused"}, {"status": "paused", "result": "hello", "answered": True}]
+        reply = await stand.run(wait=30)
+        assert (reply.closed, reply.status, reply.result, reply.answered) == (False, "paused", "hello", True)
+        assert stand.clock.slept == [1.0, 2.0]
+
     async def test_a_repeat_looks_at_once(self, stand: Stand) -> None:
         stand.history.answers["wf"] = Started(OTHER, created=False)
         stand.history.states[OTHER] = [{"status": "timed_out", "error": {"code": "timeout", "message": "m"}}]
@@ -347,13 +377,26 @@ class TestReading:
 
     async def test_control(self, stand: Stand) -> None:
         assert (await stand.frontend.control(ControlRequest(ID, "w", "cancel"))).status == "cancelled"
-        assert stand.history.callers == [None], "as the Frontend itself"
+        await stand.frontend.signal(SignalRequest(ID, "w", "s", "paid"))
+        await stand.frontend.publish(PublishRequest("w", "e", "paid"))
+        await stand.frontend.decide(DecideRequest(ID, "w", "ask", "approved"))
+        assert stand.history.callers == [None] * 4, "as the Frontend itself"
+        for call in (
+            stand.frontend.signal(SignalRequest("x", "w", "s", "paid")),
+            stand.frontend.decide(DecideRequest("x", "w", "ask", "approved")),
+        ):
+            with pytest.raises(NotFound):
+                await call
         with pytest.raises(NotFound):
             await stand.frontend.control(ControlRequest("nonsense", "w", "cancel"))
 
 
 RIGHTS = [
     ("workflow.execute", "run", RunRequest("w", "wf", 1, "t")),
+    ("workflow.execute", "signal", SignalRequest(ID, "w", "s", "paid")),
+    ("workflow.execute", "publish", PublishRequest("w", "e", "paid")),
+    ("workflow.execute", "decide", DecideRequest(ID, "w", "ask", "approved")),
+    ("execution.view", "approvals", ApprovalsRequest("w")),
     ("workflow.execute", "control", ControlRequest(ID, "w", "cancel")),
     ("execution.view", "describe", DescribeRequest((), "w")),
     ("execution.view", "list", ListRequest("w")),

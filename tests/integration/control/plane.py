@@ -13,17 +13,24 @@ import msgspec
 from linkflow.contracts.base import Caller, caller
 from linkflow.contracts.frontend import RunReply, RunRequest
 from linkflow.contracts.history import (
+    Approval,
+    ApprovalsReply,
+    ApprovalsRequest,
     ControlReply,
     ControlRequest,
+    DecideRequest,
     DescribeReply,
     DescribeRequest,
     Execution,
     HistoryReply,
     HistoryRequest,
     ListRequest,
+    PublishReply,
+    PublishRequest,
+    SignalRequest,
 )
 from linkflow.contracts.matching import DeadReply, DeadRequest, StatsReply, StatsRequest
-from linkflow.domain.errors import LinkFlowError, NotFound
+from linkflow.domain.errors import Conflict, LinkFlowError, NotFound
 from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
 from linkflow.nodes.registry import Registry
@@ -42,6 +49,7 @@ from linkflow.services.tokens import AccessTokens
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.workspaces import Workspaces
+from linkflow.services.world import World
 from tests.timer_fakes import FakeDoorbell
 
 SECRET = "a secret for tests that is long enough"
@@ -91,6 +99,8 @@ class RecordingFrontend:
         self.executions: dict[str, Execution] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.by_key: dict[str, str] = {}
+        self.approvals_open: list[tuple[str, Approval]] = []
+        self.took: tuple[str, ...] = ()
 
     @property
     def last(self) -> Any:
@@ -114,7 +124,35 @@ class RecordingFrontend:
     async def control(self, request: ControlRequest) -> ControlReply:
         self._enter("workflow.execute", request)
         self._visible(request)
-        return ControlReply({"cancel": "cancelled", "terminate": "terminated"}.get(request.verb, "running"))
+        return ControlReply(
+            {"cancel": "cancelled", "terminate": "terminated", "pause": "paused"}.get(request.verb, "running")
+        )
+
+    async def signal(self, request: SignalRequest) -> ControlReply:
+        self._enter("workflow.execute", request)
+        self._visible(request)
+        return ControlReply("running")
+
+    async def publish(self, request: PublishRequest) -> PublishReply:
+        self._enter("workflow.execute", request)
+        return PublishReply(self.took)
+
+    async def decide(self, request: DecideRequest) -> ControlReply:
+        self._enter("workflow.execute", request)
+        self._visible(request)
+        for at, (workspace, found) in enumerate(self.approvals_open):
+            if (workspace, found.node_key) == (request.workspace_id, request.node_key):
+                del self.approvals_open[at]
+                return ControlReply("running")
+        raise Conflict("This approval is not open.")
+
+    async def approvals(self, request: ApprovalsRequest) -> ApprovalsReply:
+        self._enter("execution.view", request)
+        mine = [found for workspace, found in self.approvals_open if workspace == request.workspace_id]
+        mine.sort(key=lambda found: (found.execution_id, found.node_key))
+        after = (request.before, request.after_node)
+        rest = [found for found in mine if (found.execution_id, found.node_key) > after]
+        return ApprovalsReply(tuple(rest[: request.limit]))
 
     async def describe(self, request: DescribeRequest) -> DescribeReply:
         self._enter("execution.view", request)
@@ -144,7 +182,7 @@ class RecordingFrontend:
         last = page[-1]["event_id"] if page else 0
         return HistoryReply(msgspec.Raw(msgspec.json.encode(page)), last, len(found) > len(page))
 
-    def _visible(self, request: ControlRequest | HistoryRequest) -> None:
+    def _visible(self, request: ControlRequest | HistoryRequest | SignalRequest | DecideRequest) -> None:
         found = self.executions.get(request.execution_id)
         if found is None or found.workspace_id != request.workspace_id:
             raise NotFound("There is no such execution.")
@@ -261,6 +299,7 @@ def build(database: Database) -> Plane:
         workflows=Workflows(store, definitions, Registry.load(), frontend, clock),
         executions=Executions(frontend, definitions, clock),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
+        world=World(frontend),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
         replies=PostgresReplies(database),
         clock=clock,

@@ -17,8 +17,18 @@ from linkflow.domain.effects import effects, orphans
 from linkflow.domain.evolve import fold
 from linkflow.domain.graph import Graph
 from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
-from linkflow.domain.state import BACKOFF, CALLING, SCHEDULED, WAITING, State, decode, encode, new
-from linkflow.domain.timing import DELAY, EXECUTION, RETRY, START_TO_CLOSE, timer_id
+from linkflow.domain.state import BACKOFF, CALLING, PAUSED, SCHEDULED, WAITING, State, decode, encode, new
+from linkflow.domain.timing import (
+    DELAY,
+    ESCALATE,
+    EXECUTION,
+    RETRY,
+    SCHEDULE_TO_CLOSE,
+    SCHEDULE_TO_START,
+    START_TO_CLOSE,
+    WAIT,
+    timer_id,
+)
 
 AT = 1_764_000_000_000
 """When every run here starts (ms)."""
@@ -99,12 +109,17 @@ def tasks_of(state: State) -> Tasks:
 
 def timers_of(state: State) -> Timers:
     """The timers that a state calls for, from nothing but the state."""
-    kinds = {BACKOFF: RETRY, WAITING: DELAY, SCHEDULED: START_TO_CLOSE}
-    timers = {
-        timer_id(kinds[run.status], key, run.attempt): run.due_at
-        for key, run in state.runs.items()
-        if run.due_at and run.status in kinds
-    }
+    timers: Timers = {}
+    for key, run in state.runs.items():
+        kind = {BACKOFF: RETRY, WAITING: WAIT if run.wait else DELAY}.get(run.status, "")
+        if run.status == SCHEDULED:
+            kind = START_TO_CLOSE if run.started else SCHEDULE_TO_START
+        if kind and run.due_at:
+            timers[timer_id(kind, key, run.attempt)] = run.due_at
+        if run.close_by and run.status in (SCHEDULED, BACKOFF):
+            timers[timer_id(SCHEDULE_TO_CLOSE, key, run.close_by)] = run.close_by
+        if run.status == WAITING and run.wait and run.wait.escalate_at:
+            timers[timer_id(ESCALATE, key, run.attempt)] = run.wait.escalate_at
     if state.timeout_at and not state.closed:
         timers[timer_id(EXECUTION, attempt=state.timeout_at)] = state.timeout_at
     return timers
@@ -200,7 +215,8 @@ class Run:
             assert not self.state.loops
             assert not any("[" in key for key in self.state.runs)
         else:
-            assert self.tasks or self.timers or calling, "it is stuck"
+            waiting = calling or any(run.wait for run in self.state.runs.values())
+            assert self.tasks or self.timers or waiting or self.state.status == PAUSED, "it is stuck"
 
 
 def joined(events: Sequence[str], *kinds: str) -> list[str]:

@@ -251,6 +251,7 @@ class System:
         from linkflow.services.webhooks import Webhooks
         from linkflow.services.workflows import Workflows
         from linkflow.services.workspaces import Workspaces
+        from linkflow.services.world import World
         from linkflow.streams.limiter import StreamLimiter
 
         config, clock, database = self.config, self.clock, self.database
@@ -266,6 +267,7 @@ class System:
             workflows=Workflows(workflows, definitions, self.registry, frontend, clock),
             executions=Executions(frontend, definitions, clock),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
+            world=World(frontend),
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
             replies=PostgresReplies(database),
             clock=clock,

@@ -48,6 +48,28 @@ class Transition(Struct, frozen=True):
     new_timers: tuple[tuple[str, int], ...] = ()
     done_timers: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
+    new_waits: tuple[WaitRow, ...] = ()
+    done_waits: tuple[tuple[str, int], ...] = ()
+
+
+class WaitRow(Struct, frozen=True):
+    """A node run that waits for an event or for people: how the world finds it. `detail` is the state's `Wait`."""
+
+    node_key: str
+    attempt: int
+    kind: str
+    name: str
+    key: str
+    due_at: int
+    detail: bytes
+
+
+class StoredWait(Struct, frozen=True):
+    execution_id: str
+    workspace_id: str
+    workflow_id: str
+    at: int
+    row: WaitRow
 
 
 class Message(Struct, frozen=True):
@@ -63,6 +85,16 @@ class StoredMessage(Struct, frozen=True):
     execution_id: str
     kind: str
     body: bytes
+
+
+class KeptEvent(Struct, frozen=True):
+    """An event from outside, before a run waits for it. `payload` is JSON."""
+
+    id: str
+    name: str
+    key: str
+    payload: bytes
+    actor: str = ""
 
 
 class Snapshot(Struct, frozen=True):
@@ -96,6 +128,33 @@ class EventStore(Protocol):
         """Forget messages (execution_id, id) that were done."""
         ...
 
+    async def waiting(self, workspace_id: str, name: str, key: str, limit: int) -> list[StoredWait]:
+        """Node runs of a workspace that wait for an event of this name, with this key or with none."""
+        ...
+
+    async def approvals(
+        self, workspace_id: str, workflow_id: str, before: str, after_node: str, limit: int
+    ) -> list[StoredWait]:
+        """Approvals that are open, the newest runs first, from behind node `after_node` of the run `before` on."""
+        ...
+
+    async def keep_event(self, workspace_id: str, event: KeptEvent, until_ms: int) -> None:
+        """Keep an event that nobody waits for yet. Keeping it twice is keeping it once."""
+        ...
+
+    async def kept_events(self, workspace_id: str, name: str, key: str, now_ms: int) -> list[KeptEvent]:
+        """Events that came early, the oldest first; those with this key, or all where it is empty."""
+        ...
+
+    async def overlooked(self, now_ms: int, limit: int) -> list[StoredWait]:
+        """Waits for which there is a kept event."""
+        ...
+
+    async def forget_events(self, now_ms: int, limit: int) -> int:
+        """Delete kept events whose time is over; returns how many."""
+        ...
+
+    async def drop_events(self, workspace_id: str, ids: Sequence[str]) -> None: ...
     async def drop_timers(self, ids: Sequence[tuple[str, str]]) -> None:
         """Forget timers (execution_id, timer_id) that lead nowhere any more."""
         ...

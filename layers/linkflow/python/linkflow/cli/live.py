@@ -19,6 +19,7 @@ _STYLE = {
 }  # fmt: skip
 _TURNS = {
     "NodeScheduled": "running", "TimerStarted": "waiting", "ChildStarted": "waiting", "LoopStarted": "running",
+    "WaitStarted": "waiting", "ApprovalRequested": "waiting",
     "NodeCompleted": "completed", "NodeSkipped": "skipped", "NodeCancelled": "cancelled", "NodeFailed": "failed",
     "NodeTimedOut": "failed", "NodeRetryScheduled": "retrying",
 }  # fmt: skip
@@ -50,7 +51,9 @@ class Timeline:
         if kind == "ExecutionStarted":
             row = self._rows.setdefault(what["trigger_node"], _Row(what["trigger_node"]))
             row.status, row.began, row.ended = "completed", at, at
-        elif kind.startswith("Execution") and kind not in ("ExecutionRetried",):
+        elif kind in ("ExecutionRetried", "ExecutionResumed"):
+            self.status = "running"
+        elif kind.startswith("Execution"):
             self.status = kind.removeprefix("Execution").lower()
             self.result, self.error = what.get("result"), what.get("error")
         elif kind in _TURNS:

@@ -7,13 +7,19 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from .history import (
+    ApprovalsReply,
+    ApprovalsRequest,
     ControlReply,
     ControlRequest,
+    DecideRequest,
     DescribeReply,
     DescribeRequest,
     HistoryReply,
     HistoryRequest,
     ListRequest,
+    PublishReply,
+    PublishRequest,
+    SignalRequest,
 )
 from .matching import DeadReply, DeadRequest, StatsReply, StatsRequest
 
@@ -67,6 +73,10 @@ class FrontendApi(Protocol):
 
     async def run(self, request: RunRequest) -> RunReply: ...
     async def control(self, request: ControlRequest) -> ControlReply: ...
+    async def signal(self, request: SignalRequest) -> ControlReply: ...
+    async def publish(self, request: PublishRequest) -> PublishReply: ...
+    async def decide(self, request: DecideRequest) -> ControlReply: ...
+    async def approvals(self, request: ApprovalsRequest) -> ApprovalsReply: ...
     async def describe(self, request: DescribeRequest) -> DescribeReply: ...
     async def list(self, request: ListRequest) -> DescribeReply: ...
     async def history(self, request: HistoryRequest) -> HistoryReply: ...

@@ -147,13 +147,84 @@ class FireReply(Struct, frozen=True, omit_defaults=True):
 
 
 class ControlRequest(Struct, frozen=True, omit_defaults=True):
-    """A control verb on one run: ``cancel``, ``terminate`` or ``retry``."""
+    """A control verb on one run: ``cancel``, ``terminate``, ``retry``, ``pause`` or ``resume``."""
 
     execution_id: str
     workspace_id: str
     verb: str
     actor: str = ""
     reason: str = ""
+
+
+class SignalRequest(Struct, frozen=True, omit_defaults=True):
+    """An event for one run. `signal_id` makes a second delivery the same one."""
+
+    execution_id: str
+    workspace_id: str
+    signal_id: str
+    name: str
+    key: str = ""
+    payload: Any = None
+    actor: str = ""
+
+
+class PublishRequest(Struct, frozen=True, omit_defaults=True):
+    """An event for whichever runs of the workspace wait for it; kept for `keep` seconds where none does yet."""
+
+    workspace_id: str
+    event_id: str
+    name: str
+    key: str = ""
+    payload: Any = None
+    actor: str = ""
+    keep: int = 86_400
+
+
+class PublishReply(Struct, frozen=True):
+    """The runs that took it; none means that it is kept."""
+
+    execution_ids: tuple[str, ...]
+
+
+class DecideRequest(Struct, frozen=True, omit_defaults=True):
+    """A person's decision on an approval: ``approved`` or ``rejected``."""
+
+    execution_id: str
+    workspace_id: str
+    node_key: str
+    decision: str
+    payload: Any = None
+    actor: str = ""
+
+
+class ApprovalsRequest(Struct, frozen=True, omit_defaults=True):
+    """Open approvals, the newest runs first. The next page starts after `before` and `after_node`: the last
+    approval's execution id and node key."""
+
+    workspace_id: str
+    workflow_id: str = ""
+    before: str = ""
+    after_node: str = ""
+    limit: int = 20
+
+
+class Approval(Struct, frozen=True, omit_defaults=True):
+    """An approval that waits for somebody. Times are ms since the epoch, 0 means none."""
+
+    execution_id: str
+    workflow_id: str
+    node_key: str
+    attempt: int
+    requested_at: int
+    title: str
+    description: str = ""
+    payload: Any = None
+    assignees: tuple[str, ...] = ()
+    due_at: int = 0
+
+
+class ApprovalsReply(Struct, frozen=True):
+    approvals: tuple[Approval, ...]
 
 
 class ControlReply(Struct, frozen=True):
@@ -257,14 +328,18 @@ class TouchReply(Struct, frozen=True):
 
 
 class SweepRequest(Struct, frozen=True, omit_defaults=True):
-    """Offer again what may have been lost between a commit and its push."""
+    """Offer again what may have been lost between a commit and its push, and forget kept events whose time is over."""
 
     limit: int = 1000
 
 
-class SweepReply(Struct, frozen=True):
+class SweepReply(Struct, frozen=True, omit_defaults=True):
+    """How many of each; `events` are kept ones that found their wait, `forgotten` those that nobody took in time."""
+
     tasks: int
     messages: int
+    events: int = 0
+    forgotten: int = 0
 
 
 class HistoryApi(Protocol):
@@ -274,6 +349,10 @@ class HistoryApi(Protocol):
     async def complete(self, request: CompleteBatch) -> CompleteReply: ...
     async def fire(self, request: FireBatch) -> FireReply: ...
     async def control(self, request: ControlRequest) -> ControlReply: ...
+    async def signal(self, request: SignalRequest) -> ControlReply: ...
+    async def publish(self, request: PublishRequest) -> PublishReply: ...
+    async def decide(self, request: DecideRequest) -> ControlReply: ...
+    async def approvals(self, request: ApprovalsRequest) -> ApprovalsReply: ...
     async def describe(self, request: DescribeRequest) -> DescribeReply: ...
     async def list(self, request: ListRequest) -> DescribeReply: ...
     async def history(self, request: HistoryRequest) -> HistoryReply: ...

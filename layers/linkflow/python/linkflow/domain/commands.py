@@ -66,6 +66,37 @@ class Abort(Struct, frozen=True):
     error: NodeError
 
 
+class Signal(Struct, frozen=True):
+    """An event from outside; the oldest node run that waits for it gets it. Where none does it is kept for a later
+    wait, or refused if not `keep` (then somebody else keeps it)."""
+
+    signal_id: str
+    name: str
+    key: str = ""
+    payload: Any = None
+    actor: str = ""
+    keep: bool = True
+
+
+class Decide(Struct, frozen=True):
+    """Somebody decides an approval: ``approved`` or ``rejected``."""
+
+    node: str
+    attempt: int
+    decision: str
+    payload: Any = None
+    actor: str = ""
+
+
+class Pause(Struct, frozen=True):
+    actor: str = ""
+    reason: str = ""
+
+
+class Resume(Struct, frozen=True):
+    actor: str = ""
+
+
 class Cancel(Struct, frozen=True):
     actor: str = ""
     reason: str = ""
@@ -82,4 +113,18 @@ class RetryFailed(Struct, frozen=True):
     actor: str = ""
 
 
-Command = Start | Complete | Begin | Fire | CloseChild | Abort | Cancel | Terminate | RetryFailed
+Command = (
+    Start
+    | Complete
+    | Begin
+    | Fire
+    | CloseChild
+    | Signal
+    | Decide
+    | Pause
+    | Resume
+    | Abort
+    | Cancel
+    | Terminate
+    | RetryFailed
+)

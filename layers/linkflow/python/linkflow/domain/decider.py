@@ -16,12 +16,13 @@ from . import events as e
 from .definition import Definition, Settings
 from .draft import Draft
 from .failing import fail
-from .flow import advance, begin_items, close_if_done, resume_scan, schedule
+from .firing import current, fire
+from .flow import advance, begin_items, close_if_done, emit_scheduled, let_in_all, resume_scan, schedule
 from .graph import Graph
 from .ids import derived_id, shard_of_workflow
-from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
-from .state import BACKOFF, CALLING, CANCELLED, FAILED, SCHEDULED, WAITING, NodeRun, State, new
-from .timing import DELAY, EXECUTION, RETRY, START_TO_CLOSE, parse_timer
+from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, RequestApproval, Sleep, WaitEvent
+from .state import BACKOFF, CALLING, CANCELLED, FAILED, PAUSED, RUNNING, SCHEDULED, NodeRun, State, new
+from .waiting import decide_approval, request_approval, signal, wait_for
 
 
 class Decision(Struct, frozen=True):
@@ -86,16 +87,8 @@ def _deadline(draft: Draft) -> int:
     return draft.at + round(timeout * 1000) if timeout else 0
 
 
-def _current(draft: Draft, node: str, attempt: int, status: str) -> NodeRun | None:
-    """The node run that a command means, if it still is the one."""
-    run = draft.state.runs.get(node)
-    if draft.state.closed or run is None or run.status != status or run.attempt != attempt:
-        return None
-    return run
-
-
 def _complete(draft: Draft, command: c.Complete) -> None:
-    run = _current(draft, command.node, command.attempt, SCHEDULED)
+    run = current(draft, command.node, command.attempt, SCHEDULED)
     if run is None:
         return
     node, outcome = {"node": command.node, "attempt": command.attempt}, command.outcome
@@ -117,6 +110,10 @@ def _complete(draft: Draft, command: c.Complete) -> None:
             on_item_error=outcome.on_item_error,
         )  # fmt: skip
         begin_items(draft, command.node)
+    elif isinstance(outcome, WaitEvent):
+        wait_for(draft, command.node, command.attempt, outcome)
+    elif isinstance(outcome, RequestApproval):
+        request_approval(draft, command.node, command.attempt, outcome)
     else:
         _call(draft, command, outcome)
 
@@ -138,42 +135,18 @@ def child_id(state: State, key: str, attempt: int, workflow_id: str) -> str:
 
 
 def _begin(draft: Draft, command: c.Begin) -> None:
-    run = _current(draft, command.node, command.attempt, SCHEDULED)
-    if run is None or run.due_at:  # a second delivery of the attempt gets no more time than the first
+    run = current(draft, command.node, command.attempt, SCHEDULED)
+    if run is None or run.started:  # a second delivery of the attempt gets no more time than the first
         return
     timeout = draft.node_of(command.node)[0].node.timeout
-    if timeout and timeout.start_to_close > 0:
-        due = draft.at + max(1, round(timeout.start_to_close * 1000))
+    if timeout and (timeout.start_to_close > 0 or run.due_at):
+        limit = timeout.start_to_close
+        due = draft.at + max(1, round(limit * 1000)) if limit > 0 else 0
         draft.emit(e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker, timeout_at=due)
 
 
-def _fire(draft: Draft, command: c.Fire) -> None:
-    kind, attempt, key = parse_timer(command.timer_id)
-    if kind == EXECUTION:
-        if not draft.state.closed and attempt and attempt == draft.state.timeout_at:
-            draft.at = max(draft.at, attempt)
-            draft.cancel_all()
-            draft.emit(e.ExecutionTimedOut)
-        return
-    status = {RETRY: BACKOFF, DELAY: WAITING, START_TO_CLOSE: SCHEDULED}.get(kind, "")
-    run = _current(draft, key, attempt, status)
-    if run is None or not run.due_at:
-        return
-    draft.at = max(draft.at, run.due_at)
-    if kind == RETRY:
-        draft.emit(e.NodeScheduled, node=key, attempt=run.attempt, sources=run.sources)
-    elif kind == DELAY:
-        output = draft.input_of(key) if run.output is None else run.output
-        draft.emit(e.TimerFired, node=key, attempt=attempt)
-        draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output)
-        advance(draft, key)
-    else:
-        error = NodeError("timeout", "The attempt passed its start_to_close timeout.")
-        fail(draft, key, Failed(error, timed_out=START_TO_CLOSE), {})
-
-
 def _close_child(draft: Draft, command: c.CloseChild) -> None:
-    run = _current(draft, command.node, command.attempt, CALLING)
+    run = current(draft, command.node, command.attempt, CALLING)
     if run is None or run.child != command.execution_id:
         return
     node = {"node": command.node, "attempt": command.attempt}
@@ -207,6 +180,22 @@ def _abort(draft: Draft, command: c.Abort) -> None:
         draft.emit(e.ExecutionFailed, error=command.error)
 
 
+def _pause(draft: Draft, command: c.Pause) -> None:
+    if draft.state.status == RUNNING:
+        draft.emit(e.ExecutionPaused, actor=command.actor, reason=command.reason)
+
+
+def _resume(draft: Draft, command: c.Resume) -> None:
+    """Retries whose time came meanwhile found nobody: all that were backing off start now."""
+    if draft.state.status != PAUSED:
+        return
+    draft.emit(e.ExecutionResumed, actor=command.actor)
+    for key, run in list(draft.state.runs.items()):
+        if run.status == BACKOFF:
+            emit_scheduled(draft, key, run.sources, run.attempt, run.close_by)
+    let_in_all(draft)
+
+
 def _retry_failed(draft: Draft, command: c.RetryFailed) -> None:
     if draft.state.status != "failed":
         return
@@ -221,9 +210,13 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     c.Start: _start,
     c.Complete: _complete,
     c.Begin: _begin,
-    c.Fire: _fire,
+    c.Fire: fire,
     c.CloseChild: _close_child,
     c.Abort: _abort,
+    c.Signal: signal,
+    c.Decide: decide_approval,
+    c.Pause: _pause,
+    c.Resume: _resume,
     c.Cancel: _stop(e.ExecutionCancelled),
     c.Terminate: _stop(e.ExecutionTerminated),
     c.RetryFailed: _retry_failed,

@@ -8,7 +8,7 @@ from . import events as e
 from .definition import EACH, Settings
 from .evolve import apply, output_of
 from .graph import Graph, GraphNode
-from .state import ACTIVE, BACKOFF, CALLING, DONE, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
+from .state import ACTIVE, BACKOFF, CALLING, DONE, PAUSED, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
 
 Path = tuple[int, ...]
 Scope = tuple[str | None, Path]
@@ -93,7 +93,7 @@ class Draft:
             for index in range(loop.started):
                 if index not in loop.results:
                     self.cancel_scope(key, (*path, index))
-        if run.status == WAITING:
+        if run.status == WAITING and run.wait is None:
             self.emit(e.TimerCancelled, node=key, attempt=run.attempt)
         self.emit(e.NodeCancelled, node=key, attempt=run.attempt)
 
@@ -110,7 +110,9 @@ class Draft:
             self.cancel_run(key)
 
     def has_room(self) -> bool:
-        """Does `settings.max_parallel` let another node start? A backoff keeps its node's place for the retry."""
+        """May another node start? Not while paused, nor over `max_parallel`, where a backoff keeps its node's place."""
+        if self.state.status == PAUSED:
+            return False
         bound = self.settings.max_parallel
         if not bound:
             return True

@@ -7,24 +7,35 @@ from msgspec import Struct
 from . import events as e
 from .decider import Decision
 from .state import BACKOFF, CALLING, SCHEDULED, WAITING, NodeRun, State
-from .timing import DELAY, EXECUTION, RETRY, START_TO_CLOSE, timer_id
-
-_TIMER = {BACKOFF: RETRY, WAITING: DELAY, SCHEDULED: START_TO_CLOSE}
+from .timing import (
+    DELAY,
+    ESCALATE,
+    EXECUTION,
+    RETRY,
+    SCHEDULE_TO_CLOSE,
+    SCHEDULE_TO_START,
+    START_TO_CLOSE,
+    WAIT,
+    timer_id,
+)
 
 
 class Effects(Struct, frozen=True):
-    """Tasks as (node_key, attempt); timers as (timer_id, due in ms)."""
+    """Tasks and waits as (node_key, attempt); timers as (timer_id, due in ms)."""
 
     new_tasks: tuple[tuple[str, int], ...]
     done_tasks: tuple[tuple[str, int], ...]
     new_timers: tuple[tuple[str, int], ...]
     done_timers: tuple[str, ...]
+    new_waits: tuple[tuple[str, int], ...] = ()
+    done_waits: tuple[tuple[str, int], ...] = ()
 
 
 def effects(decision: Decision) -> Effects:
     """Rows to write and to delete beside the events. A node scheduled and completed in one transition leaves none."""
     state = decision.state
     new_tasks, done_tasks = [], []
+    new_waits, done_waits = [], []
     old: dict[str, int] = {}
     new: dict[str, int] = {}
     for key, was in decision.before.items():
@@ -36,21 +47,49 @@ def effects(decision: Decision) -> Effects:
                 done_tasks.append(task_before)
             if task_after:
                 new_tasks.append(task_after)
-        old.update(_timer(key, was))
-        new.update(_timer(key, now))
+        waited, waits = _wait_of(was), _wait_of(now)
+        if waited and waited != waits:
+            done_waits.append((key, waited))
+        if waits and now != was:
+            new_waits.append((key, waits))
+        old.update(timers_of(key, was))
+        new.update(timers_of(key, now))
     _execution_timer(decision, state, old, new)
     return Effects(
         tuple(new_tasks),
         tuple(done_tasks),
         tuple((id, due) for id, due in new.items() if old.get(id) != due),
         tuple(id for id in old if id not in new),
+        tuple(new_waits),
+        tuple(done_waits),
     )
 
 
-def _timer(key: str, run: NodeRun | None) -> dict[str, int]:
-    if run is None or not run.due_at or run.status not in _TIMER:
+def timers_of(key: str, run: NodeRun | None) -> dict[str, int]:
+    """The timers that stand for a node run: id and due time (ms)."""
+    if run is None or run.status not in (SCHEDULED, BACKOFF, WAITING):
         return {}
-    return {timer_id(_TIMER[run.status], key, run.attempt): run.due_at}
+    found = {}
+    if run.due_at:
+        found[timer_id(_kind(run), key, run.attempt)] = run.due_at
+    if run.close_by and run.status != WAITING:
+        found[timer_id(SCHEDULE_TO_CLOSE, key, run.close_by)] = run.close_by
+    if run.wait is not None and run.wait.escalate_at:
+        found[timer_id(ESCALATE, key, run.attempt)] = run.wait.escalate_at
+    return found
+
+
+def _kind(run: NodeRun) -> str:
+    if run.status == BACKOFF:
+        return RETRY
+    if run.status == WAITING:
+        return DELAY if run.wait is None else WAIT
+    return START_TO_CLOSE if run.started else SCHEDULE_TO_START
+
+
+def _wait_of(run: NodeRun | None) -> int:
+    """The attempt that waits for the world, 0 for none."""
+    return run.attempt if run is not None and run.status == WAITING and run.wait is not None else 0
 
 
 def _execution_timer(decision: Decision, state: State, old: dict[str, int], new: dict[str, int]) -> None:

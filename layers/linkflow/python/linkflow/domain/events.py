@@ -70,6 +70,17 @@ class ExecutionTerminated(Base, frozen=True, tag="ExecutionTerminated"):
     reason: str = ""
 
 
+class ExecutionPaused(Base, frozen=True, tag="ExecutionPaused"):
+    """What is running ends; nothing further starts until the run is resumed."""
+
+    actor: str = ""
+    reason: str = ""
+
+
+class ExecutionResumed(Base, frozen=True, tag="ExecutionResumed"):
+    actor: str = ""
+
+
 class ExecutionRetried(Base, frozen=True, tag="ExecutionRetried"):
     """A failed run goes on: these node runs get another attempt, and its timeout starts anew."""
 
@@ -79,11 +90,16 @@ class ExecutionRetried(Base, frozen=True, tag="ExecutionRetried"):
 
 
 class NodeScheduled(Base, frozen=True, tag="NodeScheduled"):
-    """`sources` are the node runs whose edges were taken: their outputs are the input."""
+    """`sources` are the node runs whose edges were taken: their outputs are the input.
+
+    `start_by` and `close_by` (ms) are when its schedule-to-start and schedule-to-close timeouts pass.
+    """
 
     node: str
     attempt: int = 1
     sources: tuple[str, ...] = ()
+    start_by: int = 0
+    close_by: int = 0
 
 
 class NodeStarted(Base, frozen=True, tag="NodeStarted"):
@@ -108,6 +124,7 @@ class NodeCompleted(Base, frozen=True, tag="NodeCompleted"):
     respond: Any = None
     answers: bool = False
     pinned: bool = False
+    signal_id: str = ""
     logs: tuple[str, ...] = ()
 
 
@@ -172,6 +189,54 @@ class TimerCancelled(Base, frozen=True, tag="TimerCancelled"):
     attempt: int
 
 
+class WaitStarted(Base, frozen=True, tag="WaitStarted"):
+    """The node waits for an event `name` (with this `key`, if it has one) until `due_at` (ms, 0: for ever)."""
+
+    node: str
+    attempt: int
+    name: str
+    key: str = ""
+    due_at: int = 0
+
+
+class SignalReceived(Base, frozen=True, tag="SignalReceived"):
+    """An event from outside. `signal_id` makes a second delivery the same one."""
+
+    signal_id: str
+    name: str
+    key: str = ""
+    payload: Any = None
+    actor: str = ""
+
+
+class ApprovalRequested(Base, frozen=True, tag="ApprovalRequested"):
+    node: str
+    attempt: int
+    title: str
+    description: str = ""
+    payload: Any = None
+    assignees: tuple[str, ...] = ()
+    due_at: int = 0
+    escalate_at: int = 0
+    escalate_to: tuple[str, ...] = ()
+
+
+class ApprovalEscalated(Base, frozen=True, tag="ApprovalEscalated"):
+    """Nobody had decided in time: these are asked as well."""
+
+    node: str
+    attempt: int
+    assignees: tuple[str, ...]
+
+
+class ApprovalDecided(Base, frozen=True, tag="ApprovalDecided"):
+    node: str
+    attempt: int
+    decision: str
+    payload: Any = None
+    actor: str = ""
+
+
 class LoopStarted(Base, frozen=True, tag="LoopStarted"):
     node: str
     attempt: int
@@ -232,6 +297,8 @@ Event = (
     | ExecutionTimedOut
     | ExecutionCancelled
     | ExecutionTerminated
+    | ExecutionPaused
+    | ExecutionResumed
     | ExecutionRetried
     | NodeScheduled
     | NodeStarted
@@ -244,6 +311,11 @@ Event = (
     | TimerStarted
     | TimerFired
     | TimerCancelled
+    | WaitStarted
+    | SignalReceived
+    | ApprovalRequested
+    | ApprovalEscalated
+    | ApprovalDecided
     | LoopStarted
     | LoopItemsStarted
     | LoopItemCompleted

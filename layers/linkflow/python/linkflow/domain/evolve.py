@@ -20,19 +20,25 @@ from .state import (
     DONE,
     FAILED,
     LOOPING,
+    PAUSED,
     RUNNING,
     SCHEDULED,
     SKIPPED,
     WAITING,
     Loop,
     NodeRun,
+    Signal,
     State,
+    Wait,
     key_of,
     new,
     split_key,
 )
 
 _replace = msgspec.structs.replace
+
+SEEN = 100
+"""Ids of received events that are remembered."""
 
 
 def fold(execution_id: str, events: Iterable[e.Event]) -> State:
@@ -99,11 +105,13 @@ def _retried(state: State, event: e.ExecutionRetried) -> None:
 
 
 def _scheduled(state: State, event: e.NodeScheduled) -> None:
-    state.runs[event.node] = NodeRun(SCHEDULED, event.attempt, event.sources)
+    state.runs[event.node] = NodeRun(
+        SCHEDULED, event.attempt, event.sources, due_at=event.start_by, close_by=event.close_by
+    )
 
 
 def _node_started(state: State, event: e.NodeStarted) -> None:
-    state.runs[event.node] = _replace(state.runs[event.node], due_at=event.timeout_at)
+    state.runs[event.node] = _replace(state.runs[event.node], due_at=event.timeout_at, started=True)
 
 
 def _completed(state: State, event: e.NodeCompleted) -> None:
@@ -116,6 +124,8 @@ def _completed(state: State, event: e.NodeCompleted) -> None:
         DONE, event.attempt, sources, event.ports, event.output, child=child, detached=bool(child),
         close_policy=run.close_policy if run and child else "",
     )  # fmt: skip
+    if event.signal_id:
+        state.signals = tuple(kept for kept in state.signals if kept.id != event.signal_id)
     if event.answers and not state.answered:
         state.answered = True
         state.result = event.respond
@@ -125,18 +135,20 @@ def _failed(state: State, event: e.NodeFailed) -> None:
     if event.node in state.loops:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
-    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=event.error)
+    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by)
 
 
 def _timed_out(state: State, event: e.NodeTimedOut) -> None:
     run = state.runs[event.node]
     error = NodeError("timeout", f"The attempt passed its {event.timeout} timeout.")
-    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=error)
+    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=error, close_by=run.close_by)
 
 
 def _retry_scheduled(state: State, event: e.NodeRetryScheduled) -> None:
     run = state.runs[event.node]
-    state.runs[event.node] = NodeRun(BACKOFF, event.attempt, run.sources, error=run.error, due_at=event.due_at)
+    state.runs[event.node] = NodeRun(
+        BACKOFF, event.attempt, run.sources, error=run.error, due_at=event.due_at, close_by=run.close_by
+    )
 
 
 def _cancelled(state: State, event: e.NodeCancelled) -> None:
@@ -155,6 +167,42 @@ def _skipped(state: State, event: e.NodeSkipped) -> None:
 def _timer_started(state: State, event: e.TimerStarted) -> None:
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(WAITING, event.attempt, run.sources, output=event.output, due_at=event.due_at)
+
+
+def _paused(state: State, event: e.ExecutionPaused) -> None:
+    state.status = PAUSED
+
+
+def _resumed(state: State, event: e.ExecutionResumed) -> None:
+    state.status = RUNNING
+
+
+def _wait_started(state: State, event: e.WaitStarted) -> None:
+    run = state.runs[event.node]
+    wait = Wait(event.name, event.key)
+    state.runs[event.node] = NodeRun(WAITING, event.attempt, run.sources, due_at=event.due_at, wait=wait)
+
+
+def _signal(state: State, event: e.SignalReceived) -> None:
+    """Kept until a node run takes it; the completion of that one names it."""
+    state.signals = (*state.signals, Signal(event.signal_id, event.name, event.key, event.payload))
+    state.seen = (*state.seen[-(SEEN - 1) :], event.signal_id)
+
+
+def _approval(state: State, event: e.ApprovalRequested) -> None:
+    run = state.runs[event.node]
+    wait = Wait(
+        approval=True, title=event.title, description=event.description, payload=event.payload,
+        assignees=event.assignees, escalate_at=event.escalate_at, escalate_to=event.escalate_to,
+    )  # fmt: skip
+    state.runs[event.node] = NodeRun(WAITING, event.attempt, run.sources, due_at=event.due_at, wait=wait)
+
+
+def _escalated(state: State, event: e.ApprovalEscalated) -> None:
+    run = state.runs[event.node]
+    if run.wait is not None:
+        wait = _replace(run.wait, assignees=event.assignees, escalate_at=0, escalate_to=())
+        state.runs[event.node] = _replace(run, wait=wait)
 
 
 def _nothing(state: State, event: e.Event) -> None:
@@ -233,7 +281,14 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.ExecutionTimedOut: _closing("timed_out"),
     e.ExecutionCancelled: _closing("cancelled"),
     e.ExecutionTerminated: _closing("terminated"),
+    e.ExecutionPaused: _paused,
+    e.ExecutionResumed: _resumed,
     e.ExecutionRetried: _retried,
+    e.WaitStarted: _wait_started,
+    e.SignalReceived: _signal,
+    e.ApprovalRequested: _approval,
+    e.ApprovalEscalated: _escalated,
+    e.ApprovalDecided: _nothing,
     e.NodeScheduled: _scheduled,
     e.NodeStarted: _node_started,
     e.NodeCompleted: _completed,

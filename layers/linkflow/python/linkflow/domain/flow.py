@@ -11,7 +11,7 @@ from .definition import EACH, MAIN
 from .draft import Draft, Path, terminal_outputs
 from .evolve import output_of
 from .graph import GraphNode
-from .state import ACTIVE, DONE, key_of, split_key
+from .state import ACTIVE, DONE, PAUSED, key_of, split_key
 
 
 def advance(draft: Draft, key: str) -> None:
@@ -78,13 +78,25 @@ def schedule(draft: Draft, key: str, sources: tuple[str, ...], attempt: int) -> 
     """Hand a node run to the workers; a disabled or pinned one completes on the spot (then True: it is settled)."""
     planned = draft.node_of(key)[0]
     node = planned.node
-    draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources)
+    emit_scheduled(draft, key, sources, attempt)
     if not node.disabled and node.pinned_output is None:
         return False
     output = draft.input_of(key) if node.disabled else node.pinned_output
     ports = (DONE_PORT, MAIN) if planned.is_loop else (MAIN,)
     draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output, ports=ports, pinned=True)
     return True
+
+
+def emit_scheduled(draft: Draft, key: str, sources: tuple[str, ...], attempt: int, close_by: int = 0) -> None:
+    """A node run is due for a worker. `close_by` is what an earlier attempt's schedule-to-close timeout left."""
+    timeout = draft.node_of(key)[0].node.timeout
+    if timeout is None:
+        draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources)
+        return
+    start_by = draft.at + round(timeout.schedule_to_start * 1000) if timeout.schedule_to_start else 0
+    if timeout.schedule_to_close and not close_by:
+        close_by = draft.at + round(timeout.schedule_to_close * 1000)
+    draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources, start_by=start_by, close_by=close_by)
 
 
 def begin_items(draft: Draft, key: str) -> None:
@@ -136,7 +148,7 @@ def _end_item(draft: Draft, key: str, path: Path) -> bool:
 
 def _held(draft: Draft, key: str, path: Path) -> bool:
     """Under `max_parallel`, a ready node may be waiting for room: then its iteration is not over."""
-    if not draft.settings.max_parallel:
+    if not draft.settings.max_parallel and draft.state.status != PAUSED:
         return False
     for id in draft.state.loops[key].body:
         if key_of(id, path) not in draft.state.runs and _arrivals(draft, draft.graph.nodes[id], path)[0]:
@@ -157,8 +169,12 @@ def complete_loop(draft: Draft, key: str) -> None:
 
 def resume_scan(draft: Draft) -> None:
     """Under `max_parallel`, start ready nodes that were held back for want of room."""
-    if not draft.settings.max_parallel or draft.state.closed or not draft.has_room():
-        return
+    if draft.settings.max_parallel and not draft.state.closed and draft.has_room():
+        let_in_all(draft)
+
+
+def let_in_all(draft: Draft) -> None:
+    """Start every ready node that was held back."""
     for id in draft.graph.order:
         if draft.graph.nodes[id].loop is None:
             _let_in(draft, id, ())
@@ -185,7 +201,7 @@ def _let_in(draft: Draft, id: str, path: Path) -> None:
 def close_if_done(draft: Draft) -> None:
     """Complete the run when nothing is to come."""
     state = draft.state
-    if state.closed or draft.active():
+    if state.closed or state.status == PAUSED or draft.active():
         return
     draft.emit(e.ExecutionCompleted, result=state.result if state.answered else _result(draft))
 

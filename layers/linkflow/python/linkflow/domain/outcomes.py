@@ -65,5 +65,31 @@ class CallWorkflow(Struct, frozen=True, omit_defaults=True, tag="call"):
     parent_close: str = "terminate"  # terminate | cancel | abandon
 
 
-Waiting = Sleep | Iterate | CallWorkflow
-Outcome = Completed | Failed | Sleep | Iterate | CallWorkflow
+class WaitEvent(Struct, frozen=True, omit_defaults=True, tag="wait"):
+    """Wait for an event called `name`; with a `key`, for one that carries it. `until` (ms) 0 means for ever.
+
+    The node completes with the event's payload. An event that came before the wait was kept for it.
+    """
+
+    name: str
+    key: str = ""
+    until: int = 0
+
+
+class RequestApproval(Struct, frozen=True, omit_defaults=True, tag="approval"):
+    """Ask people. The node takes the output ``approved`` or ``rejected``; `until` (ms) 0 means no due date.
+
+    `escalate_at` (ms) is when `escalate_to` are asked as well.
+    """
+
+    title: str
+    description: str = ""
+    payload: Any = None
+    assignees: tuple[str, ...] = ()
+    until: int = 0
+    escalate_at: int = 0
+    escalate_to: tuple[str, ...] = ()
+
+
+Waiting = Sleep | Iterate | CallWorkflow | WaitEvent | RequestApproval
+Outcome = Completed | Failed | Sleep | Iterate | CallWorkflow | WaitEvent | RequestApproval

@@ -11,13 +11,36 @@ from msgspec import Struct
 from .events import Parent
 from .outcomes import NodeError
 
-RUNNING = "running"
+RUNNING, PAUSED = "running", "paused"
 CLOSED = ("completed", "failed", "cancelled", "timed_out", "terminated")
 
 SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING = "scheduled", "waiting", "backoff", "looping", "calling"
 ACTIVE = frozenset((SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING))
 """Node run states in which something is still to come."""
 DONE, FAILED, SKIPPED, CANCELLED = "completed", "failed", "skipped", "cancelled"
+
+
+class Wait(Struct, frozen=True, omit_defaults=True):
+    """What a waiting node waits for: an event, or people's decision (`approval`)."""
+
+    name: str = ""
+    key: str = ""
+    approval: bool = False
+    title: str = ""
+    description: str = ""
+    payload: Any = None
+    assignees: tuple[str, ...] = ()
+    escalate_at: int = 0
+    escalate_to: tuple[str, ...] = ()
+
+
+class Signal(Struct, frozen=True, omit_defaults=True):
+    """An event that came before anybody waited for it."""
+
+    id: str
+    name: str
+    key: str = ""
+    payload: Any = None
 
 
 class NodeRun(Struct, frozen=True, omit_defaults=True):
@@ -30,6 +53,11 @@ class NodeRun(Struct, frozen=True, omit_defaults=True):
     output: Any = None
     error: NodeError | None = None
     due_at: int = 0
+    close_by: int = 0
+    """When its schedule-to-close timeout passes, over all attempts."""
+    started: bool = False
+    """A worker took it up; until then `due_at` is the schedule-to-start timeout."""
+    wait: Wait | None = None
     child: str = ""
     detached: bool = False
     """The child is not waited for."""
@@ -78,6 +106,10 @@ class State(Struct, omit_defaults=True, kw_only=True):
     timeout_at: int = 0
     runs: dict[str, NodeRun] = {}
     loops: dict[str, Loop] = {}
+    signals: tuple[Signal, ...] = ()
+    """Kept events, oldest first."""
+    seen: tuple[str, ...] = ()
+    """Ids of the latest events, so that a second delivery is refused."""
     earlier: dict[str, int] = {}
     """Attempts that node runs had before the run was retried by hand: they do not count against the policy."""
     result: Any = None
@@ -89,7 +121,7 @@ class State(Struct, omit_defaults=True, kw_only=True):
 
     @property
     def closed(self) -> bool:
-        return self.status != RUNNING
+        return self.status in CLOSED
 
     def copy(self) -> State:
         """A draft to fold further events into; values inside are immutable and shared."""

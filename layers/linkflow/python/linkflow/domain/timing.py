@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .definition import Retry
 
-RETRY, DELAY, START_TO_CLOSE, EXECUTION = "retry", "delay", "start_to_close", "execution"
+RETRY, DELAY, EXECUTION = "retry", "delay", "execution"
+START_TO_CLOSE, SCHEDULE_TO_START, SCHEDULE_TO_CLOSE = "start_to_close", "schedule_to_start", "schedule_to_close"
+WAIT, ESCALATE = "wait", "escalate"
 
 
 def timer_id(kind: str, key: str = "", attempt: int = 0) -> str:

@@ -16,7 +16,18 @@ from starlette.routing import Match
 from linkflow.domain.errors import LinkFlowError
 from linkflow.services.webhooks import MethodNotAllowed
 
-from . import accounts, executions, health, hooks, nodes, problems, schedules, workflows, workspaces
+from . import (
+    accounts,
+    executions,
+    health,
+    hooks,
+    nodes,
+    problems,
+    schedules,
+    waiting,
+    workflows,
+    workspaces,
+)
 from .door import Door
 from .guard import PUBLIC, permission_of
 from .wiring import Services
@@ -31,6 +42,7 @@ ROUTERS = (
     workflows.router,
     executions.router,
     schedules.router,
+    waiting.router,
     nodes.router,
 )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Body, Query
-from pydantic import BaseModel, EmailStr, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, EmailStr, Field, StringConstraints
+
+from linkflow.domain.waiting import MAX_NAME
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -60,3 +62,29 @@ class Duplicate(BaseModel):
 
 class Control(BaseModel):
     reason: Annotated[str, StringConstraints(max_length=1000)] = ""
+
+
+EventKey = Annotated[str, StringConstraints(max_length=MAX_NAME)]
+
+
+class Signal(BaseModel):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
+    key: EventKey = ""
+    payload: Any = None
+    signal_id: EventKey = ""
+
+
+class Event(BaseModel):
+    """`keep` is how long (seconds) it waits for a run that will take it."""
+
+    key: EventKey = ""
+    data: Any = None
+    id: EventKey = ""
+    keep: Annotated[int, Field(ge=1, le=30 * 86_400)] = 86_400
+
+
+class Decision(BaseModel):
+    """`payload` goes on with the decision; the original called it `decision_payload`."""
+
+    decision: Literal["approved", "rejected"]
+    payload: Any = Field(None, validation_alias=AliasChoices("payload", "decision_payload"))

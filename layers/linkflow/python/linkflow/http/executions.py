@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]
-Status = Literal["", "running", "completed", "failed", "cancelled", "timed_out", "terminated"]
+Status = Literal["", "running", "paused", "completed", "failed", "cancelled", "timed_out", "terminated"]
 Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow"]
 EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
 
@@ -110,6 +110,18 @@ async def terminate(execution_id: str, services: Given, who: Runner, form: Contr
 async def retry(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
     """Go on with a failed run: its failed nodes get another attempt."""
     return await _control(services, who, execution_id, "retry", form, "Execution retried.")
+
+
+@router.post("/executions/{execution_id}/pause")
+async def pause(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
+    """Let what runs end, and start nothing further until the run is resumed."""
+    return await _control(services, who, execution_id, "pause", form, "Execution paused.")
+
+
+@router.post("/executions/{execution_id}/resume")
+async def resume(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
+    """Go on with a paused run."""
+    return await _control(services, who, execution_id, "resume", form, "Execution resumed.")
 
 
 async def _page(

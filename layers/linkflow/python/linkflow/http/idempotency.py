@@ -34,13 +34,14 @@ def key_of(request: Request, *names: str) -> str:
 
 
 async def once(
-    request: Request, services: Services, who: Membership, act: Callable[[], Awaitable[Response]]
+    request: Request, services: Services, who: Membership, act: Callable[[], Awaitable[Response]], key: str = ""
 ) -> Response:
     """Do `act`, or repeat what it answered when this key came first. Errors are not kept: the call may be repeated.
+    `key` stands for the header where a body names what it is about.
 
     Raises `InvalidInput` where the key came with another request, `Conflict` while the first call is under way.
     """
-    key = key_of(request)
+    key = key or key_of(request)
     if not key:
         return await act()
     now = services.clock.now_ms()

@@ -16,6 +16,7 @@ from linkflow.services.control_ports import Member, TriggerRow, User, Workflow, 
 from linkflow.services.executions import RunOfNode
 from linkflow.services.noderuns import PUBLIC_STATUS
 from linkflow.services.workflows import Shown
+from linkflow.services.world import ApprovalView
 
 Json = dict[str, Any]
 
@@ -138,6 +139,27 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
             key: {"status": PUBLIC_STATUS.get(run.status, run.status), "attempt": run.attempt}
             for key, run in state.runs.items()
         },
+    }
+
+
+def approval(found: ApprovalView) -> Json:
+    """`id` names it in addresses."""
+    return {
+        "id": found.id,
+        "execution_id": found.execution_id,
+        "workflow_id": found.workflow_id,
+        "node_key": found.node_key,
+        "attempt": found.attempt,
+        "status": found.status,
+        "title": found.title,
+        "description": found.description,
+        "payload": found.payload,
+        "assignees": list(found.assignees),
+        "requested_at": at(found.requested_at),
+        "due_at": at(found.due_at),
+        "decision_payload": found.decision_payload,
+        "decided_by": found.decided_by or None,
+        "decided_at": at(found.decided_at),
     }
 
 

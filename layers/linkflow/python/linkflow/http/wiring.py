@@ -17,6 +17,7 @@ from linkflow.services.schedules import Schedules
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.workspaces import Workspaces
+from linkflow.services.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Services:
     workflows: Workflows
     executions: Executions
     schedules: Schedules
+    world: World
     webhooks: Webhooks
     replies: ReplyStore
     clock: Clock

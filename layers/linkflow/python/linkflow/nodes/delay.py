@@ -3,50 +3,14 @@
 from __future__ import annotations
 
 import builtins
-import re
-from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome, Sleep
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
+from linkflow.nodes.durations import LONGEST_MS, duration_ms, until_ms
 from linkflow.nodes.fields import Text
-
-LONGEST_MS = 366 * 24 * 3_600_000
-_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_GO = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)\s*")
-_ISO = re.compile(
-    r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?(?:(?P<s>\d+(?:\.\d+)?)S)?)?", re.IGNORECASE
-)
-
-
-def duration_ms(text: str) -> int:
-    """Milliseconds of ``1h30m`` (Go's form, with d and w) or ``PT1H30M`` (ISO 8601, without months and years)."""
-    text = text.strip()
-    if text[:1] in ("P", "p"):
-        found = _ISO.fullmatch(text)
-        parts = {unit: value for unit, value in found.groupdict().items() if value} if found else {}
-    else:
-        parts, at = {}, 0
-        while found := _GO.match(text, at):
-            parts[found[2]] = str(float(parts.get(found[2], 0)) + float(found[1]))
-            at = found.end()
-        parts = parts if at == len(text) else {}
-    if not parts:
-        raise ValueError("write a duration as 1h30m or PT1H30M")
-    return round(sum(float(value) * _UNITS[unit] for unit, value in parts.items()))
-
-
-def until_ms(text: str) -> int:
-    """Milliseconds since the epoch of an RFC 3339 time, which has an offset or Z."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError("write a time with its offset, such as 2026-12-24T18:00:00+01:00")
-    return round(moment.timestamp() * 1000)
 
 
 def _checked_duration(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,10 +11,11 @@ from linkflow.contracts.history import NO_STATE, Execution, HistoryReply, ListRe
 from linkflow.domain.errors import Unavailable
 from linkflow.ports import Snapshot, StoredMessage, Transition
 
-from .database import RETRY_STATES, Database
+from .database import RETRY_STATES, Connection, Database
 from .queries import queries
+from .waits import PostgresWaits, columns, wait_args
 
-STATUS = ("running", "completed", "failed", "cancelled", "timed_out", "terminated")
+STATUS = ("running", "completed", "failed", "cancelled", "timed_out", "terminated", "paused")
 """Names of the `status` column's numbers."""
 
 DEADLOCK_TRIES = 4
@@ -24,11 +25,11 @@ _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _sql = queries("executions")
 
 
-class PostgresEvents:
+class PostgresEvents(PostgresWaits):
     """Implements `linkflow.ports.EventStore`."""
 
     def __init__(self, database: Database, republish_after_ms: int = 10_000) -> None:
-        self._db = database
+        super().__init__(database)
         self._republish = republish_after_ms
 
     async def commit(self, transitions: Sequence[Transition]) -> list[str]:
@@ -63,9 +64,18 @@ class PostgresEvents:
                     else:
                         verdicts[item.execution_id] = await self._duplicate(connection, item)
             if advances:
-                rows = await (await connection.execute(_sql["advance"], self._advance_args(advances))).fetchall()
-                written.update(id for (id,) in rows)
+                written |= await self._advance(connection, advances)
         return ["ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions]
+
+    async def _advance(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
+        if not any(t.new_waits or t.done_waits for t in items):
+            rows = await (await connection.execute(_sql["advance"], self._advance_args(items))).fetchall()
+            return {id for (id,) in rows}
+        async with connection.transaction():
+            rows = await (await connection.execute(_sql["advance"], self._advance_args(items))).fetchall()
+            written = {id for (id,) in rows}
+            await connection.execute(_sql["advance_waits"], wait_args([t for t in items if t.execution_id in written]))
+        return written
 
     async def _duplicate(self, connection: Any, item: Transition) -> str:
         if item.idempotency_key:
@@ -105,8 +115,8 @@ class PostgresEvents:
             "closed": [t.closed_at for t in items],
             "state": [t.state for t in items],
             "events": [t.events for t in items],
-            **_columns("done", ("id", "key", "attempt"), done),
-            **_columns("gone", ("id", "name"), gone),
+            **columns("done", ("id", "key", "attempt"), done),
+            **columns("gone", ("id", "name"), gone),
             **self._outbox(items),
         }
 
@@ -119,9 +129,9 @@ class PostgresEvents:
         timers = [(t.execution_id, name, due) for t in items for name, due in t.new_timers]
         messages = [(t.execution_id, m.id, m.kind, m.body, t.at + self._republish) for t in items for m in t.messages]
         return {
-            **_columns("task", ("id", "key", "attempt", "queue", "priority", "at", "offer"), tasks),
-            **_columns("timer", ("id", "name", "due"), timers),
-            **_columns("message", ("id", "name", "kind", "body", "offer"), messages),
+            **columns("task", ("id", "key", "attempt", "queue", "priority", "at", "offer"), tasks),
+            **columns("timer", ("id", "name", "due"), timers),
+            **columns("message", ("id", "name", "kind", "body", "offer"), messages),
         }
 
     async def load(self, execution_ids: Sequence[str]) -> dict[str, Snapshot]:
@@ -201,15 +211,6 @@ class PostgresEvents:
     async def _rows(self, statement: str, **args: Any) -> list[tuple[Any, ...]]:
         async with self._db.connection() as connection:
             return await (await connection.execute(_sql[statement], args)).fetchall()
-
-
-def _columns(prefix: str, names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    """Rows as one array a column: what `unnest` takes."""
-    columns: list[list[Any]] = [[] for _ in names]
-    for row in rows:
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-    return {f"{prefix}_{name}": column for name, column in zip(names, columns, strict=True)}
 
 
 class _Id(msgspec.Struct):

@@ -13,7 +13,7 @@ from linkflow.contracts.history import ControlRequest, DescribeRequest, Executio
 from linkflow.domain.definition import Node
 from linkflow.domain.errors import NotFound
 from linkflow.domain.ids import is_uuid
-from linkflow.domain.state import RUNNING, State, split_key
+from linkflow.domain.state import CLOSED, State, split_key
 from linkflow.domain.state import decode as decode_state
 from linkflow.ports import Clock
 
@@ -77,7 +77,7 @@ class Executions:
                 return found
             execution = await self._describe(who, execution_id)
             left = (deadline - self._clock.now_ms()) / 1000
-            if left <= 0 or execution.status != RUNNING:
+            if left <= 0 or execution.status in CLOSED:
                 return found
             await self._clock.sleep(min(left, _LOOK_EVERY))
 
@@ -93,7 +93,7 @@ class Executions:
         return [RunOfNode(view, nodes.get(split_key(view.key)[0]), runs.input_of(view)) for view in runs.views.values()]
 
     async def control(self, who: Membership, execution_id: str, verb: str, reason: str = "") -> str:
-        """``cancel``, ``terminate`` or ``retry``; returns the run's status. Raises `NotFound` and `Conflict`."""
+        """A verb of `ControlRequest`; returns the run's status. Raises `NotFound` and `Conflict`."""
         _check_id(execution_id)
         request = ControlRequest(execution_id, who.workspace_id, verb, who.actor, reason)
         with acting_as(who.caller()):

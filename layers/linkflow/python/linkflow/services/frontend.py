@@ -1,6 +1,6 @@
 """Frontend: the execution plane's one entrance. Rights, rate limits, and the way to History and Matching.
 
-Rights of a workspace: ``workflow.execute`` for `run` and `control`, ``execution.view`` for what reads. Task queues are
+Rights of a workspace: ``workflow.execute`` for what moves a run, ``execution.view`` for what reads. Task queues are
 shared by all workspaces, so their numbers and dead letters need ``queue.view``, a right of operators.
 """
 
@@ -18,19 +18,26 @@ from linkflow.config import Config
 from linkflow.contracts.base import caller
 from linkflow.contracts.frontend import Closed, RunReply, RunRequest
 from linkflow.contracts.history import (
+    ApprovalsReply,
+    ApprovalsRequest,
     ControlReply,
     ControlRequest,
+    DecideRequest,
     DescribeReply,
     DescribeRequest,
     HistoryApi,
     HistoryReply,
     HistoryRequest,
     ListRequest,
+    PublishReply,
+    PublishRequest,
+    SignalRequest,
     StartRequest,
 )
 from linkflow.contracts.matching import DeadReply, DeadRequest, MatchingApi, StatsReply, StatsRequest
 from linkflow.domain.errors import InvalidInput, NotFound, Unavailable
 from linkflow.domain.ids import execution_id, is_uuid, shard_of_workflow
+from linkflow.domain.state import CLOSED
 from linkflow.ports import Clock, Doorbell, RateLimiter
 
 from .inbox import Inbox
@@ -40,7 +47,6 @@ from .starts import StartBatcher
 FIRST_LOOK = 1.0
 """Seconds until a waiting start asks History itself: the price of a lost ring."""
 NEXT_LOOK = 2.0
-RUNNING = "running"
 
 T = TypeVar("T")
 
@@ -92,10 +98,32 @@ class Frontend:
         return await self._run_and_wait(request, start)
 
     async def control(self, request: ControlRequest) -> ControlReply:
-        """Cancel, terminate or retry a run."""
+        """Cancel, terminate, retry, pause or resume a run."""
         await self._enter("workflow.execute", request.workspace_id)
         _known_form(request.execution_id)
         return await _as_service(self._history.control(request))  # a retry's tasks go to Matching from there
+
+    async def signal(self, request: SignalRequest) -> ControlReply:
+        """An event for one run, which takes or keeps it."""
+        await self._enter("workflow.execute", request.workspace_id)
+        _known_form(request.execution_id)
+        return await _as_service(self._history.signal(request))
+
+    async def publish(self, request: PublishRequest) -> PublishReply:
+        """An event for the runs of a workspace that wait for it, or will."""
+        await self._enter("workflow.execute", request.workspace_id)
+        return await _as_service(self._history.publish(request))
+
+    async def decide(self, request: DecideRequest) -> ControlReply:
+        """Somebody's decision on an approval. Raises `Conflict` where it is not open any more."""
+        await self._enter("workflow.execute", request.workspace_id)
+        _known_form(request.execution_id)
+        return await _as_service(self._history.decide(request))
+
+    async def approvals(self, request: ApprovalsRequest) -> ApprovalsReply:
+        """A page of a workspace's open approvals."""
+        await self._enter("execution.view", request.workspace_id)
+        return await self._history.approvals(request)
 
     async def describe(self, request: DescribeRequest) -> DescribeReply:
         """Runs as they stand. One unknown run raises `NotFound`; of several, the unknown ones are absent."""
@@ -178,7 +206,7 @@ class Frontend:
         return RunReply(
             id,
             created=started.created,
-            closed=closed.status != RUNNING,
+            closed=closed.status in CLOSED,
             status=closed.status,
             result=closed.result,
             error=closed.error,
@@ -219,7 +247,7 @@ class Frontend:
             return None
         for execution in reply.executions:
             state = self._state.decode(execution.state)
-            if state is not None and (state.status != RUNNING or state.answered):
+            if state is not None and (state.status in CLOSED or state.answered):
                 return Closed(id, state.status, state.result, state.error, state.answered)
         return None
 

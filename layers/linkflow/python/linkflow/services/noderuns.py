@@ -18,6 +18,8 @@ _ENDS = {
 }
 _WAITS = {
     "TimerStarted": "waiting",
+    "WaitStarted": "waiting",
+    "ApprovalRequested": "waiting",
     "LoopStarted": "waiting",
     "ChildStarted": "waiting",
     "NodeRetryScheduled": "retrying",

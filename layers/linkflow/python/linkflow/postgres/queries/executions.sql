@@ -87,6 +87,67 @@ WITH input AS (
 )
 SELECT id::text FROM written
 
+-- name: advance_waits
+-- Waits of the runs that `advance` moved, in its transaction: those that ended, then those that began or changed.
+WITH ended AS (
+  DELETE FROM waits w USING unnest(%(over_id)s::uuid[], %(over_key)s::text[], %(over_attempt)s::int[]) AS d (i, k, a)
+  WHERE w.execution_id = d.i AND w.node_key = d.k AND w.attempt = d.a
+)
+INSERT INTO waits (execution_id, node_key, attempt, workspace_id, workflow_id, kind, name, key, due_at, at, detail)
+SELECT * FROM unnest(%(wait_id)s::uuid[], %(wait_node)s::text[], %(wait_attempt)s::int[], %(wait_workspace)s::uuid[],
+                     %(wait_workflow)s::uuid[], %(wait_kind)s::text[], %(wait_name)s::text[], %(wait_key)s::text[],
+                     %(wait_due)s::bigint[], %(wait_at)s::bigint[], %(wait_detail)s::bytea[])
+ON CONFLICT (execution_id, node_key, attempt) DO UPDATE SET due_at = excluded.due_at, detail = excluded.detail
+
+-- name: waiting
+-- Who waits for an event of this name and key, or for any of this name.
+SELECT execution_id::text, workspace_id::text, workflow_id::text, at, node_key, attempt, kind, name, key, due_at, detail
+FROM waits
+WHERE workspace_id = %(workspace)s::uuid AND kind = 'event' AND name = %(name)s AND key IN (%(key)s, '')
+ORDER BY at LIMIT %(limit)s
+
+-- name: approvals
+-- Open approvals of a workspace, or of one workflow of it, newest runs first. A run may have several.
+SELECT execution_id::text, workspace_id::text, workflow_id::text, at, node_key, attempt, kind, name, key, due_at, detail
+FROM waits
+WHERE workspace_id = %(workspace)s::uuid AND kind = 'approval' AND execution_id <= %(before)s::uuid
+  AND (execution_id < %(before)s::uuid OR (%(after)s <> '' AND node_key > %(after)s))
+  AND (%(workflow)s::uuid IS NULL OR workflow_id = %(workflow)s::uuid)
+ORDER BY execution_id DESC, node_key LIMIT %(limit)s
+
+-- name: keep_event
+-- Keep an event for a run that will wait for it.
+INSERT INTO kept_events (workspace_id, id, name, key, payload, actor, until)
+VALUES (%(workspace)s, %(id)s, %(name)s, %(key)s, %(payload)s, %(actor)s, %(until)s)
+ON CONFLICT DO NOTHING
+
+-- name: kept_events
+-- Events that came early; a wait without a key takes any.
+SELECT id, name, key, payload, actor FROM kept_events
+WHERE workspace_id = %(workspace)s::uuid AND name = %(name)s AND (%(key)s = '' OR key = %(key)s)
+  AND until > %(now)s
+ORDER BY until, id LIMIT 100
+
+-- name: overlooked
+-- Waits whose event is among the kept ones: the delivery was lost between two commits.
+SELECT w.execution_id::text, w.workspace_id::text, w.workflow_id::text, w.at, w.node_key, w.attempt, w.kind, w.name,
+       w.key, w.due_at, w.detail
+FROM waits w
+WHERE w.kind = 'event' AND EXISTS (
+  SELECT 1 FROM kept_events k
+  WHERE k.workspace_id = w.workspace_id AND k.name = w.name AND w.key IN (k.key, '') AND k.until > %(now)s)
+ORDER BY w.at LIMIT %(limit)s
+
+-- name: forget_events
+-- Kept events that nobody took in time.
+DELETE FROM kept_events WHERE (workspace_id, id) IN (
+  SELECT workspace_id, id FROM kept_events WHERE until <= %(now)s ORDER BY until LIMIT %(limit)s
+  FOR UPDATE SKIP LOCKED)
+
+-- name: drop_events
+-- They were delivered.
+DELETE FROM kept_events WHERE workspace_id = %(workspace)s::uuid AND id = ANY (%(ids)s::text[])
+
 -- name: drop_timers
 -- Forget timers that lead nowhere any more.
 DELETE FROM timers t USING unnest(%(id)s::uuid[], %(name)s::text[]) AS d (id, n)

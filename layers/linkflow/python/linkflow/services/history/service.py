@@ -19,17 +19,18 @@ from linkflow.domain import events as e
 from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.evolve import error_data
 from linkflow.domain.ids import is_uuid
-from linkflow.observability import logger
 from linkflow.ports import Clock, Doorbell, EventStore
 
 from .committer import Committer, Item, Written
 from .messages import Messenger
 from .plans import Plans
+from .takers import Takers
+from .upkeep import Sweeper, quietly
+from .world import World
 
 TIMERS = "timers"
 """Doorbell topic: the due time (ms) of a timer that falls due soon."""
 
-TELL_AT_ONCE = 50
 MAX_LOAD = 4 * 1024 * 1024
 """Bytes of states in one reply: any transport carries it."""
 
@@ -41,16 +42,9 @@ _VERBS: dict[str, Callable[[h.ControlRequest], c.Command]] = {
     "cancel": lambda r: c.Cancel(r.actor, r.reason),
     "terminate": lambda r: c.Terminate(r.actor, r.reason),
     "retry": lambda r: c.RetryFailed(r.actor),
+    "pause": lambda r: c.Pause(r.actor, r.reason),
+    "resume": lambda r: c.Resume(r.actor),
 }
-
-
-class _Taker:
-    """A worker that takes along what its own results led to (eager continuation)."""
-
-    def __init__(self, request: h.CompleteBatch) -> None:
-        self.room = request.capacity
-        self.queues = request.queues
-        self.tasks: list[h.Task] = []
 
 
 class History:
@@ -68,9 +62,12 @@ class History:
         self._config = config
         self._plans = Plans(store)
         self._committer = Committer(store, self._plans, clock, self._after, config.max_events)
+        self._world = World(store, self._committer, clock)
         self._messenger = Messenger(store, self._committer, config.max_depth)
         self._background: set[asyncio.Task[None]] = set()
-        self._takers: dict[str, _Taker] = {}
+        self._takers = Takers()
+        late = round(config.republish_after * 1000)
+        self._sweeper = Sweeper(store, matching, self._messenger, self._world, clock, late)
         self._push_first = push_before_reply
 
     async def start(self, request: h.StartBatch) -> h.StartReply:
@@ -102,7 +99,6 @@ class History:
     async def complete(self, request: h.CompleteBatch) -> h.CompleteReply:
         """Reports of one execution are one transition; an execution's fault never touches the others."""
         caller().require(COMPLETE)
-        taker = _Taker(request)
         groups: dict[str, list[tuple[int, c.Command]]] = {}
         for started in request.started:
             begin = c.Begin(started.node_key, started.attempt, started.worker)
@@ -112,18 +108,12 @@ class History:
             command = c.Complete(r.node_key, r.attempt, r.outcome, r.started_at, r.duration_us, who)
             groups.setdefault(r.execution_id, []).append((index, command))
         results: list[h.Recorded] = [h.Recorded()] * len(request.reports)
-        if taker.room > 0:
-            for id in groups:
-                self._takers[id] = taker
-        try:
-            await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
-        except BaseException:  # a deadline passed: what was meant for this worker is everybody's
-            self._spawn(self._push(taker.tasks))
-            raise
-        finally:
-            for id in groups:
-                if self._takers.get(id) is taker:
-                    del self._takers[id]
+        with self._takers.open(request, groups) as taker:
+            try:
+                await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
+            except BaseException:  # a deadline passed: what was meant for this worker is everybody's
+                self._spawn(self._push(taker.tasks))
+                raise
         await self._before_reply()
         return h.CompleteReply(tuple(results), tuple(taker.tasks))
 
@@ -178,6 +168,30 @@ class History:
         await self._before_reply()
         return h.ControlReply(status)
 
+    async def signal(self, request: h.SignalRequest) -> h.ControlReply:
+        """Raises `Conflict` where the run is closed or keeps too many events already."""
+        await self._visible(request.execution_id, request.workspace_id, CONTROL)
+        reply = await self._world.signal(request)
+        await self._before_reply()
+        return reply
+
+    async def publish(self, request: h.PublishRequest) -> h.PublishReply:
+        caller().require(CONTROL, request.workspace_id)
+        reply = await self._world.publish(request)
+        await self._before_reply()
+        return reply
+
+    async def decide(self, request: h.DecideRequest) -> h.ControlReply:
+        """Raises `Conflict` where nobody waits for this decision any more."""
+        await self._visible(request.execution_id, request.workspace_id, CONTROL)
+        reply = await self._world.decide(request)
+        await self._before_reply()
+        return reply
+
+    async def approvals(self, request: h.ApprovalsRequest) -> h.ApprovalsReply:
+        caller().require(VIEW, request.workspace_id)
+        return await self._world.approvals(request)
+
     async def describe(self, request: h.DescribeRequest) -> h.DescribeReply:
         caller().require(VIEW, request.workspace_id)
         ids = [id for id in request.execution_ids if is_uuid(id)]
@@ -221,18 +235,11 @@ class History:
         return h.TouchReply(tuple(await self._store.touch(request.tasks, until)))
 
     async def sweep(self, request: h.SweepRequest) -> h.SweepReply:
-        """Offer again what was lost between a commit and its push, or with a flushed Valkey."""
+        """Do again what was lost between a commit and its push, or with a flushed Valkey."""
         caller().require(COMPLETE)
-        now, wait = self._clock.now_ms(), round(self._config.republish_after * 1000)
-        tasks = await self._store.lost_tasks(now, wait, request.limit)
-        if tasks:
-            self._spawn(self._push(tasks))
-        messages = await self._store.lost_messages(now, wait, request.limit)
-        for at in range(0, len(messages), TELL_AT_ONCE):
-            telling = messages[at : at + TELL_AT_ONCE]
-            await asyncio.gather(*(_quietly(self._messenger.tell(message)) for message in telling))
+        reply = await self._sweeper.sweep(request)
         await self._before_reply()
-        return h.SweepReply(len(tasks), len(messages))
+        return reply
 
     async def close(self) -> None:
         """Wait for pushes that are in the air."""
@@ -250,11 +257,14 @@ class History:
             if row is None or written.duplicate:
                 continue
             if row.new_tasks:
-                push += self._leave_to_taker(item.execution_id, row.new_tasks)
+                push += self._takers.leave(item.execution_id, row.new_tasks)
             for _, due in row.new_timers:
                 earliest = min(earliest, due)
             for message in row.messages:
                 self._spawn(self._messenger.tell_new(item.execution_id, message))
+            for wait in row.new_waits:
+                if wait.kind == "event":
+                    self._spawn(self._world.look_for_kept(row.workspace_id, item.execution_id, wait.name, wait.key))
             if written.decision.state.reply_to:
                 self._ring_back(written)
         if push:
@@ -269,19 +279,6 @@ class History:
             if not self._background:
                 return
             await asyncio.wait(set(self._background))
-
-    def _leave_to_taker(self, id: str, tasks: Sequence[h.Task]) -> Sequence[h.Task]:
-        taker = self._takers.get(id)
-        if taker is None:
-            return tasks
-        left = []
-        for task in tasks:
-            if taker.room > 0 and task.queue in taker.queues:
-                taker.room -= 1
-                taker.tasks.append(task)
-            else:
-                left.append(task)
-        return left
 
     def _ring_back(self, written: Written) -> None:
         state, decision = written.decision.state, written.decision
@@ -300,18 +297,9 @@ class History:
 
     def _spawn(self, work: Awaitable[object]) -> None:
         # In a context of its own: a push is History's, not that of whoever's request led to it.
-        task = asyncio.create_task(_quietly(work), context=Context())
+        task = asyncio.create_task(quietly(work), context=Context())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-async def _quietly(work: Awaitable[object]) -> None:
-    try:
-        await work
-    except LinkFlowError as error:
-        logger.warning("A push was lost; the sweep will repeat it", extra={"code": error.code})
-    except Exception:
-        logger.exception("A push failed; the sweep will repeat it")
 
 
 def _check_ids(*ids: str) -> None:

@@ -7,11 +7,11 @@ import msgspec
 from linkflow.contracts.history import NO_STATE, Task
 from linkflow.domain import events as e
 from linkflow.domain.decider import Decision
-from linkflow.domain.effects import effects
+from linkflow.domain.effects import effects, orphans
 from linkflow.domain.ids import shard_of_execution
 from linkflow.domain.outcomes import NodeError
-from linkflow.domain.state import RUNNING, State, encode, split_key
-from linkflow.ports import Message, Transition
+from linkflow.domain.state import State, Wait, encode, split_key
+from linkflow.ports import Message, Transition, WaitRow
 
 from .plans import Plan
 
@@ -73,6 +73,8 @@ def transition(decision: Decision, plan: Plan, expected: int) -> Transition:
         new_timers=diff.new_timers,
         done_timers=diff.done_timers,
         messages=_messages(decision),
+        new_waits=tuple(_wait(state, key, attempt) for key, attempt in diff.new_waits),
+        done_waits=diff.done_waits,
     )
 
 
@@ -92,14 +94,21 @@ def _tasks(state: State, plan: Plan, new: tuple[tuple[str, int], ...], data: byt
     return tuple(tasks)
 
 
+def _wait(state: State, key: str, attempt: int) -> WaitRow:
+    run = state.runs[key]
+    wait = run.wait or Wait()
+    kind = "approval" if wait.approval else "event"
+    return WaitRow(key, attempt, kind, wait.name, wait.key, run.due_at, _encode(wait))
+
+
 def _messages(decision: Decision) -> tuple[Message, ...]:
     state = decision.state
     found = [_start_child(state, event) for event in decision.events if isinstance(event, e.ChildStarted)]
-    if state.status != RUNNING and not decision.was_closed:
-        found += _close_children(decision)
-        if state.parent is not None:
-            body = ChildClosed(state.parent, state.execution_id, state.status, state.result, state.error)
-            found.append(Message(f"{CHILD_CLOSED}/{state.version}", CHILD_CLOSED, _encode(body)))
+    for child, verb in orphans(decision):
+        found.append(Message(f"{CLOSE_CHILD}/{child}", CLOSE_CHILD, _encode(CloseChild(child, verb))))
+    if state.parent is not None and state.closed and not decision.was_closed:
+        body = ChildClosed(state.parent, state.execution_id, state.status, state.result, state.error)
+        found.append(Message(f"{CHILD_CLOSED}/{state.version}", CHILD_CLOSED, _encode(body)))
     return tuple(found)
 
 
@@ -108,19 +117,3 @@ def _start_child(state: State, event: e.ChildStarted) -> Message:
     parent = e.Parent(state.execution_id, event.node, event.attempt, depth, event.close_policy)
     body = StartChild(event.execution_id, state.workspace_id, event.workflow_id, event.input, parent)
     return Message(f"{START_CHILD}/{event.node}/{event.attempt}", START_CHILD, _encode(body))
-
-
-def _close_children(decision: Decision) -> list[Message]:
-    """Children that are still under way when their parent closes, by their close policy."""
-    found = []
-    verbs = {"terminate": "terminate", "cancel": "cancel"}
-    children = {was.child: was for was in decision.before.values() if was is not None and was.child}
-    for run in decision.state.runs.values():
-        if run.child:
-            children.setdefault(run.child, run)
-    done = {event.execution_id for event in decision.events if isinstance(event, e.ChildCompleted | e.ChildFailed)}
-    for child, run in children.items():
-        verb = verbs.get(run.close_policy)
-        if verb and child not in done:
-            found.append(Message(f"{CLOSE_CHILD}/{child}", CLOSE_CHILD, _encode(CloseChild(child, verb))))
-    return found

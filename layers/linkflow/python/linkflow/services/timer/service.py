@@ -87,8 +87,8 @@ class Timer:
         swept = 0
         for _ in range(SWEEPS):
             reply = await self._history.sweep(request)
-            swept += reply.tasks + reply.messages
-            if max(reply.tasks, reply.messages) < request.limit:
+            swept += reply.tasks + reply.messages + reply.events + reply.forgotten
+            if max(reply.tasks, reply.messages, reply.forgotten) < request.limit:
                 break
         return swept
 

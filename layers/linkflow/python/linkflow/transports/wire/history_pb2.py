@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from linkflow.transports.wire import call_pb2 as linkflow_dot_transports_dot_wire_dot_call__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&linkflow/transports/wire/history.proto\x12\rlinkflow.wire\x1a#linkflow/transports/wire/call.proto2\xdc\x04\n\x07History\x12\x33\n\x05Start\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x36\n\x08\x43omplete\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04\x46ire\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07\x43ontrol\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x36\n\x08\x44\x65scribe\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04List\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07History\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04Load\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x38\n\nDefinition\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05Touch\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05Sweep\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&linkflow/transports/wire/history.proto\x12\rlinkflow.wire\x1a#linkflow/transports/wire/call.proto2\xb8\x06\n\x07History\x12\x33\n\x05Start\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x36\n\x08\x43omplete\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04\x46ire\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07\x43ontrol\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x34\n\x06Signal\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07Publish\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x34\n\x06\x44\x65\x63ide\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x37\n\tApprovals\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x36\n\x08\x44\x65scribe\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04List\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07History\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04Load\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x38\n\nDefinition\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05Touch\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05Sweep\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkflow.transports.wire.hi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HISTORY']._serialized_start=95
-  _globals['_HISTORY']._serialized_end=699
+  _globals['_HISTORY']._serialized_end=919
 # @@protoc_insertion_point(module_scope)

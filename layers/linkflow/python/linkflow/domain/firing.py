@@ -1,0 +1,100 @@
+"""What a timer that fell due leads to. One whose reason is gone is refused."""
+
+from __future__ import annotations
+
+from . import commands as c
+from . import events as e
+from .draft import Draft
+from .failing import fail
+from .flow import advance, emit_scheduled
+from .outcomes import Failed, NodeError
+from .state import BACKOFF, PAUSED, SCHEDULED, WAITING, NodeRun
+from .timing import (
+    DELAY,
+    ESCALATE,
+    EXECUTION,
+    RETRY,
+    SCHEDULE_TO_CLOSE,
+    SCHEDULE_TO_START,
+    START_TO_CLOSE,
+    WAIT,
+    parse_timer,
+)
+
+_STATUS = {
+    RETRY: BACKOFF,
+    DELAY: WAITING,
+    WAIT: WAITING,
+    ESCALATE: WAITING,
+    START_TO_CLOSE: SCHEDULED,
+    SCHEDULE_TO_START: SCHEDULED,
+}
+
+
+def current(draft: Draft, node: str, attempt: int, status: str) -> NodeRun | None:
+    """The node run that a command means, if it still is the one."""
+    run = draft.state.runs.get(node)
+    if draft.state.closed or run is None or run.status != status or run.attempt != attempt:
+        return None
+    return run
+
+
+def fire(draft: Draft, command: c.Fire) -> None:
+    """Fire one timer."""
+    kind, attempt, key = parse_timer(command.timer_id)
+    if kind == EXECUTION:
+        _execution(draft, attempt)
+    elif kind == SCHEDULE_TO_CLOSE:
+        _close_by(draft, key, attempt)
+    else:
+        run = current(draft, key, attempt, _STATUS.get(kind, ""))
+        if run is not None:
+            _of_node(draft, kind, key, run)
+
+
+def _execution(draft: Draft, due_at: int) -> None:
+    if not draft.state.closed and due_at and due_at == draft.state.timeout_at:
+        draft.at = max(draft.at, due_at)
+        draft.cancel_all()
+        draft.emit(e.ExecutionTimedOut)
+
+
+def _close_by(draft: Draft, key: str, due_at: int) -> None:
+    run = draft.state.runs.get(key)
+    if draft.state.closed or run is None or run.status not in (SCHEDULED, BACKOFF) or run.close_by != due_at:
+        return
+    draft.at = max(draft.at, due_at)
+    _time_out(draft, key, SCHEDULE_TO_CLOSE, retryable=False)
+
+
+def _of_node(draft: Draft, kind: str, key: str, run: NodeRun) -> None:
+    if kind == ESCALATE:
+        if run.wait is not None and run.wait.escalate_at:
+            draft.at = max(draft.at, run.wait.escalate_at)
+            asked = tuple(dict.fromkeys((*run.wait.assignees, *run.wait.escalate_to)))
+            draft.emit(e.ApprovalEscalated, node=key, attempt=run.attempt, assignees=asked)
+        return
+    if not run.due_at or (kind == DELAY) != (run.status == WAITING and run.wait is None):
+        return
+    draft.at = max(draft.at, run.due_at)
+    if kind == RETRY:
+        if draft.state.status != PAUSED:  # resuming starts it
+            emit_scheduled(draft, key, run.sources, run.attempt, run.close_by)
+    elif kind == DELAY:
+        _delay_over(draft, key, run)
+    elif kind == WAIT:
+        _time_out(draft, key, WAIT, retryable=False)
+    elif run.started == (kind == START_TO_CLOSE):
+        _time_out(draft, key, kind, retryable=kind == START_TO_CLOSE)
+
+
+def _delay_over(draft: Draft, key: str, run: NodeRun) -> None:
+    output = draft.input_of(key) if run.output is None else run.output
+    draft.emit(e.TimerFired, node=key, attempt=run.attempt)
+    draft.emit(e.NodeCompleted, node=key, attempt=run.attempt, output=output)
+    advance(draft, key)
+
+
+def _time_out(draft: Draft, key: str, kind: str, *, retryable: bool) -> None:
+    error = NodeError("timeout", f"The attempt passed its {kind} timeout.", retryable)
+    fail(draft, key, Failed(error, timed_out=kind), {})

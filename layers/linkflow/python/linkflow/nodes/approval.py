@@ -1,0 +1,64 @@
+"""Ask people, and go on when somebody has decided. The request stands in the workspace's inbox until then."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from linkflow.domain.definition import MAIN
+from linkflow.domain.outcomes import Outcome, RequestApproval
+from linkflow.domain.waiting import APPROVED, REJECTED
+from linkflow.nodes.base import Base, Context, NodeFailure, Params
+from linkflow.nodes.durations import LONGEST_MS, Due, Span, due_ms, span_ms
+from linkflow.nodes.fields import Text, TextList
+
+
+class ApprovalParams(Params):
+    title: Annotated[Text, Field(max_length=500)] = Field("", description="Left out: the node's name.")
+    description: Text = ""
+    payload: Any = Field(None, description="What there is to decide on.")
+    assignees: TextList = Field([], description="Who is asked: a list, or text with commas.")
+    due: Due = Field("", description="1h30m, seconds or RFC 3339; then the node fails. Left out: no due date.")
+    escalate_after: Span = Field("", description="After so long, `escalate_to` are asked as well.")
+    escalate_to: TextList = Field([])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _escalates_to_somebody(cls, data: Any) -> Any:
+        if isinstance(data, dict) and bool(data.get("escalate_after")) != bool(data.get("escalate_to")):
+            raise ValueError("say both `escalate_after` and `escalate_to`, or none of them")
+        return data
+
+
+class Approval(Base):
+    type: ClassVar[str] = "approval"
+    aliases: ClassVar[tuple[str, ...]] = ("action_approval", "logic_approval")
+    name: ClassVar[str] = "Approval"
+    description: ClassVar[str] = "Ask people, and go one way or the other."
+    category: ClassVar[str] = "logic"
+    pure: ClassVar[bool] = True
+    params: ClassVar[builtins.type[Params]] = ApprovalParams
+
+    def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        return (APPROVED, REJECTED, MAIN)
+
+    def run(self, params: ApprovalParams, context: Context) -> Outcome:
+        escalate = span_ms(params.escalate_after)
+        due = due_ms(params.due, context.now_ms)
+        if due - context.now_ms > LONGEST_MS:
+            raise NodeFailure("due_too_late", "An approval may be due in 366 days at most.", retryable=False)
+        return RequestApproval(
+            title=params.title or context.node_name,
+            description=params.description,
+            payload=params.payload,
+            assignees=tuple(params.assignees),
+            until=due,
+            escalate_at=context.now_ms + escalate if escalate and params.escalate_to else 0,
+            escalate_to=tuple(params.escalate_to),
+        )
+
+
+node = Approval()

@@ -1,0 +1,60 @@
+"""The sweep: whatever was lost between a commit and what it should have led to is found and done again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from linkflow.contracts.history import SweepReply, SweepRequest
+from linkflow.contracts.matching import AddRequest, MatchingApi
+from linkflow.domain.errors import LinkFlowError
+from linkflow.observability import logger
+from linkflow.ports import Clock, EventStore
+
+from .messages import Messenger
+from .world import World
+
+PUSH_AT_ONCE = 500
+TELL_AT_ONCE = 50
+
+
+class Sweeper:
+    """`republish_after` is how long (ms) something may be under way before it counts as lost."""
+
+    def __init__(
+        self, store: EventStore, matching: MatchingApi, messenger: Messenger, world: World, clock: Clock,
+        republish_after: int,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._matching = matching
+        self._messenger = messenger
+        self._world = world
+        self._clock = clock
+        self._wait = republish_after
+
+    async def sweep(self, request: SweepRequest) -> SweepReply:
+        """Offer tasks, tell messages and deliver kept events that were lost; forget events that nobody took.
+
+        Each by itself: one that fails waits for the next sweep, and starves none of the others.
+        """
+        now, limit = self._clock.now_ms(), request.limit
+        tasks = await self._store.lost_tasks(now, self._wait, limit)
+        for at in range(0, len(tasks), PUSH_AT_ONCE):
+            await quietly(self._matching.add(AddRequest(tuple(tasks[at : at + PUSH_AT_ONCE]))))
+        messages = await self._store.lost_messages(now, self._wait, limit)
+        for at in range(0, len(messages), TELL_AT_ONCE):
+            telling = messages[at : at + TELL_AT_ONCE]
+            await asyncio.gather(*(quietly(self._messenger.tell(message)) for message in telling))
+        events = await self._world.look_again(limit)
+        forgotten = await self._store.forget_events(now, limit)
+        return SweepReply(len(tasks), len(messages), events, forgotten)
+
+
+async def quietly(work: Awaitable[object]) -> None:
+    """Do what the sweep will do again if it fails."""
+    try:
+        await work
+    except LinkFlowError as error:
+        logger.warning("A push was lost; the sweep will repeat it", extra={"code": error.code})
+    except Exception:
+        logger.exception("A push failed; the sweep will repeat it")

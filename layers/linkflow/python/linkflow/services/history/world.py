@@ -1,0 +1,150 @@
+"""The world outside a run: events by name and key, and people's decisions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from linkflow.contracts import history as h
+from linkflow.domain import commands as c
+from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError
+from linkflow.domain.state import Wait
+from linkflow.domain.waiting import has_seen, name_fault
+from linkflow.observability import logger
+from linkflow.ports import Clock, EventStore, KeptEvent
+
+from .committer import Committer
+
+MAX_KEEP = 30 * 86_400
+"""Seconds for which an event is kept at most."""
+
+
+TAKEN, KNOWN, REFUSED = "taken", "known", "refused"
+
+
+class World:
+    """Brings events and decisions to the runs that wait for them."""
+
+    def __init__(self, store: EventStore, committer: Committer, clock: Clock, at_once: int = 1000) -> None:
+        """`at_once` is how many waits are read, and woken together."""
+        self._store = store
+        self._committer = committer
+        self._clock = clock
+        self._at_once = at_once
+
+    async def signal(self, request: h.SignalRequest) -> h.ControlReply:
+        """An event for one run: taken or kept by it. The same id again is no fault."""
+        _check_event(request.signal_id, request.name, request.key)
+        command = c.Signal(request.signal_id, request.name, request.key, request.payload, request.actor)
+        written = await self._committer.apply(request.execution_id, [command])
+        state = written.decision.state
+        if not written.decision.accepted[0] and not has_seen(state, request.signal_id):
+            why = f"is {state.status} and takes no events" if state.closed else "keeps too many events already"
+            raise Conflict(f"The run {why}.", details={"status": state.status})
+        return h.ControlReply(state.status)
+
+    async def publish(self, request: h.PublishRequest) -> h.PublishReply:
+        """An event for whoever waits. It is kept first and looked for after, so that no wait and event miss each other:
+        a wait that begins meanwhile looks among the kept ones."""
+        _check_event(request.event_id, request.name, request.key)
+        if not 0 < request.keep <= MAX_KEEP:
+            raise InvalidInput(f"An event is kept for 1 to {MAX_KEEP} seconds.")
+        payload = msgspec.json.encode(request.payload)
+        event = KeptEvent(request.event_id, request.name, request.key, payload, request.actor)
+        await self._store.keep_event(request.workspace_id, event, self._clock.now_ms() + request.keep * 1000)
+        took = await self._wake(request.workspace_id, event)
+        if took:
+            await self._store.drop_events(request.workspace_id, [event.id])
+        return h.PublishReply(tuple(took))
+
+    async def _wake(self, workspace_id: str, event: KeptEvent) -> list[str]:
+        """Deliver to every run that waits; returns those that have it now."""
+        came: dict[str, str] = {}
+        while True:
+            waiting = await self._store.waiting(workspace_id, event.name, event.key, self._at_once)
+            fresh = [id for id in dict.fromkeys(wait.execution_id for wait in waiting) if id not in came]
+            came.update(zip(fresh, await asyncio.gather(*(self._deliver(id, event) for id in fresh)), strict=True))
+            if not fresh or len(waiting) < self._at_once:
+                return [id for id, how in came.items() if how != REFUSED]
+
+    async def look_for_kept(self, workspace_id: str, execution_id: str, name: str, key: str) -> bool:
+        """A wait began: did its event come before? The oldest that this run does not have is taken."""
+        for event in await self._store.kept_events(workspace_id, name, key, self._clock.now_ms()):
+            came = await self._deliver(execution_id, event)
+            if came == REFUSED:
+                return False
+            await self._store.drop_events(workspace_id, [event.id])
+            if came == TAKEN:
+                return True
+        return False
+
+    async def look_again(self, limit: int) -> int:
+        """Kept events that match a wait: their delivery was lost on the way. Returns how many were taken now."""
+        missed = await self._store.overlooked(self._clock.now_ms(), limit)
+        found = [await self.look_for_kept(w.workspace_id, w.execution_id, w.row.name, w.row.key) for w in missed]
+        return sum(found)
+
+    async def _deliver(self, execution_id: str, event: KeptEvent) -> str:
+        """`TAKEN`, `KNOWN` where the run had it before, or `REFUSED` where it does not wait for it (any more)."""
+        payload: Any = msgspec.json.decode(event.payload)
+        command = c.Signal(event.id, event.name, event.key, payload, event.actor, keep=False)
+        try:
+            written = await self._committer.apply(execution_id, [command])
+        except LinkFlowError as error:
+            logger.warning("An event could not be delivered", extra={"code": error.code, "execution_id": execution_id})
+            return REFUSED
+        if written.decision.accepted[0]:
+            return TAKEN
+        return KNOWN if has_seen(written.decision.state, event.id) else REFUSED
+
+    async def decide(self, request: h.DecideRequest) -> h.ControlReply:
+        """A decision on an approval. The first one counts."""
+        if request.decision not in ("approved", "rejected"):
+            raise InvalidInput("A decision is approved or rejected.")
+        snapshot = (await self._store.load([request.execution_id])).get(request.execution_id)
+        attempt = _attempt(snapshot.state, request.node_key) if snapshot else 0
+        command = c.Decide(request.node_key, attempt, request.decision, request.payload, request.actor)
+        written = await self._committer.apply(request.execution_id, [command])
+        if not written.decision.accepted[0]:
+            raise Conflict("This approval is not open: somebody decided, or the run went on without it.")
+        return h.ControlReply(written.decision.state.status)
+
+    async def approvals(self, request: h.ApprovalsRequest) -> h.ApprovalsReply:
+        """Open approvals of a workspace."""
+        rows = await self._store.approvals(
+            request.workspace_id, request.workflow_id, request.before, request.after_node,
+            max(1, min(request.limit, 200)),
+        )  # fmt: skip
+        found = []
+        for row in rows:
+            wait = msgspec.json.decode(row.row.detail, type=Wait)
+            found.append(
+                h.Approval(
+                    row.execution_id, row.workflow_id, row.row.node_key, row.row.attempt, row.at, wait.title,
+                    wait.description, wait.payload, wait.assignees, row.row.due_at,
+                )
+            )  # fmt: skip
+        return h.ApprovalsReply(tuple(found))
+
+
+class _Run(msgspec.Struct):
+    attempt: int = 1
+
+
+class _Runs(msgspec.Struct):
+    runs: dict[str, _Run]
+
+
+def _attempt(state: bytes, node_key: str) -> int:
+    run = msgspec.json.decode(state, type=_Runs).runs.get(node_key)
+    return run.attempt if run else 0
+
+
+def _check_event(id: str, name: str, key: str) -> None:
+    for what, text in (("id", id), ("name", name), ("key", key)):
+        if not text and what != "key":
+            raise InvalidInput(f"An event needs {'an' if what == 'id' else 'a'} {what}.")
+        if fault := name_fault(text):
+            raise InvalidInput(f"An event's {what} {fault}.")
