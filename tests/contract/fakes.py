@@ -39,6 +39,23 @@ class _Partition:
     known: set[str] = field(default_factory=set)
     dead: list[DeadLetter] = field(default_factory=list)
     workers: dict[str, int] = field(default_factory=dict)
+    served: dict[tuple[str, ...], float] = field(default_factory=dict)
+
+    def next(self) -> _Waiting | None:
+        """Whose turn it is: of the workspaces, then of the priorities, then of the fairness keys."""
+        if not self.waiting:
+            self.served.clear()
+            return None
+        workspace = min((item.task.workspace_id for item in self.waiting), key=lambda id: self.served.get((id,), 0))
+        mine = [item for item in self.waiting if item.task.workspace_id == workspace]
+        rank = min(_rank(item.task) for item in mine)
+        first = min(
+            (item for item in mine if _rank(item.task) == rank), key=lambda item: self.served.get(_line(item.task), 0)
+        )
+        for name in ((workspace,), _line(first.task)):
+            self.served[name] = self.served.get(name, 0) + 1
+        self.waiting.remove(first)
+        return first
 
 
 class MemoryQueue:
@@ -138,12 +155,10 @@ class MemoryQueue:
 
     def _take(self, queues: Sequence[str], worker: str, limit: int, lease: float, wait: float) -> list[Lease]:
         leases: list[Lease] = []
-        for rank in (0, 1, 2):
-            for queue, index, partition in self._of(queues):
-                partition.workers[worker] = _now_ms() + round((lease + wait) * 1000)
-                for item in [item for item in partition.waiting if _rank(item.task) == rank][: limit - len(leases)]:
-                    partition.waiting.remove(item)
-                    leases.append(self._hold(queue, index, item.task, worker, item.delivered + 1, lease))
+        for queue, index, partition in self._of(queues):
+            partition.workers[worker] = _now_ms() + round((lease + wait) * 1000)
+            while len(leases) < limit and (item := partition.next()):
+                leases.append(self._hold(queue, index, item.task, worker, item.delivered + 1, lease))
         return leases
 
     def _hold(self, queue: str, index: int, task: Task, worker: str, deliveries: int, lease: float) -> Lease:
@@ -168,6 +183,10 @@ class MemoryQueue:
     async def _ring(self) -> None:
         async with self._added:
             self._added.notify_all()
+
+
+def _line(task: Task) -> tuple[str, ...]:
+    return (task.workspace_id, str(_rank(task)), task.fairness)
 
 
 def _rank(task: Task) -> int:

@@ -401,8 +401,10 @@ class TestStore:
     async def test_a_task_that_cannot_be_read_harms_nobody_else(self, streams: StreamQueue, clients: Clients) -> None:
         await streams.add([task(1)])
         for partition in (0, 1):
-            stream = f"lf:{{q:default:{partition}}}:s:1"
-            await clients.commands.execute_command("XADD", stream, "*", "i", "odd", "t", "{", "n", 0)
+            tag = f"lf:{{q:default:{partition}}}"
+            await clients.commands.execute_command("XADD", f"{tag}:s:1:w:", "*", "i", "odd", "t", "{", "n", 0)
+            await clients.commands.execute_command("ZADD", f"{tag}:turns:w", "NX", 1e12, "1:")
+            await clients.commands.execute_command("ZADD", f"{tag}:turns", "NX", 0, "w")
         assert [lease.task.id for lease in await streams.claim(Q, "w1", 10, 0, 0.01)] == [task(1).id]
         for _ in range(MAX_DELIVERIES):
             await asyncio.sleep(0.02)

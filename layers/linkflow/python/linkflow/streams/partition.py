@@ -1,20 +1,23 @@
-"""Where a task lives: queue, partition, keys; and the token that names a lease.
+"""Where a task lives: queue, partition, line, keys; and the token that names a lease.
 
-A partition's keys, all under one hash tag, so that a cluster keeps them on one server:
+A partition's keys begin with its tag (``lf:{q:queue:partition}``), one hash tag, so that a cluster keeps them on one
+server. Below a workspace's or a line's name stands for a key each, which exists only while something waits there:
 
-==  =============  ==============================================================================================
-1   ``:s:0``       stream of the tasks with priority > 0: fields ``i`` id, ``t`` task as JSON, ``n`` deliveries before
-2   ``:s:1``       … of priority 0
-3   ``:s:2``       … of priority < 0
-4   ``:known``     set of the ids of all tasks here, so that adding twice is adding once
-5   ``:leases``    sorted set: lease → deadline, ms of the server's clock
-6   ``:workers``   sorted set: worker → until when it counts as live, ms
-7   ``:dead``      stream of dead letters
-8   ``:bell``      list of at most one element, on which one waiting worker is woken
-==  =============  ==============================================================================================
+==================  ==========================================================================================
+``:s:LINE``         stream of one line's tasks, waiting and leased: ``i`` id, ``t`` JSON, ``n`` deliveries before
+``:cursors``        hash: line → the last entry of its stream that was read
+``:turns``          sorted set: workspaces with waiting tasks, by whose turn it is; ``:rests`` and ``:held`` beside it
+``:turns:WS``       … the lines of one workspace (see ``turns.lua``)
+``:known``          set of the ids of all tasks here, so that adding twice is adding once
+``:leases``         sorted set: lease → deadline, ms of the server's clock
+``:workers``        sorted set: worker → until when it counts as live, ms
+``:dead``           stream of dead letters
+``:bell``           list of at most one element, on which one waiting worker is woken
+==================  ==========================================================================================
 
-A lease is ``class/entry/deliveries/worker``, and this text is the sorted set's member: to hold the token is to hold the
-lease. Whoever takes a task over replaces the member, so a zombie's heartbeat or release finds nothing to act on.
+A line is ``class:workspace:key``: what is served in order. A lease is ``line/entry/deliveries/worker|task id``, and
+this text is the sorted set's member: to hold the token is to hold the lease. Whoever takes a task over replaces the
+member, so a zombie's heartbeat or release finds nothing to act on.
 """
 
 from __future__ import annotations
@@ -25,8 +28,6 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from linkflow.contracts.history import Task
-
-_NAMES = ("s:0", "s:1", "s:2", "known", "leases", "workers", "dead", "bell")
 
 
 class Place(NamedTuple):
@@ -43,18 +44,39 @@ class Held(NamedTuple):
     lease: str
     task_id: str
 
+    @property
+    def member(self) -> str:
+        """The lease as it stands in the partition's sorted set."""
+        return f"{self.lease}|{self.task_id}"
+
 
 @lru_cache(maxsize=4096)
-def keys(prefix: str, place: Place) -> tuple[str, ...]:
-    """The partition's keys, in the order the scripts expect."""
-    tag = f"{prefix}:{{q:{plain(place.queue)}:{place.partition}}}"
-    return tuple(f"{tag}:{name}" for name in _NAMES)
+def tag(prefix: str, place: Place) -> str:
+    """What the partition's keys begin with."""
+    return f"{prefix}:{{q:{plain(place.queue)}:{place.partition}}}"
+
+
+@lru_cache(maxsize=4096)
+def home(prefix: str, queue: str) -> str:
+    """What the keys of the queue itself begin with."""
+    return f"{prefix}:{{h:{plain(queue)}}}"
 
 
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A queue's or worker's name without characters that mean something in keys and tokens."""
     return quote(name, safe=":@+~")
+
+
+@lru_cache(maxsize=4096)
+def word(name: str) -> str:
+    """A workspace's or key's name as a part of a line's."""
+    return quote(name, safe="+~")
+
+
+def line_of(task: Task) -> str:
+    """The line in which a task waits."""
+    return f"{priority_class(task)}:{word(task.workspace_id)}:{word(task.fairness)}"
 
 
 def partition_of(execution_id: str, partitions: int) -> int:
@@ -73,8 +95,8 @@ def deliveries_of(lease: str) -> int:
     return int(lease.split("/", 3)[2])
 
 
-def token(place: Place, lease: str, task_id: str) -> str:
-    return f"{place.partition}|{plain(place.queue)}|{lease}|{task_id}"
+def token(place: Place, lease: str) -> str:
+    return f"{place.partition}|{plain(place.queue)}|{lease}"
 
 
 def parse(text: str) -> Held | None:

@@ -1,11 +1,13 @@
 """The task queue on Redis Streams (`ports.TaskQueue`).
 
-Three things differ from the usual loop of XREADGROUP, XACK and XAUTOCLAIM, each for a reason:
+Four things differ from the usual loop of XREADGROUP, XACK and XAUTOCLAIM, each for a reason:
 
-- A claim is one script that reads through the consumer group **and** writes the lease. Nothing can be read and not
-  leased, so there is nothing to repair after a crash in between, and owner and deadline are there from the start.
-- The lease is ours and renewable, in the server's time. The group is only the stream's cursor: its own list of pending
-  entries (idle time, one consumer a worker for ever) would say the same a second time and less well, so it is not kept.
+- A claim is one script that reads **and** writes the lease. Nothing can be read and not leased, so there is nothing to
+  repair after a crash in between, and owner and deadline are there from the start.
+- The lease is ours and renewable, in the server's time. A consumer group's list of pending entries (idle time, one
+  consumer a worker for ever) would say the same a second time and less well; a stream's cursor is all we need of it.
+- A partition is many streams, one for each line of a workspace, that take turns (`lua/turns.lua`). A stream exists only
+  while it has tasks.
 - Waiting is done on a bell and not by a blocking XREADGROUP. A reader that is cancelled or dies while it waits can lose
   a ring (the others look again within a second), never a task. One ring wakes one worker, and whoever leaves something
   behind rings again, so a fleet does not stampede.
@@ -26,13 +28,14 @@ from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
 from linkflow.domain.errors import LinkFlowError
 
 from .connection import Clients, reachable
-from .partition import Held, Place, deliveries_of, keys, parse, partition_of, plain, priority_class, token
+from .partition import Held, Place, deliveries_of, home, line_of, parse, partition_of, plain, tag, token
 from .scripts import Call, Script
 
 RECHECK = 1.0
 """Seconds after which a waiting claim looks by itself: the price of a lost ring."""
 MOST_AT_ONCE = 500
 """Tasks in one run of a script: it holds the server for a few ms at most."""
+AGE_LOOKS = 100
 DEAD_KEPT = 10_000
 """Dead letters kept per partition; the failure itself stays in the execution's history."""
 
@@ -45,8 +48,8 @@ class StreamQueue:
     """Task queues with `partitions` partitions each. Raises `Unavailable` while the store does not answer.
 
     Delivery is at least once: a task is taken over when its lease ran out, and becomes a dead letter after
-    `max_deliveries` deliveries. Priorities are strict: > 0 before 0 before < 0. The number of partitions may grow at
-    any time; drain a queue before lowering it.
+    `max_deliveries` deliveries. Workspaces take turns, so a long backlog of one delays nobody else's first task; the
+    priorities (> 0 before 0 before < 0) order the tasks of one workspace in one partition.
     """
 
     def __init__(self, clients: Clients, *, partitions: int, max_deliveries: int, prefix: str = "lf") -> None:
@@ -58,21 +61,21 @@ class StreamQueue:
         self._background: set[asyncio.Task[Any]] = set()
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(Task).decode
-        self._add = Script("add")
-        self._claim = Script("claim")
-        self._reclaim = Script("reclaim")
+        self._add = Script("add", "turns")
+        self._claim = Script("claim", "rules", "turns")
+        self._reclaim = Script("reclaim", "turns")
         self._heartbeat = Script("heartbeat")
-        self._release = Script("release")
-        self._stats = Script("stats")
+        self._release = Script("release", "turns")
+        self._stats = Script("stats", "turns")
 
     async def add(self, tasks: Sequence[Task]) -> int:
         """Queue tasks; returns how many were new. Safe to repeat after `Unavailable`."""
         groups: dict[Place, list[Any]] = {}
         for task in tasks:
             place = Place(task.queue, partition_of(task.execution_id, self._partitions))
-            groups.setdefault(place, []).extend((priority_class(task), task.id, self._encode(task)))
+            groups.setdefault(place, []).extend((line_of(task), task.id, self._encode(task)))
         calls = [
-            (self._keys(place), args[start : start + 3 * MOST_AT_ONCE])
+            ([self._tag(place)], args[start : start + 3 * MOST_AT_ONCE])
             for place, args in groups.items()
             for start in range(0, len(args), 3 * MOST_AT_ONCE)
         ]
@@ -86,10 +89,11 @@ class StreamQueue:
         deadline = time.monotonic() + wait
         while True:
             left = max(0.0, deadline - time.monotonic())
-            leases = await self._kept(self._take(queues, worker, min(limit, MOST_AT_ONCE), left, lease), list)
+            work = self._take(queues, worker, min(limit, MOST_AT_ONCE), left, lease)
+            leases, ready = await self._kept(work, lambda taken: taken[0])
             if leases or left <= 0 or limit <= 0:
                 return leases
-            await self._wait_for_ring(queues, min(left, RECHECK))
+            await self._wait_for_ring(queues, min(left, RECHECK, ready / 1000 if ready >= 0 else RECHECK))
 
     async def reclaim(
         self, queues: Sequence[str], worker: str, limit: int, lease: float
@@ -103,7 +107,7 @@ class StreamQueue:
         tokens whose lease is lost or somebody else's."""
         suffix = f"/{plain(worker)}"
         groups = _by_place(tokens, lambda held: held.lease.endswith(suffix))
-        args = [(self._keys(place), [plain(worker), _ms(lease), *group.values()]) for place, group in groups.items()]
+        args = [([self._tag(place)], [plain(worker), _ms(lease), *group.values()]) for place, group in groups.items()]
         replies = await self._run_all(self._heartbeat, args)
         kept = {
             text
@@ -119,21 +123,21 @@ class StreamQueue:
         groups: dict[Place, list[str]] = {}
         for verb, tokens in (("done", done), ("back", back)):
             for held in filter(None, map(parse, tokens)):
-                groups.setdefault(held.place, []).extend((verb, held.lease, held.task_id))
-        calls = [(self._keys(place), args) for place, args in groups.items()]
+                groups.setdefault(held.place, []).extend((verb, held.member))
+        calls = [([self._tag(place)], args) for place, args in groups.items()]
         return sum(await self._run_all(self._release, calls))
 
     async def stats(self, queues: Sequence[str]) -> list[QueueStats]:
-        """The numbers of every partition, in constant time each."""
+        """The numbers of every partition. The oldest task is looked for among `AGE_LOOKS` workspaces of each."""
         places = self._places(queues)
-        rows = await self._run_all(self._stats, [(self._keys(place), ()) for place in places])
+        rows = await self._run_all(self._stats, [([self._tag(place)], (AGE_LOOKS,)) for place in places])
         return [QueueStats(*place, *row) for place, row in zip(places, rows, strict=True)]
 
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
         """The newest dead letters, newest first."""
         found: list[DeadLetter] = []
         for place in self._places([queue]):
-            dead = self._keys(place)[6]
+            dead = f"{self._tag(place)}:dead"
             with reachable():
                 rows = await self._clients.commands.execute_command("XREVRANGE", dead, "+", "-", "COUNT", limit)
             found += filter(None, (self._dead_letter(row) for row in rows))
@@ -144,16 +148,22 @@ class StreamQueue:
         """Wait until what cancelled claims had been given is back."""
         await asyncio.gather(*self._background, return_exceptions=True)
 
-    async def _take(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
+    async def _take(
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float
+    ) -> tuple[list[Lease], int]:
+        """Leases, and in how many ms something that is held back may go; -1 where nothing is."""
         taken: list[Lease] = []
+        ready = -1
         for places in self._rounds(queues):
             args = (plain(worker), limit - len(taken), _ms(lease), _ms(wait))
-            until, *items = await self._run(self._claim, places, args)
+            at = [key for place in places for key in (self._tag(place), self._home(place))]
+            until, held_for, *items = await self._claim.run(self._clients.commands, at, args)
+            ready = held_for if ready < 0 else min(ready, held_for) if held_for >= 0 else ready
             for index, held, payload in zip(*[iter(items)] * 3, strict=True):
                 taken += self._lease(places[index], held, payload, until)
             if len(taken) >= limit:
                 break
-        return taken
+        return taken, ready
 
     async def _take_over(
         self, queues: Sequence[str], worker: str, limit: int, lease: float
@@ -163,7 +173,8 @@ class StreamQueue:
         for places in self._rounds(queues):
             room = limit - len(claimed) - len(dead)
             args = (plain(worker), room, _ms(lease), self._max_deliveries, DEAD_KEPT)
-            until, *items = await self._run(self._reclaim, places, args)
+            at = [self._tag(place) for place in places]
+            until, *items = await self._reclaim.run(self._clients.commands, at, args)
             for what, index, held, payload in zip(*[iter(items)] * 4, strict=True):
                 (dead if what == b"dead" else claimed).extend(self._lease(places[index], held, payload, until))
         return claimed, dead
@@ -189,7 +200,7 @@ class StreamQueue:
         if self._clients.cluster:  # one BLPOP cannot wait on several servers
             await asyncio.sleep(min(seconds, 0.05))
             return
-        bells = [self._keys(place)[7] for place in self._places(queues)]
+        bells = [f"{self._tag(place)}:bell" for place in self._places(queues)]
         with reachable():
             await self._clients.blocking.execute_command("BLPOP", *bells, f"{max(seconds, 0.001):.3f}")
 
@@ -206,11 +217,12 @@ class StreamQueue:
     def _places(self, queues: Sequence[str]) -> list[Place]:
         return [Place(queue, partition) for queue in dict.fromkeys(queues) for partition in range(self._partitions)]
 
-    def _keys(self, place: Place) -> tuple[str, ...]:
-        return keys(self._prefix, place)
+    def _tag(self, place: Place) -> str:
+        return tag(self._prefix, place)
 
-    async def _run(self, script: Script, places: Sequence[Place], args: Sequence[Any]) -> Any:
-        return await script.run(self._clients.commands, [key for place in places for key in self._keys(place)], args)
+    def _home(self, place: Place) -> str:
+        """Where the partition's rules are: the queue's own, or a copy beside the partition where servers are many."""
+        return self._tag(place) if self._clients.cluster else home(self._prefix, place.queue)
 
     async def _run_all(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         return await script.run_all(self._clients.commands, calls, one_by_one=self._clients.cluster)
@@ -223,7 +235,7 @@ class StreamQueue:
             _log.error("A task in %s partition %d cannot be read: %s", place.queue, place.partition, error)
             return []
         text = held.decode()
-        return [Lease(token(place, text, task.id), task, deliveries_of(text), until)]
+        return [Lease(token(place, text), task, deliveries_of(text), until)]
 
     def _dead_letter(self, row: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter | None:
         entry, fields = row
@@ -242,7 +254,7 @@ def _by_place(tokens: Sequence[str], mine: Callable[[Held], bool]) -> dict[Place
     for text in tokens:
         held = parse(text)
         if held is not None and mine(held):
-            groups.setdefault(held.place, {})[text] = held.lease
+            groups.setdefault(held.place, {})[text] = held.member
     return groups
 
 
