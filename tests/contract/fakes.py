@@ -104,7 +104,9 @@ class MemoryQueue:
                 if held.deliveries >= self._max_deliveries:
                     partition.known.discard(held.task.id)
                     reason = f"Delivered {held.deliveries} times without a result."
-                    partition.dead.append(DeadLetter(held.task, held.deliveries, reason, _now_ms()))
+                    self._serial += 1
+                    letter = DeadLetter(held.task, held.deliveries, reason, _now_ms(), f"letter-{self._serial:09}")
+                    partition.dead.append(letter)
                     dead.append(Lease(token, held.task, held.deliveries, held.deadline))
                 else:
                     claimed.append(self._hold(queue, index, held.task, worker, held.deliveries + 1, lease))
@@ -152,6 +154,29 @@ class MemoryQueue:
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
         letters = [letter for _, _, partition in self._of([queue]) for letter in partition.dead]
         return sorted(letters, key=lambda letter: letter.at, reverse=True)[:limit]
+
+    async def letters(self, workspace_id: str, limit: int, before: str = "") -> list[DeadLetter]:
+        found = [letter for letter in self._graves(workspace_id) if not before or letter.id < before]
+        return sorted(found, key=lambda letter: letter.id, reverse=True)[:limit]
+
+    async def find_letters(self, workspace_id: str, ids: Sequence[str]) -> list[DeadLetter]:
+        return [letter for letter in self._graves(workspace_id) if letter.id in ids]
+
+    async def drop_letters(self, workspace_id: str, ids: Sequence[str], execution_id: str = "") -> int:
+        mine = self._graves(workspace_id)
+        return self._drop([letter for letter in mine if letter.id in ids or letter.task.execution_id == execution_id])
+
+    async def purge_letters(self, workspace_id: str) -> int:
+        return self._drop(self._graves(workspace_id))
+
+    def _graves(self, workspace_id: str) -> list[DeadLetter]:
+        letters = [letter for partition in self._partitions.values() for letter in partition.dead]
+        return [letter for letter in letters if letter.task.workspace_id == workspace_id]
+
+    def _drop(self, letters: Sequence[DeadLetter]) -> int:
+        for partition in self._partitions.values():
+            partition.dead = [letter for letter in partition.dead if letter not in letters]
+        return len(letters)
 
     def _take(self, queues: Sequence[str], worker: str, limit: int, lease: float, wait: float) -> list[Lease]:
         leases: list[Lease] = []

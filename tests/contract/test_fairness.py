@@ -98,7 +98,7 @@ async def test_idle_workspaces_leave_nothing_behind(streams: StreamQueue, client
         while leases := await streams.claim(Q, "w1", 7 + round_, 0, 30):
             got += await streams.release([lease.token for lease in leases], [])
         assert got == 300
-    left = await clients.commands.execute_command("KEYS", "lf:*")
+    left = await clients.commands.execute_command("KEYS", "lf:{*")
     assert {key.rsplit(b":", 1)[-1] for key in left} <= {b"workers"}, left
 
 

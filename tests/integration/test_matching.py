@@ -16,7 +16,9 @@ from linkflow.contracts.matching import (
     AddRequest,
     ClaimRequest,
     DeadRequest,
+    DropRequest,
     HeartbeatRequest,
+    LettersRequest,
     ReleaseRequest,
     StatsRequest,
 )
@@ -195,6 +197,21 @@ async def test_a_dead_letter_fails_its_node(stand: Stand) -> None:
     assert letter.task == task(1)
 
 
+async def test_a_workspaces_dead_letters(stand: Stand) -> None:
+    for number in (1, 2):
+        await kill(stand, number)
+        await stand.claim("w2")
+    newest, oldest = (await stand.matching.letters(LettersRequest("w"))).letters
+    assert [newest.task, oldest.task] == [task(2), task(1)]
+    assert (await stand.matching.letters(LettersRequest("w", before=newest.id))).letters == (oldest,)
+    assert (await stand.matching.letters(LettersRequest("w", ids=(oldest.id,)))).letters == (oldest,)
+    assert (await stand.matching.letters(LettersRequest("other"))).letters == ()
+    assert (await stand.matching.drop(DropRequest("other", all=True))).dropped == 0
+    assert (await stand.matching.drop(DropRequest("w", ids=(oldest.id,)))).dropped == 1
+    assert (await stand.matching.drop(DropRequest("w", execution_id=newest.task.execution_id))).dropped == 1
+    assert (await stand.matching.letters(LettersRequest("w"))).letters == ()
+
+
 async def test_history_away_hears_of_it_later_and_once(stand: Stand) -> None:
     await kill(stand, 1)
     stand.history.down = True
@@ -231,6 +248,8 @@ async def test_a_full_queue_refuses_clearly_and_others_go_on(queue: StreamQueue,
         ("matching.claim", "release", ReleaseRequest("w")),
         ("matching.read", "stats", StatsRequest()),
         ("matching.read", "dead", DeadRequest()),
+        ("matching.read", "letters", LettersRequest("w")),
+        ("matching.drop", "drop", DropRequest("w", all=True)),
     ],
 )
 async def test_rights(stand: Stand, called_by: Any, permission: str, method: str, request_: Any) -> None:

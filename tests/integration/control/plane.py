@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from linkflow.contracts.base import Caller, caller
-from linkflow.contracts.frontend import RunReply, RunRequest
+from linkflow.contracts.frontend import RedriveReply, RedriveRequest, RunReply, RunRequest
 from linkflow.contracts.history import (
     ControlReply,
     ControlRequest,
@@ -22,8 +22,17 @@ from linkflow.contracts.history import (
     HistoryRequest,
     ListRequest,
 )
-from linkflow.contracts.matching import DeadReply, DeadRequest, StatsReply, StatsRequest
-from linkflow.domain.errors import LinkFlowError, NotFound
+from linkflow.contracts.matching import (
+    DeadLetter,
+    DeadReply,
+    DeadRequest,
+    DropReply,
+    DropRequest,
+    LettersRequest,
+    StatsReply,
+    StatsRequest,
+)
+from linkflow.domain.errors import Conflict, LinkFlowError, NotFound
 from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
 from linkflow.nodes.registry import Registry
@@ -34,6 +43,7 @@ from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
 from linkflow.postgres.workspaces import PostgresWorkspaces
 from linkflow.services.auth import Auth
+from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
 from linkflow.services.tokens import AccessTokens
@@ -88,6 +98,7 @@ class RecordingFrontend:
         self.executions: dict[str, Execution] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.by_key: dict[str, str] = {}
+        self.dead_letters: list[DeadLetter] = []
 
     @property
     def last(self) -> Any:
@@ -151,6 +162,36 @@ class RecordingFrontend:
 
     async def dead(self, request: DeadRequest) -> DeadReply:
         raise NotFound("Not here.")
+
+    async def letters(self, request: LettersRequest) -> DeadReply:
+        self._enter("execution.view", request)
+        mine = [letter for letter in self.dead_letters if letter.task.workspace_id == request.workspace_id]
+        if request.ids:
+            return DeadReply((self._letter(request.workspace_id, request.ids[0]),))
+        older = [letter for letter in mine if not request.before or letter.id < request.before]
+        return DeadReply(tuple(sorted(older, key=lambda letter: letter.id, reverse=True)[: request.limit]))
+
+    async def drop(self, request: DropRequest) -> DropReply:
+        self._enter("execution.delete", request)
+        gone = [letter for letter in self.dead_letters if letter.task.workspace_id == request.workspace_id]
+        if not request.all:
+            gone = [self._letter(request.workspace_id, request.ids[0])]
+        self.dead_letters = [letter for letter in self.dead_letters if letter not in gone]
+        return DropReply(len(gone))
+
+    async def redrive(self, request: RedriveRequest) -> RedriveReply:
+        self._enter("workflow.execute", request)
+        letter = self._letter(request.workspace_id, request.id)
+        if letter.reason == "refuse":
+            raise Conflict("A run that is completed cannot take retry.")
+        self.dead_letters.remove(letter)
+        return RedriveReply(letter.task.execution_id, "running", 1)
+
+    def _letter(self, workspace_id: str, id: str) -> DeadLetter:
+        for letter in self.dead_letters:
+            if (letter.task.workspace_id, letter.id) == (workspace_id, id):
+                return letter
+        raise NotFound("There is no such dead letter.")
 
 
 @dataclass(frozen=True)
@@ -257,6 +298,7 @@ def build(database: Database) -> Plane:
         workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
         workflows=Workflows(store, definitions, Registry.load(), frontend, clock),
         executions=Executions(frontend, definitions, clock),
+        dead_letters=DeadLetters(frontend),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
         replies=PostgresReplies(database),
         clock=clock,

@@ -243,6 +243,7 @@ class System:
         from linkflow.postgres.workflows import PostgresWorkflows
         from linkflow.postgres.workspaces import PostgresWorkspaces
         from linkflow.services.auth import Auth
+        from linkflow.services.dead_letters import DeadLetters
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
         from linkflow.services.tokens import AccessTokens
@@ -263,6 +264,7 @@ class System:
             workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
             workflows=Workflows(workflows, definitions, self.registry, frontend, clock),
             executions=Executions(frontend, definitions, clock),
+            dead_letters=DeadLetters(frontend),
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
             replies=PostgresReplies(database),
             clock=clock,

@@ -96,16 +96,42 @@ class DeadRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class DeadLetter(Struct, frozen=True, omit_defaults=True):
-    """A task that was delivered too often without a result."""
+    """A task that was delivered too often without a result. `at` is when it died, ms; `id` is this letter's."""
 
     task: Task
     deliveries: int
     reason: str
     at: int
+    id: str = ""
 
 
 class DeadReply(Struct, frozen=True):
     letters: tuple[DeadLetter, ...]
+
+
+class LettersRequest(Struct, frozen=True, omit_defaults=True):
+    """A workspace's dead letters in all queues: those with these ids that exist, or without ids a page of the newest,
+    newest first, after the letter whose id is `before`."""
+
+    workspace_id: str
+    ids: tuple[str, ...] = ()
+    before: str = ""
+    limit: int = 20
+
+
+class DropRequest(Struct, frozen=True, omit_defaults=True):
+    """Forget dead letters of a workspace: by id, those of an execution, or with `all` every one."""
+
+    workspace_id: str
+    ids: tuple[str, ...] = ()
+    execution_id: str = ""
+    all: bool = False
+
+
+class DropReply(Struct, frozen=True):
+    """How many there were."""
+
+    dropped: int
 
 
 class MatchingApi(Protocol):
@@ -117,3 +143,5 @@ class MatchingApi(Protocol):
     async def release(self, request: ReleaseRequest) -> ReleaseReply: ...
     async def stats(self, request: StatsRequest) -> StatsReply: ...
     async def dead(self, request: DeadRequest) -> DeadReply: ...
+    async def letters(self, request: LettersRequest) -> DeadReply: ...
+    async def drop(self, request: DropRequest) -> DropReply: ...

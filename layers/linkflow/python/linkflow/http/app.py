@@ -16,7 +16,7 @@ from starlette.routing import Match
 from linkflow.domain.errors import LinkFlowError
 from linkflow.services.webhooks import MethodNotAllowed
 
-from . import accounts, executions, health, hooks, nodes, problems, workflows, workspaces
+from . import accounts, dead_letters, executions, health, hooks, nodes, problems, workflows, workspaces
 from .door import Door
 from .guard import PUBLIC, permission_of
 from .wiring import Services
@@ -30,6 +30,7 @@ ROUTERS = (
     workspaces.router,
     workflows.router,
     executions.router,
+    dead_letters.router,
     nodes.router,
 )
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from linkflow.ports import Clock
 from linkflow.services.auth import Auth
 from linkflow.services.control_ports import ReplyStore
+from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
@@ -31,6 +32,7 @@ class Services:
     workspaces: Workspaces
     workflows: Workflows
     executions: Executions
+    dead_letters: DeadLetters
     webhooks: Webhooks
     replies: ReplyStore
     clock: Clock

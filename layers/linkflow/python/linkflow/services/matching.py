@@ -1,7 +1,7 @@
 """Matching: task queues on top of `ports.TaskQueue`, with backpressure, dead letters and workers woken on demand.
 
 Rights: ``matching.add`` (History), ``matching.claim`` (workers: claim, heartbeat, release), ``matching.read`` (the
-Frontend: stats, dead letters).
+Frontend: stats, dead letters), ``matching.drop`` (the Frontend: forget dead letters).
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from linkflow.contracts.matching import (
     ClaimRequest,
     DeadReply,
     DeadRequest,
+    DropReply,
+    DropRequest,
     HeartbeatReply,
     HeartbeatRequest,
     Lease,
+    LettersRequest,
     ReleaseReply,
     ReleaseRequest,
     StatsReply,
@@ -128,6 +131,21 @@ class Matching:
         caller().require("matching.read")
         return DeadReply(tuple(await self._queue.dead_letters(request.queue, request.limit)))
 
+    async def letters(self, request: LettersRequest) -> DeadReply:
+        """A workspace's dead letters in all queues, by id or as a page."""
+        caller().require("matching.read", request.workspace_id)
+        if request.ids:
+            return DeadReply(tuple(await self._queue.find_letters(request.workspace_id, request.ids)))
+        return DeadReply(tuple(await self._queue.letters(request.workspace_id, request.limit, request.before)))
+
+    async def drop(self, request: DropRequest) -> DropReply:
+        """Forget dead letters. The failures that they tell of stay in the executions' histories."""
+        caller().require("matching.drop", request.workspace_id)
+        if request.all:
+            return DropReply(await self._queue.purge_letters(request.workspace_id))
+        dropped = await self._queue.drop_letters(request.workspace_id, request.ids, request.execution_id)
+        return DropReply(dropped)
+
     def _lease(self, seconds: float) -> float:
         return seconds if seconds > 0 else self._config.lease
 
@@ -184,7 +202,7 @@ def _failure(letter: Lease) -> Report:
     task = letter.task
     message = (
         f"The node was given to a worker {letter.deliveries} times and none of them finished it. The task is kept "
-        f"among the dead letters of the queue {task.queue}; see the workers' logs, then retry the execution."
+        f"among the dead letters of the queue {task.queue}; see the workers' logs, then redrive it."
     )
     error = NodeError(code=DEAD_LETTER_CODE, message=message, retryable=False)
     return Report(task.execution_id, task.node_key, task.attempt, Failed(error), worker="matching")

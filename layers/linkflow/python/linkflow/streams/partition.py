@@ -11,7 +11,7 @@ server. Below a workspace's or a line's name stands for a key each, which exists
 ``:known``          set of the ids of all tasks here, so that adding twice is adding once
 ``:leases``         sorted set: lease → deadline, ms of the server's clock
 ``:workers``        sorted set: worker → until when it counts as live, ms
-``:dead``           stream of dead letters
+``:letters``        hash of the dead letters; ``:dead`` and ``:dead:WS`` order them (see ``graves.lua``)
 ``:bell``           list of at most one element, on which one waiting worker is woken
 ==================  ==========================================================================================
 

@@ -28,6 +28,7 @@ from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
 from linkflow.domain.errors import LinkFlowError
 
 from .connection import Clients, reachable
+from .letters import Letters
 from .partition import Held, Place, deliveries_of, home, line_of, parse, partition_of, plain, tag, token
 from .scripts import Call, Script
 
@@ -36,8 +37,9 @@ RECHECK = 1.0
 MOST_AT_ONCE = 500
 """Tasks in one run of a script: it holds the server for a few ms at most."""
 AGE_LOOKS = 100
-DEAD_KEPT = 10_000
-"""Dead letters kept per partition; the failure itself stays in the execution's history."""
+"""Workspaces in which the oldest waiting task is looked for."""
+DEAD_KEPT = 1_000
+"""Dead letters kept per workspace and partition; the failure itself stays in the execution's history."""
 
 T = TypeVar("T")
 
@@ -63,10 +65,11 @@ class StreamQueue:
         self._decode = msgspec.json.Decoder(Task).decode
         self._add = Script("add", "turns")
         self._claim = Script("claim", "rules", "turns")
-        self._reclaim = Script("reclaim", "turns")
+        self._reclaim = Script("reclaim", "turns", "graves")
         self._heartbeat = Script("heartbeat")
         self._release = Script("release", "turns")
         self._stats = Script("stats", "turns")
+        self._letters = Letters(clients, prefix)
 
     async def add(self, tasks: Sequence[Task]) -> int:
         """Queue tasks; returns how many were new. Safe to repeat after `Unavailable`."""
@@ -79,6 +82,7 @@ class StreamQueue:
             for place, args in groups.items()
             for start in range(0, len(args), 3 * MOST_AT_ONCE)
         ]
+        await self._letters.know(place.queue for place in groups)
         return sum(await self._run_all(self._add, calls))
 
     async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
@@ -134,15 +138,27 @@ class StreamQueue:
         return [QueueStats(*place, *row) for place, row in zip(places, rows, strict=True)]
 
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
-        """The newest dead letters, newest first."""
-        found: list[DeadLetter] = []
-        for place in self._places([queue]):
-            dead = f"{self._tag(place)}:dead"
-            with reachable():
-                rows = await self._clients.commands.execute_command("XREVRANGE", dead, "+", "-", "COUNT", limit)
-            found += filter(None, (self._dead_letter(row) for row in rows))
-        found.sort(key=lambda letter: letter.at, reverse=True)
-        return found[:limit]
+        """The newest dead letters of a queue, newest first."""
+        return await self._letters.newest(self._places([queue]), limit)
+
+    async def letters(self, workspace_id: str, limit: int, before: str = "") -> list[DeadLetter]:
+        """A workspace's dead letters in all queues, newest first, after the one whose id is `before`."""
+        places = self._places(await self._letters.queues())
+        return await self._letters.newest(places, limit, workspace_id, before)
+
+    async def find_letters(self, workspace_id: str, ids: Sequence[str]) -> list[DeadLetter]:
+        """Those of a workspace's dead letters that exist."""
+        return await self._letters.find(workspace_id, ids)
+
+    async def drop_letters(self, workspace_id: str, ids: Sequence[str], execution_id: str = "") -> int:
+        """Drop dead letters, and all those of an execution; returns how many there were."""
+        places = self._places(await self._letters.queues()) if execution_id else []
+        return await self._letters.drop(workspace_id, ids, [("run", execution_id, place) for place in places])
+
+    async def purge_letters(self, workspace_id: str) -> int:
+        """Drop all of a workspace's dead letters; returns how many there were."""
+        places = self._places(await self._letters.queues())
+        return await self._letters.drop(workspace_id, (), [("all", "", place) for place in places])
 
     async def close(self) -> None:
         """Wait until what cancelled claims had been given is back."""
@@ -236,16 +252,6 @@ class StreamQueue:
             return []
         text = held.decode()
         return [Lease(token(place, text), task, deliveries_of(text), until)]
-
-    def _dead_letter(self, row: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter | None:
-        entry, fields = row
-        deliveries = int(fields[b"n"])
-        try:
-            task = self._decode(fields[b"t"])
-        except msgspec.MsgspecError:
-            return None
-        reason = f"Delivered {deliveries} times without a result."
-        return DeadLetter(task, deliveries, reason, at=int(entry.split(b"-")[0]))
 
 
 def _by_place(tokens: Sequence[str], mine: Callable[[Held], bool]) -> dict[Place, dict[str, str]]:

@@ -1,5 +1,5 @@
 -- Takes over tasks whose lease ran out; a task that had all its deliveries becomes a dead letter.
--- KEYS: the tags of one or more partitions. ARGV: worker, limit, lease ms, max deliveries, dead letters kept.
+-- KEYS: the tags of one or more partitions. ARGV: worker, limit, lease ms, max deliveries, dead letters kept a workspace.
 -- Returns the new leases' deadline, then 'claimed' or 'dead', partition index, lease, payload of each task.
 local worker, limit, lease, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
@@ -18,13 +18,14 @@ for index, tag in ipairs(KEYS) do
   local leases = tag .. ':leases'
   local expired = limit > 0 and redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, limit) or {}
   for _, held in ipairs(expired) do
-    local line, id, deliveries, task = string.match(held, '^([^/]+)/([%d-]+)/(%d+)/[^|]*|(.*)$')
+    local line, id, deliveries, last, task = string.match(held, '^([^/]+)/([%d-]+)/(%d+)/([^|]*)|(.*)$')
     local stream = tag .. ':s:' .. line
     local entry = redis.call('XRANGE', stream, id, id)[1]
     redis.call('ZREM', leases, held)
     if entry and tonumber(deliveries) >= most then
       local fields = entry[2]
-      redis.call('XADD', tag .. ':dead', 'MAXLEN', '~', ARGV[5], '*', 'i', fields[2], 't', fields[4], 'n', deliveries)
+      local reason = 'Delivered ' .. deliveries .. ' times without a result; the last time to ' .. last .. '.'
+      bury(tag, (parts_of(line)), fields[2], {tonumber(deliveries), now, reason, fields[4]}, tonumber(ARGV[5]))
       redis.call('XDEL', stream, id)
       redis.call('SREM', tag .. ':known', fields[2])
       tidy(tag, line)

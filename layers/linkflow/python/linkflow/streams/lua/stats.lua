@@ -22,4 +22,4 @@ for _, line in ipairs(redis.call('ZRANGE', tag .. ':held', 0, ARGV[1] - 1)) do
   look(line)
 end
 local workers = redis.call('ZCOUNT', tag .. ':workers', now, '+inf')
-return {math.max(0, waiting), leased, redis.call('XLEN', tag .. ':dead'), now - oldest, workers}
+return {math.max(0, waiting), leased, redis.call('ZCARD', tag .. ':dead'), now - oldest, workers}
