@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from linkflow.contracts.history import Task
-from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 
 
 def _now_ms() -> int:
@@ -67,6 +67,7 @@ class MemoryQueue:
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._added = asyncio.Condition()
         self._serial = 0
+        self._rules: dict[str, dict[tuple[str, str], QueueRule]] = {}
 
     async def add(self, tasks: Sequence[Task]) -> int:
         added = 0
@@ -168,6 +169,18 @@ class MemoryQueue:
 
     async def purge_letters(self, workspace_id: str) -> int:
         return self._drop(self._graves(workspace_id))
+
+    async def settings(self, queue: str) -> QueueSettings:
+        return QueueSettings(queue, self._count, rules=tuple(self._rules.get(queue, {}).values()))
+
+    async def configure(self, queue: str, partitions: int, rules: Sequence[QueueRule]) -> QueueSettings:
+        """Kept and told, and that is all: weights, rates and other partitions are for the real one's tests."""
+        kept = self._rules.setdefault(queue, {})
+        for rule in rules:
+            kept.pop((rule.workspace_id, rule.fairness), None)
+            if (rule.weight, rule.rate) != (1.0, 0.0):
+                kept[rule.workspace_id, rule.fairness] = rule
+        return await self.settings(queue)
 
     def _graves(self, workspace_id: str) -> list[DeadLetter]:
         letters = [letter for partition in self._partitions.values() for letter in partition.dead]

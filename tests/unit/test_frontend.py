@@ -30,12 +30,15 @@ from linkflow.contracts.history import (
     Task,
 )
 from linkflow.contracts.matching import (
+    ConfigureRequest,
     DeadLetter,
     DeadReply,
     DeadRequest,
     DropReply,
     DropRequest,
     LettersRequest,
+    QueueSettings,
+    SettingsRequest,
     StatsReply,
     StatsRequest,
 )
@@ -164,6 +167,14 @@ class ScriptedMatching:
 
     async def dead(self, request: DeadRequest) -> DeadReply:
         return DeadReply(())
+
+    async def settings(self, request: SettingsRequest) -> QueueSettings:
+        self.callers.append(base._caller.get())
+        return QueueSettings(request.queue, 2)
+
+    async def configure(self, request: ConfigureRequest) -> QueueSettings:
+        self.callers.append(base._caller.get())
+        return QueueSettings(request.queue, 2)
 
     async def letters(self, request: LettersRequest) -> DeadReply:
         self.callers.append(base._caller.get())
@@ -436,6 +447,14 @@ class TestRights:
             await stand.frontend.stats(StatsRequest())
         with pytest.raises(Forbidden, match=r"queue\.view"):
             await stand.frontend.dead(DeadRequest())
+        with pytest.raises(Forbidden, match=r"queue\.view"):
+            await stand.frontend.settings(SettingsRequest())
+        with pytest.raises(Forbidden, match=r"queue\.configure"):
+            await stand.frontend.configure(ConfigureRequest())
+        called_by(Caller("w", frozenset({"queue.view", "queue.configure"})))
+        await stand.frontend.settings(SettingsRequest())
+        await stand.frontend.configure(ConfigureRequest())
+        stand.matching.callers.clear()
         called_by(Caller("w", frozenset({"queue.view"})))
         await stand.frontend.stats(StatsRequest())
         await stand.frontend.dead(DeadRequest())

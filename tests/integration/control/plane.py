@@ -23,12 +23,15 @@ from linkflow.contracts.history import (
     ListRequest,
 )
 from linkflow.contracts.matching import (
+    ConfigureRequest,
     DeadLetter,
     DeadReply,
     DeadRequest,
     DropReply,
     DropRequest,
     LettersRequest,
+    QueueSettings,
+    SettingsRequest,
     StatsReply,
     StatsRequest,
 )
@@ -161,6 +164,12 @@ class RecordingFrontend:
         raise NotFound("Not here.")
 
     async def dead(self, request: DeadRequest) -> DeadReply:
+        raise NotFound("Not here.")
+
+    async def settings(self, request: SettingsRequest) -> QueueSettings:
+        raise NotFound("Not here.")
+
+    async def configure(self, request: ConfigureRequest) -> QueueSettings:
         raise NotFound("Not here.")
 
     async def letters(self, request: LettersRequest) -> DeadReply:

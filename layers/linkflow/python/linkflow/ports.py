@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from linkflow.contracts.history import DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
-from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 
 
 class Clock(Protocol):
@@ -153,6 +153,11 @@ class TaskQueue(Protocol):
         ...
 
     async def purge_letters(self, workspace_id: str) -> int: ...
+    async def settings(self, queue: str) -> QueueSettings: ...
+    async def configure(self, queue: str, partitions: int, rules: Sequence[QueueRule]) -> QueueSettings:
+        """Change the number of partitions (0: leave it) and set rules."""
+        ...
+
     async def reclaim(
         self, queues: Sequence[str], worker: str, limit: int, lease: float
     ) -> tuple[list[Lease], list[Lease]]:

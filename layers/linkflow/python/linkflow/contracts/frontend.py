@@ -15,7 +15,18 @@ from .history import (
     HistoryRequest,
     ListRequest,
 )
-from .matching import DeadReply, DeadRequest, DropReply, DropRequest, LettersRequest, StatsReply, StatsRequest
+from .matching import (
+    ConfigureRequest,
+    DeadReply,
+    DeadRequest,
+    DropReply,
+    DropRequest,
+    LettersRequest,
+    QueueSettings,
+    SettingsRequest,
+    StatsReply,
+    StatsRequest,
+)
 
 
 class RunRequest(Struct, frozen=True, omit_defaults=True):
@@ -91,3 +102,5 @@ class FrontendApi(Protocol):
     async def letters(self, request: LettersRequest) -> DeadReply: ...
     async def drop(self, request: DropRequest) -> DropReply: ...
     async def redrive(self, request: RedriveRequest) -> RedriveReply: ...
+    async def settings(self, request: SettingsRequest) -> QueueSettings: ...
+    async def configure(self, request: ConfigureRequest) -> QueueSettings: ...

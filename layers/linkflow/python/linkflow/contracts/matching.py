@@ -134,6 +134,42 @@ class DropReply(Struct, frozen=True):
     dropped: int
 
 
+class QueueRule(Struct, frozen=True, omit_defaults=True):
+    """What holds for a queue (no workspace), a workspace in it, or one fairness key of the workspace.
+
+    `weight` is the share beside the others of its level, 1 where nothing is said. `rate` is tasks handed out per second,
+    0 for no limit; `burst` how many at once after a pause, 0 for as many as in one second.
+    """
+
+    workspace_id: str = ""
+    fairness: str = ""
+    weight: float = 1.0
+    rate: float = 0.0
+    burst: int = 0
+
+
+class SettingsRequest(Struct, frozen=True):
+    queue: str = "default"
+
+
+class ConfigureRequest(Struct, frozen=True, omit_defaults=True):
+    """Change a queue's settings. `partitions` 0 leaves their number; `rules` replace those of the same name, and one
+    that says nothing (weight 1, no rate) removes it."""
+
+    queue: str = "default"
+    partitions: int = 0
+    rules: tuple[QueueRule, ...] = ()
+
+
+class QueueSettings(Struct, frozen=True, omit_defaults=True):
+    """A queue's settings. `draining` partitions are those of an earlier number that still have tasks."""
+
+    queue: str
+    partitions: int
+    draining: int = 0
+    rules: tuple[QueueRule, ...] = ()
+
+
 class MatchingApi(Protocol):
     """Task queues on streams: partitions, leases, dead letters."""
 
@@ -145,3 +181,5 @@ class MatchingApi(Protocol):
     async def dead(self, request: DeadRequest) -> DeadReply: ...
     async def letters(self, request: LettersRequest) -> DeadReply: ...
     async def drop(self, request: DropRequest) -> DropReply: ...
+    async def settings(self, request: SettingsRequest) -> QueueSettings: ...
+    async def configure(self, request: ConfigureRequest) -> QueueSettings: ...

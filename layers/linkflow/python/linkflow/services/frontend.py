@@ -2,7 +2,7 @@
 
 Rights of a workspace: ``workflow.execute`` for `run`, `control` and `redrive`, ``execution.view`` for what reads,
 ``execution.delete`` for `drop`. Task queues are shared by all workspaces, so their numbers and the dead letters of all
-need ``queue.view``, a right of operators; a workspace's own dead letters are its own.
+need ``queue.view``, a right of operators, as ``queue.configure`` for their settings is; a workspace's own dead letters are its own.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ from linkflow.contracts.history import (
     StartRequest,
 )
 from linkflow.contracts.matching import (
+    ConfigureRequest,
     DeadReply,
     DeadRequest,
     DropReply,
     DropRequest,
     LettersRequest,
     MatchingApi,
+    QueueSettings,
+    SettingsRequest,
     StatsReply,
     StatsRequest,
 )
@@ -141,6 +144,16 @@ class Frontend:
         """The newest dead letters of a task queue."""
         caller().require("queue.view")
         return await _as_service(self._matching.dead(request))
+
+    async def settings(self, request: SettingsRequest) -> QueueSettings:
+        """A task queue's partitions, weights and rates."""
+        caller().require("queue.view")
+        return await _as_service(self._matching.settings(request))
+
+    async def configure(self, request: ConfigureRequest) -> QueueSettings:
+        """Change them. Raises `InvalidInput`."""
+        caller().require("queue.configure")
+        return await _as_service(self._matching.configure(request))
 
     async def letters(self, request: LettersRequest) -> DeadReply:
         """A workspace's dead letters. One unknown id raises `NotFound`; of several, the unknown ones are absent."""

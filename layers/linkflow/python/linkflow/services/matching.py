@@ -1,7 +1,8 @@
 """Matching: task queues on top of `ports.TaskQueue`, with backpressure, dead letters and workers woken on demand.
 
 Rights: ``matching.add`` (History), ``matching.claim`` (workers: claim, heartbeat, release), ``matching.read`` (the
-Frontend: stats, dead letters), ``matching.drop`` (the Frontend: forget dead letters).
+Frontend: stats, dead letters), ``matching.drop`` and
+``matching.configure`` (the Frontend: forget dead letters, change a queue's settings).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from linkflow.contracts.matching import (
     AddRequest,
     ClaimReply,
     ClaimRequest,
+    ConfigureRequest,
     DeadReply,
     DeadRequest,
     DropReply,
@@ -29,12 +31,14 @@ from linkflow.contracts.matching import (
     HeartbeatRequest,
     Lease,
     LettersRequest,
+    QueueSettings,
     ReleaseReply,
     ReleaseRequest,
+    SettingsRequest,
     StatsReply,
     StatsRequest,
 )
-from linkflow.domain.errors import LinkFlowError, RateLimited
+from linkflow.domain.errors import InvalidInput, LinkFlowError, RateLimited
 from linkflow.domain.outcomes import Failed, NodeError
 from linkflow.ports import Dispatcher, TaskQueue
 
@@ -42,6 +46,7 @@ RECLAIM_INTERVAL = 1.0
 """Seconds between two looks for expired leases, per process and set of queues."""
 BACKLOG_INTERVAL = 1.0
 """Seconds for which a queue's length is believed."""
+MOST_PARTITIONS = 256
 DEAD_LETTER_CODE = "task_dead_lettered"
 
 _log = logging.getLogger(__name__)
@@ -146,6 +151,17 @@ class Matching:
         dropped = await self._queue.drop_letters(request.workspace_id, request.ids, request.execution_id)
         return DropReply(dropped)
 
+    async def settings(self, request: SettingsRequest) -> QueueSettings:
+        """A queue's partitions, weights and rates."""
+        caller().require("matching.read")
+        return await self._queue.settings(request.queue)
+
+    async def configure(self, request: ConfigureRequest) -> QueueSettings:
+        """Change them, also under load. Raises `InvalidInput`."""
+        caller().require("matching.configure")
+        _check(request)
+        return await self._queue.configure(request.queue, request.partitions, request.rules)
+
     def _lease(self, seconds: float) -> float:
         return seconds if seconds > 0 else self._config.lease
 
@@ -196,6 +212,19 @@ class Matching:
                 if result.error is not None:
                     _log.error("Dead letter %s was refused by History: %s", letter.task.id, result.error.message)
                 self._unreported.pop(letter.token, None)
+
+
+def _check(request: ConfigureRequest) -> None:
+    """Raises `InvalidInput` for what cannot be."""
+    if not 0 <= request.partitions <= MOST_PARTITIONS:
+        raise InvalidInput(f"A queue has 1 to {MOST_PARTITIONS} partitions (0 leaves the number as it is).")
+    for rule in request.rules:
+        if rule.fairness and not rule.workspace_id:
+            raise InvalidInput("A fairness key is one of a workspace: name it too.")
+        if not 0.001 <= rule.weight <= 1000:
+            raise InvalidInput("A weight is between 0.001 and 1000.")
+        if not 0 <= rule.rate <= 1_000_000 or not 0 <= rule.burst <= 1_000_000 or 0 < rule.rate < 0.0001:
+            raise InvalidInput("A rate is 0 for none, or between 0.0001 and 1,000,000 tasks per second.")
 
 
 def _failure(letter: Lease) -> Report:

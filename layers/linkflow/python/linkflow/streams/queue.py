@@ -18,19 +18,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from linkflow.contracts.history import Task
-from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.errors import LinkFlowError
 
 from .connection import Clients, reachable
 from .letters import Letters
-from .partition import Held, Place, deliveries_of, home, line_of, parse, partition_of, plain, tag, token
+from .partition import Held, Place, deliveries_of, home, line_of, parse, plain, tag, token
+from .rules import Rules
 from .scripts import Call, Script
+from .shapes import Shape, Shapes
 
 RECHECK = 1.0
 """Seconds after which a waiting claim looks by itself: the price of a lost ring."""
@@ -47,7 +49,8 @@ _log = logging.getLogger(__name__)
 
 
 class StreamQueue:
-    """Task queues with `partitions` partitions each. Raises `Unavailable` while the store does not answer.
+    """Task queues with `partitions` partitions each, unless configured otherwise. Raises `Unavailable` while the store
+    does not answer.
 
     Delivery is at least once: a task is taken over when its lease ran out, and becomes a dead letter after
     `max_deliveries` deliveries. Workspaces take turns, so a long backlog of one delays nobody else's first task; the
@@ -56,7 +59,6 @@ class StreamQueue:
 
     def __init__(self, clients: Clients, *, partitions: int, max_deliveries: int, prefix: str = "lf") -> None:
         self._clients = clients
-        self._partitions = partitions
         self._max_deliveries = max_deliveries
         self._prefix = prefix
         self._turn = 0
@@ -69,13 +71,19 @@ class StreamQueue:
         self._heartbeat = Script("heartbeat")
         self._release = Script("release", "turns")
         self._stats = Script("stats", "turns")
+        self._has = Script("has")
         self._letters = Letters(clients, prefix)
+        self._shapes = Shapes(clients, prefix, partitions)
+        self._rules = Rules(clients, prefix)
 
     async def add(self, tasks: Sequence[Task]) -> int:
         """Queue tasks; returns how many were new. Safe to repeat after `Unavailable`."""
         groups: dict[Place, list[Any]] = {}
+        shapes = {queue: await self._shapes.of(queue) for queue in {task.queue for task in tasks}}
+        if any(len(shape.spans) > 1 for shape in shapes.values()):
+            tasks = await self._not_earlier(tasks, shapes)
         for task in tasks:
-            place = Place(task.queue, partition_of(task.execution_id, self._partitions))
+            place = shapes[task.queue].place(task)
             groups.setdefault(place, []).extend((line_of(task), task.id, self._encode(task)))
         calls = [
             ([self._tag(place)], args[start : start + 3 * MOST_AT_ONCE])
@@ -84,6 +92,13 @@ class StreamQueue:
         ]
         await self._letters.know(place.queue for place in groups)
         return sum(await self._run_all(self._add, calls))
+
+    async def _not_earlier(self, tasks: Sequence[Task], shapes: Mapping[str, Shape]) -> list[Task]:
+        """Those that do not wait or run in a partition from before their queue's last change."""
+        places = [(task, place) for task in tasks for place in shapes[task.queue].earlier(task)]
+        found = await self._run_all(self._has, [([self._tag(place)], [task.id]) for task, place in places])
+        there = {task.id for (task, _), known in zip(places, found, strict=True) if known}
+        return [task for task in tasks if task.id not in there]
 
     async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
         """Lease up to `limit` tasks for `lease` seconds, waiting up to `wait` seconds for the first one.
@@ -133,17 +148,17 @@ class StreamQueue:
 
     async def stats(self, queues: Sequence[str]) -> list[QueueStats]:
         """The numbers of every partition. The oldest task is looked for among `AGE_LOOKS` workspaces of each."""
-        places = self._places(queues)
+        places = await self._places(queues, drained=True)
         rows = await self._run_all(self._stats, [([self._tag(place)], (AGE_LOOKS,)) for place in places])
         return [QueueStats(*place, *row) for place, row in zip(places, rows, strict=True)]
 
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
         """The newest dead letters of a queue, newest first."""
-        return await self._letters.newest(self._places([queue]), limit)
+        return await self._letters.newest(await self._places([queue], drained=True), limit)
 
     async def letters(self, workspace_id: str, limit: int, before: str = "") -> list[DeadLetter]:
         """A workspace's dead letters in all queues, newest first, after the one whose id is `before`."""
-        places = self._places(await self._letters.queues())
+        places = await self._places(await self._letters.queues(), drained=True)
         return await self._letters.newest(places, limit, workspace_id, before)
 
     async def find_letters(self, workspace_id: str, ids: Sequence[str]) -> list[DeadLetter]:
@@ -152,13 +167,26 @@ class StreamQueue:
 
     async def drop_letters(self, workspace_id: str, ids: Sequence[str], execution_id: str = "") -> int:
         """Drop dead letters, and all those of an execution; returns how many there were."""
-        places = self._places(await self._letters.queues()) if execution_id else []
+        places = await self._places(await self._letters.queues(), drained=True) if execution_id else []
         return await self._letters.drop(workspace_id, ids, [("run", execution_id, place) for place in places])
 
     async def purge_letters(self, workspace_id: str) -> int:
         """Drop all of a workspace's dead letters; returns how many there were."""
-        places = self._places(await self._letters.queues())
+        places = await self._places(await self._letters.queues(), drained=True)
         return await self._letters.drop(workspace_id, (), [("all", "", place) for place in places])
+
+    async def settings(self, queue: str) -> QueueSettings:
+        """How a queue is set up now."""
+        shape = await self._shapes.of(queue)
+        draining = sum(span.count for span in shape.spans[:-1] if not span.drained)
+        return QueueSettings(queue, shape.spans[-1].count, draining, tuple(await self._rules.of(queue)))
+
+    async def configure(self, queue: str, partitions: int, rules: Sequence[QueueRule]) -> QueueSettings:
+        """Change the number of `partitions` (0: leave it) and set `rules`. Other processes follow within a second."""
+        await self._rules.set(queue, rules)
+        shape = await (self._shapes.resize(queue, partitions) if partitions else self._shapes.of(queue))
+        await self._rules.spread(queue, shape.places(queue))
+        return await self.settings(queue)
 
     async def close(self) -> None:
         """Wait until what cancelled claims had been given is back."""
@@ -170,7 +198,7 @@ class StreamQueue:
         """Leases, and in how many ms something that is held back may go; -1 where nothing is."""
         taken: list[Lease] = []
         ready = -1
-        for places in self._rounds(queues):
+        for places in await self._rounds(queues):
             args = (plain(worker), limit - len(taken), _ms(lease), _ms(wait))
             at = [key for place in places for key in (self._tag(place), self._home(place))]
             until, held_for, *items = await self._claim.run(self._clients.commands, at, args)
@@ -186,7 +214,7 @@ class StreamQueue:
     ) -> tuple[list[Lease], list[Lease]]:
         claimed: list[Lease] = []
         dead: list[Lease] = []
-        for places in self._rounds(queues):
+        for places in await self._rounds(queues):
             room = limit - len(claimed) - len(dead)
             args = (plain(worker), room, _ms(lease), self._max_deliveries, DEAD_KEPT)
             at = [self._tag(place) for place in places]
@@ -216,13 +244,13 @@ class StreamQueue:
         if self._clients.cluster:  # one BLPOP cannot wait on several servers
             await asyncio.sleep(min(seconds, 0.05))
             return
-        bells = [f"{self._tag(place)}:bell" for place in self._places(queues)]
+        bells = [f"{self._tag(place)}:bell" for place in await self._places(queues)]
         with reachable():
             await self._clients.blocking.execute_command("BLPOP", *bells, f"{max(seconds, 0.001):.3f}")
 
-    def _rounds(self, queues: Sequence[str]) -> Iterable[list[Place]]:
+    async def _rounds(self, queues: Sequence[str]) -> Iterable[list[Place]]:
         """The partitions of each call, beginning with another one every time, so that none is always the last."""
-        places = self._places(queues)
+        places = await self._places(queues)
         self._turn += 1
         start = self._turn % len(places) if places else 0
         places = places[start:] + places[:start]
@@ -230,8 +258,9 @@ class StreamQueue:
             return [[place] for place in places]
         return [places] if places else []
 
-    def _places(self, queues: Sequence[str]) -> list[Place]:
-        return [Place(queue, partition) for queue in dict.fromkeys(queues) for partition in range(self._partitions)]
+    async def _places(self, queues: Sequence[str], *, drained: bool = False) -> list[Place]:
+        shapes = [(queue, await self._shapes.of(queue)) for queue in dict.fromkeys(queues)]
+        return [place for queue, shape in shapes for place in shape.places(queue, drained=drained)]
 
     def _tag(self, place: Place) -> str:
         return tag(self._prefix, place)

@@ -19,7 +19,8 @@ local function rules_of(home)
     if known[name] == nil then
       local text = redis.call('HGET', home .. ':rules', name)
       local weight, rate, burst = string.match(text or '1 0 1', '^(%S+) (%S+) (%S+)$')
-      known[name] = {weight = tonumber(weight), rate = tonumber(rate), burst = tonumber(burst)}
+      rate, burst = tonumber(rate), tonumber(burst)
+      known[name] = {weight = tonumber(weight), rate = rate, burst = burst > 0 and burst or math.max(1, math.ceil(rate))}
     end
     return known[name]
   end

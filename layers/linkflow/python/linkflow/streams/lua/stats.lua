@@ -13,13 +13,21 @@ end
 
 local leased = redis.call('ZCARD', tag .. ':leases')
 local waiting = redis.call('SCARD', tag .. ':known') - leased
-for _, workspace in ipairs(redis.call('ZRANGE', tag .. ':turns', 0, ARGV[1] - 1)) do
+local function look_in(workspace)
   for _, member in ipairs(redis.call('ZRANGE', tag .. ':turns:' .. workspace, 0, 9)) do
     look(string.sub(member, 1, 1) .. ':' .. workspace .. ':' .. string.sub(member, 3))
   end
 end
-for _, line in ipairs(redis.call('ZRANGE', tag .. ':held', 0, ARGV[1] - 1)) do
-  look(line)
+
+for _, workspace in ipairs(redis.call('ZRANGE', tag .. ':turns', 0, ARGV[1] - 1)) do
+  look_in(workspace)
+end
+for _, name in ipairs(redis.call('ZRANGE', tag .. ':held', 0, ARGV[1] - 1)) do
+  if string.find(name, ':', 1, true) then
+    look(name)
+  else
+    look_in(name)
+  end
 end
 local workers = redis.call('ZCOUNT', tag .. ':workers', now, '+inf')
 return {math.max(0, waiting), leased, redis.call('ZCARD', tag .. ':dead'), now - oldest, workers}
