@@ -16,7 +16,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from linkflow.contracts.history import Task
-from linkflow.contracts.matching import QueueStats
+from linkflow.contracts.matching import QueueRule, QueueStats
 from linkflow.domain.errors import Internal, Unavailable
 from linkflow.domain.ids import uuid7
 from linkflow.local import binaries
@@ -514,6 +514,23 @@ class TestStore:
     async def test_a_refused_command_is_our_fault(self, clients: Clients) -> None:
         with pytest.raises(Internal), reachable():
             await clients.commands.execute_command("NOSUCH")
+
+
+class TestCluster:
+    async def test_settings_hold_in_a_cluster(self, cluster: StreamQueue) -> None:
+        rules = [QueueRule("w", rate=2.0, burst=4), QueueRule("b", weight=2.0)]
+        settings = await cluster.configure("default", 4, rules)
+        assert (settings.partitions, settings.draining) == (4, 2)
+        assert settings.rules == tuple(sorted(rules, key=lambda rule: rule.workspace_id))
+        await cluster.add([task(number) for number in range(100)])
+        await cluster.add([task(number, node_key="n", workspace_id="b", sticky="w1") for number in range(100)])
+        got: list[str] = []
+        for _ in range(10):
+            got += [lease.task.workspace_id for lease in await cluster.claim(Q, "w1", 50, 0, 5)]
+        assert got.count("b") == 100
+        assert got.count("w") == 4, "each partition's part of the burst is one"
+        await cluster.configure("default", 2, [QueueRule("w")])
+        assert len([lease for _ in range(10) for lease in await cluster.claim(Q, "w1", 50, 0, 5)]) == 96
 
 
 class TestRestart:

@@ -1,4 +1,4 @@
-"""Matching: task queues. Add, claim, heartbeat, release; every method takes and returns a batch."""
+"""Matching: task queues. Add, claim, heartbeat, release in batches; dead letters; a queue's settings."""
 
 from __future__ import annotations
 
@@ -137,8 +137,8 @@ class DropReply(Struct, frozen=True):
 class QueueRule(Struct, frozen=True, omit_defaults=True):
     """What holds for a queue (no workspace), a workspace in it, or one fairness key of the workspace.
 
-    `weight` is the share beside the others of its level, 1 where nothing is said. `rate` is tasks handed out per second,
-    0 for no limit; `burst` how many at once after a pause, 0 for as many as in one second.
+    `weight` is the share beside the others of its level, 1 where nothing is said. `rate` is how many tasks are handed
+    out per second, 0 for no limit; `burst` how many at once after a pause, 0 for as many as in one second.
     """
 
     workspace_id: str = ""

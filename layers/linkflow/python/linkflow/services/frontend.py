@@ -2,7 +2,8 @@
 
 Rights of a workspace: ``workflow.execute`` for `run`, `control` and `redrive`, ``execution.view`` for what reads,
 ``execution.delete`` for `drop`. Task queues are shared by all workspaces, so their numbers and the dead letters of all
-need ``queue.view``, a right of operators, as ``queue.configure`` for their settings is; a workspace's own dead letters are its own.
+need ``queue.view``, a right of operators, as ``queue.configure`` for their settings is. A workspace's own dead letters
+are its own.
 """
 
 from __future__ import annotations

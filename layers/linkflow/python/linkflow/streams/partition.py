@@ -12,12 +12,16 @@ server. Below a workspace's or a line's name stands for a key each, which exists
 ``:leases``         sorted set: lease → deadline, ms of the server's clock
 ``:workers``        sorted set: worker → until when it counts as live, ms
 ``:letters``        hash of the dead letters; ``:dead`` and ``:dead:WS`` order them (see ``graves.lua``)
-``:bell``           list of at most one element, on which one waiting worker is woken
+``:bell``           list of at most one element, on which one waiting worker is woken; ``:bell:WORKER`` wakes that one
+``:mine:WORKER``    set of the lines that are meant for a worker
 ==================  ==========================================================================================
 
-A line is ``class:workspace:key``: what is served in order. A lease is ``line/entry/deliveries/worker|task id``, and
-this text is the sorted set's member: to hold the token is to hold the lease. Whoever takes a task over replaces the
-member, so a zombie's heartbeat or release finds nothing to act on.
+A line is ``class:workspace:key`` or ``class:workspace:key@worker``: what is served in order. A lease is
+``line/entry/deliveries/worker|task id``, and this text is the sorted set's member: to hold the token is to hold the
+lease. Whoever takes a task over replaces the member, so a zombie's heartbeat or release finds nothing to act on.
+
+A queue's own keys begin with its home (``lf:{h:queue}``): ``:shape``, ``:rules``, ``:bucket:NAME`` (see ``shapes.py``,
+``rules.py``); in a cluster rules and buckets stand beside each partition instead.
 """
 
 from __future__ import annotations
@@ -64,19 +68,20 @@ def home(prefix: str, queue: str) -> str:
 
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
-    """A queue's or worker's name without characters that mean something in keys and tokens."""
+    """A queue's name without characters that mean something in keys and tokens."""
     return quote(name, safe=":@+~")
 
 
 @lru_cache(maxsize=4096)
 def word(name: str) -> str:
-    """A workspace's or key's name as a part of a line's."""
+    """A workspace's, key's or worker's name as a part of a line's or lease's."""
     return quote(name, safe="+~")
 
 
 def line_of(task: Task) -> str:
-    """The line in which a task waits."""
-    return f"{priority_class(task)}:{word(task.workspace_id)}:{word(task.fairness)}"
+    """The line in which a task waits; one that is meant for a worker has a line of its own."""
+    line = f"{priority_class(task)}:{word(task.workspace_id)}:{word(task.fairness)}"
+    return f"{line}@{word(task.sticky)}" if task.sticky else line
 
 
 def partition_of(execution_id: str, partitions: int) -> int:

@@ -29,13 +29,15 @@ from linkflow.domain.errors import LinkFlowError
 
 from .connection import Clients, reachable
 from .letters import Letters
-from .partition import Held, Place, deliveries_of, home, line_of, parse, plain, tag, token
+from .partition import Held, Place, deliveries_of, home, line_of, parse, tag, token, word
 from .rules import Rules
 from .scripts import Call, Script
 from .shapes import Shape, Shapes
 
 RECHECK = 1.0
 """Seconds after which a waiting claim looks by itself: the price of a lost ring."""
+STICKY = 0.2
+"""Seconds for which a task is kept for the worker that it is meant for."""
 MOST_AT_ONCE = 500
 """Tasks in one run of a script: it holds the server for a few ms at most."""
 AGE_LOOKS = 100
@@ -86,7 +88,7 @@ class StreamQueue:
             place = shapes[task.queue].place(task)
             groups.setdefault(place, []).extend((line_of(task), task.id, self._encode(task)))
         calls = [
-            ([self._tag(place)], args[start : start + 3 * MOST_AT_ONCE])
+            ([self._tag(place)], [_ms(STICKY), *args[start : start + 3 * MOST_AT_ONCE]])
             for place, args in groups.items()
             for start in range(0, len(args), 3 * MOST_AT_ONCE)
         ]
@@ -112,7 +114,7 @@ class StreamQueue:
             leases, ready = await self._kept(work, lambda taken: taken[0])
             if leases or left <= 0 or limit <= 0:
                 return leases
-            await self._wait_for_ring(queues, min(left, RECHECK, ready / 1000 if ready >= 0 else RECHECK))
+            await self._wait_for_ring(queues, worker, min(left, RECHECK, ready / 1000 if ready >= 0 else RECHECK))
 
     async def reclaim(
         self, queues: Sequence[str], worker: str, limit: int, lease: float
@@ -124,9 +126,9 @@ class StreamQueue:
     async def heartbeat(self, worker: str, tokens: Sequence[str], lease: float) -> list[str]:
         """Renew for `lease` seconds from now, also after the deadline while nobody took the task over; returns the
         tokens whose lease is lost or somebody else's."""
-        suffix = f"/{plain(worker)}"
+        suffix = f"/{word(worker)}"
         groups = _by_place(tokens, lambda held: held.lease.endswith(suffix))
-        args = [([self._tag(place)], [plain(worker), _ms(lease), *group.values()]) for place, group in groups.items()]
+        args = [([self._tag(place)], [word(worker), _ms(lease), *group.values()]) for place, group in groups.items()]
         replies = await self._run_all(self._heartbeat, args)
         kept = {
             text
@@ -199,7 +201,7 @@ class StreamQueue:
         taken: list[Lease] = []
         ready = -1
         for places in await self._rounds(queues):
-            args = (plain(worker), limit - len(taken), _ms(lease), _ms(wait))
+            args = (word(worker), limit - len(taken), _ms(lease), _ms(wait))
             at = [key for place in places for key in (self._tag(place), self._home(place))]
             until, held_for, *items = await self._claim.run(self._clients.commands, at, args)
             ready = held_for if ready < 0 else min(ready, held_for) if held_for >= 0 else ready
@@ -216,7 +218,7 @@ class StreamQueue:
         dead: list[Lease] = []
         for places in await self._rounds(queues):
             room = limit - len(claimed) - len(dead)
-            args = (plain(worker), room, _ms(lease), self._max_deliveries, DEAD_KEPT)
+            args = (word(worker), room, _ms(lease), self._max_deliveries, DEAD_KEPT)
             at = [self._tag(place) for place in places]
             until, *items = await self._reclaim.run(self._clients.commands, at, args)
             for what, index, held, payload in zip(*[iter(items)] * 4, strict=True):
@@ -240,11 +242,12 @@ class StreamQueue:
         except LinkFlowError as error:
             _log.warning("A cancelled claim's tasks come back when their leases run out: %s", error)
 
-    async def _wait_for_ring(self, queues: Sequence[str], seconds: float) -> None:
+    async def _wait_for_ring(self, queues: Sequence[str], worker: str, seconds: float) -> None:
         if self._clients.cluster:  # one BLPOP cannot wait on several servers
             await asyncio.sleep(min(seconds, 0.05))
             return
-        bells = [f"{self._tag(place)}:bell" for place in await self._places(queues)]
+        tags = [self._tag(place) for place in await self._places(queues)]
+        bells = [bell for tag in tags for bell in (f"{tag}:bell:{word(worker)}", f"{tag}:bell")]
         with reachable():
             await self._clients.blocking.execute_command("BLPOP", *bells, f"{max(seconds, 0.001):.3f}")
 

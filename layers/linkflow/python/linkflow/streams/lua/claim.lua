@@ -55,11 +55,12 @@ local function serve(workspace, count)
   if not member then
     return 0, false
   end
-  local key, weight, open, ready = string.sub(member, 3), 1, count, nil
+  local key = string.match(member, '^%d:([^@]*)')
+  local weight, open, ready = 1, count, nil
   if key ~= '' then
     weight, open, ready = rules.look(workspace .. ':' .. key, count)
   end
-  local line = string.sub(member, 1, 1) .. ':' .. workspace .. ':' .. key
+  local line = string.sub(member, 1, 2) .. workspace .. string.sub(member, 2)
   local most, got = math.min(open, math.floor(gap * weight) + 1), 0
   if most > 0 then
     got = read(line, most)
@@ -80,11 +81,37 @@ local function serve(workspace, count)
   return got, true
 end
 
+-- What is meant for this worker comes before the turns, within the same rates, and counts as its workspace's.
+local function take_mine(left)
+  for _, line in ipairs(redis.call('SMEMBERS', tag .. ':mine:' .. worker)) do
+    local workspace, key = string.match(line, '^%d:([^:]*):([^@]*)')
+    local weight, open = rules.look(workspace, left)
+    local inner = open
+    if key ~= '' then
+      _, inner = rules.look(workspace .. ':' .. key, open)
+    end
+    local got = inner > 0 and read(line, inner) or 0
+    if got < inner then
+      redis.call('SREM', tag .. ':mine:' .. worker, line)
+      redis.call('ZREM', tag .. ':held', line)
+    end
+    rules.spend(workspace, got)
+    if key ~= '' then
+      rules.spend(workspace .. ':' .. key, got)
+    end
+    if got > 0 and redis.call('ZSCORE', tag .. ':turns', workspace) then
+      redis.call('ZINCRBY', tag .. ':turns', got / weight, workspace)
+    end
+    left = left - got
+  end
+  return left
+end
+
 local function take()
   local top = level(tag)
   wake()
   local _, room, ready = rules.look('', limit)
-  local left = room
+  local left = room > 0 and take_mine(room) or 0
   while left > 0 do
     local workspace, standing, gap = first(top)
     if not workspace then
@@ -117,6 +144,7 @@ local function pass_on(ready)
   redis.call('ZREMRANGEBYSCORE', tag .. ':workers', '-inf', now)
   local waiting = redis.call('SCARD', tag .. ':known') - redis.call('ZCARD', tag .. ':leases')
   local turns = waiting > 0 and redis.call('EXISTS', tag .. ':turns') == 1
+  redis.call('DEL', tag .. ':bell:' .. worker)
   if turns and not ready then
     ring(tag)
   else

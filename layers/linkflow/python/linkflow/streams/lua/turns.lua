@@ -80,6 +80,10 @@ local function tidy(tag, line)
     redis.call('HDEL', tag .. ':cursors', line)
     redis.call('ZREM', tag .. ':held', line)
     strike(tag, line)
+    local worker = string.match(line, '@(.*)$')
+    if worker then
+      redis.call('SREM', tag .. ':mine:' .. worker, line)
+    end
   end
 end
 
