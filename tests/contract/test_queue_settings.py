@@ -192,6 +192,13 @@ class TestRates:
         got = await self.claimed(queue, 0.7)
         assert [round(at, 1) for at, _ in got] in ([0.0, 0.2, 0.5], [0.0, 0.3, 0.5], [0.0, 0.2, 0.6], [0.0, 0.3, 0.6])
 
+    async def test_another_rate_holds_at_once(self, queue: StreamQueue) -> None:
+        await queue.configure("default", 0, [QueueRule("w", rate=0.001), QueueRule(rate=0.01, burst=2)])
+        await queue.add([together(number, "w") for number in range(50)])
+        assert len(await queue.claim(Q, "w1", 50, 0, 30)) == 1
+        await queue.configure("default", 0, [QueueRule("w", rate=1000), QueueRule()])
+        assert len(await queue.claim(Q, "w1", 50, 0.5, 30)) == 49
+
     async def test_priorities_and_stats_of_held_tasks(self, queue: StreamQueue) -> None:
         await queue.configure("default", 0, [QueueRule("w", rate=1, burst=1)])
         await queue.add([together(number, "w", priority=number) for number in range(-1, 2)])

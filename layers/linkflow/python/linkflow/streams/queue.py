@@ -185,9 +185,8 @@ class StreamQueue:
 
     async def configure(self, queue: str, partitions: int, rules: Sequence[QueueRule]) -> QueueSettings:
         """Change the number of `partitions` (0: leave it) and set `rules`. Other processes follow within a second."""
-        await self._rules.set(queue, rules)
         shape = await (self._shapes.resize(queue, partitions) if partitions else self._shapes.of(queue))
-        await self._rules.spread(queue, shape.places(queue))
+        await self._rules.set(queue, rules, shape.places(queue))
         return await self.settings(queue)
 
     async def close(self) -> None:

@@ -32,30 +32,33 @@ class Rules:
         found = [_parse(name.decode(), text.decode()) for name, text in pairs]
         return sorted(found, key=lambda rule: (rule.workspace_id, rule.fairness))
 
-    async def set(self, queue: str, rules: Sequence[QueueRule]) -> None:
-        """Set rules; one without weight and rate is no rule any more."""
-        await self._write(f"{home(self._prefix, queue)}:rules", rules, 1)
-
-    async def spread(self, queue: str, places: Sequence[Place]) -> None:
-        """Renew the copies beside the partitions of a cluster."""
+    async def set(self, queue: str, rules: Sequence[QueueRule], places: Sequence[Place]) -> None:
+        """Set rules; one without weight and rate is no rule any more. Renews the copies beside a cluster's partitions,
+        and lets all that is held back in `places` be looked at again by the new rules."""
+        await self._write(home(self._prefix, queue), rules, 1)
         if self._clients.cluster:
-            rules = await self.of(queue)
+            every = await self.of(queue)
             for place in places:
-                key = f"{tag(self._prefix, place)}:rules"
-                with reachable():
-                    await self._clients.commands.execute_command("DEL", key)
-                await self._write(key, rules, len(places))
+                beside = tag(self._prefix, place)
+                await self._execute("DEL", f"{beside}:rules")
+                await self._write(beside, rules, len(places))  # for the buckets of rules that are no more
+                await self._write(beside, every, len(places))
+        for held in [f"{tag(self._prefix, place)}:held" for place in places] if rules else ():
+            await self._execute("ZUNIONSTORE", held, 1, held, "WEIGHTS", 0)
 
-    async def _write(self, key: str, rules: Sequence[QueueRule], parts: int) -> None:
+    async def _write(self, at: str, rules: Sequence[QueueRule], parts: int) -> None:
         for rule in rules:
             name = _name(rule)
-            with reachable():
-                if (rule.weight, rule.rate) == (PLAIN.weight, PLAIN.rate):
-                    await self._clients.commands.execute_command("HDEL", key, name)
-                else:
-                    burst = max(1, rule.burst // parts) if rule.burst else 0
-                    text = f"{rule.weight!r} {rule.rate / parts!r} {burst}"
-                    await self._clients.commands.execute_command("HSET", key, name, text)
+            await self._execute("DEL", f"{at}:bucket:{name}")
+            if (rule.weight, rule.rate) == (PLAIN.weight, PLAIN.rate):
+                await self._execute("HDEL", f"{at}:rules", name)
+            else:
+                burst = max(1, rule.burst // parts) if rule.burst else 0
+                await self._execute("HSET", f"{at}:rules", name, f"{rule.weight!r} {rule.rate / parts!r} {burst}")
+
+    async def _execute(self, *command: object) -> None:
+        with reachable():
+            await self._clients.commands.execute_command(*command)
 
 
 def _name(rule: QueueRule) -> str:
