@@ -143,6 +143,11 @@ class TestWeights:
         assert await clients.commands.execute_command("KEYS", "*:rules") == []
 
 
+def most(got: list[tuple[float, Task]], rate: float, burst: int) -> float:
+    """How many a rate allows until the last of these came, on a machine that may be busy."""
+    return burst + rate * max(at for at, _ in got) + 1
+
+
 class TestRates:
     async def claimed(self, queue: StreamQueue, seconds: float, workers: int = 3) -> list[tuple[float, Task]]:
         started = time.monotonic()
@@ -163,7 +168,7 @@ class TestRates:
         await clients.commands.execute_command("CONFIG", "RESETSTAT")
         got = await self.claimed(queue, 1.0)
         calls = (await clients.commands.execute_command("INFO", "commandstats"))["cmdstat_evalsha"]["calls"]
-        assert 45 <= len(got) <= 57
+        assert 30 <= len(got) <= most(got, 50, 5)
         assert calls < 500, "they wait, and do not spin"
         await queue.configure("default", 0, [QueueRule()])
         assert len({item.id for _, item in got} | set(await drain(queue))) == 200, "nothing is lost"
@@ -175,7 +180,7 @@ class TestRates:
         got = await self.claimed(queue, 0.6)
         of = Counter(item.workspace_id for _, item in got)
         assert of["fast"] == 300
-        assert 12 <= of["slow"] <= 17
+        assert 8 <= of["slow"] <= most(got, 20, 4)
 
     async def test_of_a_key_while_its_workspace_goes_on(self, queue: StreamQueue) -> None:
         await queue.configure("default", 0, [QueueRule("w", "api.example", rate=20, burst=2)])
@@ -184,13 +189,15 @@ class TestRates:
         got = await self.claimed(queue, 0.5)
         of = Counter(item.fairness for _, item in got)
         assert of[""] == 50
-        assert 9 <= of["api.example"] <= 13
+        assert 6 <= of["api.example"] <= most(got, 20, 2)
 
     async def test_held_tasks_come_when_their_time_has(self, queue: StreamQueue) -> None:
         await queue.configure("default", 0, [QueueRule("w", rate=4, burst=1)])
         await queue.add([together(number, "w") for number in range(3)])
         got = await self.claimed(queue, 0.7)
-        assert [round(at, 1) for at, _ in got] in ([0.0, 0.2, 0.5], [0.0, 0.3, 0.5], [0.0, 0.2, 0.6], [0.0, 0.3, 0.6])
+        first, second, third = [at for at, _ in got]
+        assert second - first > 0.2
+        assert 0.45 < third - first < 0.69
 
     async def test_another_rate_holds_at_once(self, queue: StreamQueue) -> None:
         await queue.configure("default", 0, [QueueRule("w", rate=0.001), QueueRule(rate=0.01, burst=2)])
