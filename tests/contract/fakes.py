@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from linkflow.contracts.history import Task
-from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 
 
 def _now_ms() -> int:
@@ -39,6 +39,23 @@ class _Partition:
     known: set[str] = field(default_factory=set)
     dead: list[DeadLetter] = field(default_factory=list)
     workers: dict[str, int] = field(default_factory=dict)
+    served: dict[tuple[str, ...], float] = field(default_factory=dict)
+
+    def next(self) -> _Waiting | None:
+        """Whose turn it is: of the workspaces, then of the priorities, then of the fairness keys."""
+        if not self.waiting:
+            self.served.clear()
+            return None
+        workspace = min((item.task.workspace_id for item in self.waiting), key=lambda id: self.served.get((id,), 0))
+        mine = [item for item in self.waiting if item.task.workspace_id == workspace]
+        rank = min(_rank(item.task) for item in mine)
+        first = min(
+            (item for item in mine if _rank(item.task) == rank), key=lambda item: self.served.get(_line(item.task), 0)
+        )
+        for name in ((workspace,), _line(first.task)):
+            self.served[name] = self.served.get(name, 0) + 1
+        self.waiting.remove(first)
+        return first
 
 
 class MemoryQueue:
@@ -50,6 +67,7 @@ class MemoryQueue:
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._added = asyncio.Condition()
         self._serial = 0
+        self._rules: dict[str, dict[tuple[str, str], QueueRule]] = {}
 
     async def add(self, tasks: Sequence[Task]) -> int:
         added = 0
@@ -87,7 +105,9 @@ class MemoryQueue:
                 if held.deliveries >= self._max_deliveries:
                     partition.known.discard(held.task.id)
                     reason = f"Delivered {held.deliveries} times without a result."
-                    partition.dead.append(DeadLetter(held.task, held.deliveries, reason, _now_ms()))
+                    self._serial += 1
+                    letter = DeadLetter(held.task, held.deliveries, reason, _now_ms(), f"letter-{self._serial:09}")
+                    partition.dead.append(letter)
                     dead.append(Lease(token, held.task, held.deliveries, held.deadline))
                 else:
                     claimed.append(self._hold(queue, index, held.task, worker, held.deliveries + 1, lease))
@@ -136,14 +156,47 @@ class MemoryQueue:
         letters = [letter for _, _, partition in self._of([queue]) for letter in partition.dead]
         return sorted(letters, key=lambda letter: letter.at, reverse=True)[:limit]
 
+    async def letters(self, workspace_id: str, limit: int, before: str = "") -> list[DeadLetter]:
+        found = [letter for letter in self._graves(workspace_id) if not before or letter.id < before]
+        return sorted(found, key=lambda letter: letter.id, reverse=True)[:limit]
+
+    async def find_letters(self, workspace_id: str, ids: Sequence[str]) -> list[DeadLetter]:
+        return [letter for letter in self._graves(workspace_id) if letter.id in ids]
+
+    async def drop_letters(self, workspace_id: str, ids: Sequence[str], execution_id: str = "") -> int:
+        mine = self._graves(workspace_id)
+        return self._drop([letter for letter in mine if letter.id in ids or letter.task.execution_id == execution_id])
+
+    async def purge_letters(self, workspace_id: str) -> int:
+        return self._drop(self._graves(workspace_id))
+
+    async def settings(self, queue: str) -> QueueSettings:
+        return QueueSettings(queue, self._count, rules=tuple(self._rules.get(queue, {}).values()))
+
+    async def configure(self, queue: str, partitions: int, rules: Sequence[QueueRule]) -> QueueSettings:
+        """Kept and told, and that is all: weights, rates and other partitions are for the real one's tests."""
+        kept = self._rules.setdefault(queue, {})
+        for rule in rules:
+            kept.pop((rule.workspace_id, rule.fairness), None)
+            if (rule.weight, rule.rate) != (1.0, 0.0):
+                kept[rule.workspace_id, rule.fairness] = rule
+        return await self.settings(queue)
+
+    def _graves(self, workspace_id: str) -> list[DeadLetter]:
+        letters = [letter for partition in self._partitions.values() for letter in partition.dead]
+        return [letter for letter in letters if letter.task.workspace_id == workspace_id]
+
+    def _drop(self, letters: Sequence[DeadLetter]) -> int:
+        for partition in self._partitions.values():
+            partition.dead = [letter for letter in partition.dead if letter not in letters]
+        return len(letters)
+
     def _take(self, queues: Sequence[str], worker: str, limit: int, lease: float, wait: float) -> list[Lease]:
         leases: list[Lease] = []
-        for rank in (0, 1, 2):
-            for queue, index, partition in self._of(queues):
-                partition.workers[worker] = _now_ms() + round((lease + wait) * 1000)
-                for item in [item for item in partition.waiting if _rank(item.task) == rank][: limit - len(leases)]:
-                    partition.waiting.remove(item)
-                    leases.append(self._hold(queue, index, item.task, worker, item.delivered + 1, lease))
+        for queue, index, partition in self._of(queues):
+            partition.workers[worker] = _now_ms() + round((lease + wait) * 1000)
+            while len(leases) < limit and (item := partition.next()):
+                leases.append(self._hold(queue, index, item.task, worker, item.delivered + 1, lease))
         return leases
 
     def _hold(self, queue: str, index: int, task: Task, worker: str, deliveries: int, lease: float) -> Lease:
@@ -168,6 +221,10 @@ class MemoryQueue:
     async def _ring(self) -> None:
         async with self._added:
             self._added.notify_all()
+
+
+def _line(task: Task) -> tuple[str, ...]:
+    return (task.workspace_id, str(_rank(task)), task.fairness)
 
 
 def _rank(task: Task) -> int:

@@ -16,7 +16,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from linkflow.contracts.history import Task
-from linkflow.contracts.matching import QueueStats
+from linkflow.contracts.matching import QueueRule, QueueStats
 from linkflow.domain.errors import Internal, Unavailable
 from linkflow.domain.ids import uuid7
 from linkflow.local import binaries
@@ -306,13 +306,19 @@ class TestBack:
 
 
 class TestDeadLetters:
-    async def kill(self, queue: TaskQueue, number: int) -> None:
-        await queue.add([task(number)])
-        await queue.claim(Q, "w", 1, 0, 0.01)
+    async def kill(self, queue: TaskQueue, number: int, made: Task | None = None) -> None:
+        made = made or task(number)
+        queues = [made.queue]
+        await queue.add([made])
+        await queue.claim(queues, "w", 1, 0, 0.01)
         for _ in range(MAX_DELIVERIES - 1):
             await asyncio.sleep(0.02)
-            assert len((await queue.reclaim(Q, "w", 1, 0.01))[0]) == 1
+            assert len((await queue.reclaim(queues, "w", 1, 0.01))[0]) == 1
         await asyncio.sleep(0.02)
+
+    async def bury(self, queue: TaskQueue, made: Task) -> None:
+        await self.kill(queue, 0, made)
+        assert len((await queue.reclaim([made.queue], "w", 1, 1))[1]) == 1
 
     async def test_a_task_dies_after_its_deliveries(self, queue: TaskQueue) -> None:
         await self.kill(queue, 1)
@@ -343,6 +349,40 @@ class TestDeadLetters:
         got = [letter.task.id for letter in await queue.dead_letters("default", 2)]
         assert got == [task(3).id, task(2).id]
         assert await queue.dead_letters("other", 10) == []
+
+    async def test_a_workspace_sees_its_own_of_all_queues_in_pages(self, queue: TaskQueue) -> None:
+        for number, name in enumerate(("default", "slow", "default", "a b|c", "slow")):
+            await self.bury(queue, task(number, queue=name))
+        await self.bury(queue, task(9, workspace_id="other:1"))
+        first = await queue.letters("w", 3)
+        rest = await queue.letters("w", 3, first[-1].id)
+        assert [letter.task.id for letter in first] == [task(number).id for number in (4, 3, 2)]
+        assert first[1].task.queue == "a b|c"
+        assert [letter.task.id for letter in rest] == [task(1).id, task(0).id]
+        assert [letter.task.id for letter in await queue.letters("other:1", 10)] == [task(9).id]
+        assert await queue.letters("nobody", 10) == []
+        assert await queue.find_letters("w", [first[1].id, "nonsense", "", "é"]) == [first[1]]
+        assert await queue.find_letters("other:1", [first[1].id]) == []
+
+    async def test_dropping_reaches_nobody_elses(self, queue: TaskQueue) -> None:
+        run = task(1).execution_id
+        for number in range(3):
+            await self.bury(queue, task(number, execution_id=run, node_key=f"n/{number}"))
+        await self.bury(queue, task(7))
+        await self.bury(queue, task(8))
+        await self.bury(queue, task(9, workspace_id="other"))
+        [theirs] = await queue.letters("other", 10)
+        newest, *_ = await queue.letters("w", 10)
+        assert await queue.drop_letters("w", [theirs.id, "nonsense"]) == 0
+        assert await queue.drop_letters("w", [newest.id]) == 1
+        assert await queue.drop_letters("w", [newest.id]) == 0
+        assert await queue.drop_letters("other", [], run) == 0
+        assert await queue.drop_letters("w", [], run) == 3
+        assert [letter.task for letter in await queue.letters("w", 10)] == [task(7)]
+        assert await queue.purge_letters("w") == 1
+        assert await queue.letters("w", 10) == []
+        assert await queue.letters("other", 10) == [theirs]
+        assert (await totals(queue)).dead == 1
 
 
 class TestStats:
@@ -401,8 +441,10 @@ class TestStore:
     async def test_a_task_that_cannot_be_read_harms_nobody_else(self, streams: StreamQueue, clients: Clients) -> None:
         await streams.add([task(1)])
         for partition in (0, 1):
-            stream = f"lf:{{q:default:{partition}}}:s:1"
-            await clients.commands.execute_command("XADD", stream, "*", "i", "odd", "t", "{", "n", 0)
+            tag = f"lf:{{q:default:{partition}}}"
+            await clients.commands.execute_command("XADD", f"{tag}:s:1:w:", "*", "i", "odd", "t", "{", "n", 0)
+            await clients.commands.execute_command("ZADD", f"{tag}:turns:w", "NX", 1e12, "1:")
+            await clients.commands.execute_command("ZADD", f"{tag}:turns", "NX", 0, "w")
         assert [lease.task.id for lease in await streams.claim(Q, "w1", 10, 0, 0.01)] == [task(1).id]
         for _ in range(MAX_DELIVERIES):
             await asyncio.sleep(0.02)
@@ -419,6 +461,18 @@ class TestStore:
             await queue.add([task(number) for number in range(40)])
             assert sorted(len(leases) for leases in await asyncio.gather(*claims)) == [1] * 40
         await clients.close()
+
+    async def test_a_workspace_keeps_its_newest_letters(
+        self, streams: StreamQueue, clients: Clients, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("linkflow.streams.queue.DEAD_KEPT", 2)
+        for number in range(4):
+            same = task(number, execution_id=task(0).execution_id, node_key=f"n{number}")
+            await TestDeadLetters().bury(streams, same)
+        assert [letter.task.node_key for letter in await streams.letters("w", 9)] == ["n3", "n2"]
+        assert await streams.purge_letters("w") == 2
+        left = await clients.commands.execute_command("KEYS", "lf:{q:*")
+        assert {key.rsplit(b":", 1)[-1] for key in left} == {b"workers"}
 
     async def test_a_batch_larger_than_one_script(self, streams: StreamQueue) -> None:
         assert await streams.add([task(number) for number in range(2500)]) == 2500
@@ -445,6 +499,8 @@ class TestStore:
             lambda queue: queue.release(["0|default|1/1-1/1/w|id"], []),
             lambda queue: queue.stats(Q),
             lambda queue: queue.dead_letters("default", 1),
+            lambda queue: queue.letters("w", 1),
+            lambda queue: queue.purge_letters("w"),
         ],
     )
     async def test_no_store_is_unavailable(self, call: Callable[[TaskQueue], Awaitable[object]]) -> None:
@@ -458,6 +514,23 @@ class TestStore:
     async def test_a_refused_command_is_our_fault(self, clients: Clients) -> None:
         with pytest.raises(Internal), reachable():
             await clients.commands.execute_command("NOSUCH")
+
+
+class TestCluster:
+    async def test_settings_hold_in_a_cluster(self, cluster: StreamQueue) -> None:
+        rules = [QueueRule("w", rate=2.0, burst=4), QueueRule("b", weight=2.0)]
+        settings = await cluster.configure("default", 4, rules)
+        assert (settings.partitions, settings.draining) == (4, 2)
+        assert settings.rules == tuple(sorted(rules, key=lambda rule: rule.workspace_id))
+        await cluster.add([task(number) for number in range(100)])
+        await cluster.add([task(number, node_key="n", workspace_id="b", sticky="w1") for number in range(100)])
+        got: list[str] = []
+        for _ in range(10):
+            got += [lease.task.workspace_id for lease in await cluster.claim(Q, "w1", 50, 0, 5)]
+        assert got.count("b") == 100
+        assert got.count("w") == 4, "each partition's part of the burst is one"
+        await cluster.configure("default", 2, [QueueRule("w")])
+        assert len([lease for _ in range(10) for lease in await cluster.claim(Q, "w1", 50, 0, 5)]) == 96
 
 
 class TestRestart:

@@ -15,12 +15,17 @@ from linkflow.contracts.history import CompleteBatch, CompleteReply, Recorded, R
 from linkflow.contracts.matching import (
     AddRequest,
     ClaimRequest,
+    ConfigureRequest,
     DeadRequest,
+    DropRequest,
     HeartbeatRequest,
+    LettersRequest,
+    QueueRule,
     ReleaseRequest,
+    SettingsRequest,
     StatsRequest,
 )
-from linkflow.domain.errors import Forbidden, RateLimited, Unauthenticated, Unavailable
+from linkflow.domain.errors import Forbidden, InvalidInput, RateLimited, Unauthenticated, Unavailable
 from linkflow.domain.ids import uuid7
 from linkflow.domain.outcomes import Failed
 from linkflow.services.matching import Matching
@@ -195,6 +200,21 @@ async def test_a_dead_letter_fails_its_node(stand: Stand) -> None:
     assert letter.task == task(1)
 
 
+async def test_a_workspaces_dead_letters(stand: Stand) -> None:
+    for number in (1, 2):
+        await kill(stand, number)
+        await stand.claim("w2")
+    newest, oldest = (await stand.matching.letters(LettersRequest("w"))).letters
+    assert [newest.task, oldest.task] == [task(2), task(1)]
+    assert (await stand.matching.letters(LettersRequest("w", before=newest.id))).letters == (oldest,)
+    assert (await stand.matching.letters(LettersRequest("w", ids=(oldest.id,)))).letters == (oldest,)
+    assert (await stand.matching.letters(LettersRequest("other"))).letters == ()
+    assert (await stand.matching.drop(DropRequest("other", all=True))).dropped == 0
+    assert (await stand.matching.drop(DropRequest("w", ids=(oldest.id,)))).dropped == 1
+    assert (await stand.matching.drop(DropRequest("w", execution_id=newest.task.execution_id))).dropped == 1
+    assert (await stand.matching.letters(LettersRequest("w"))).letters == ()
+
+
 async def test_history_away_hears_of_it_later_and_once(stand: Stand) -> None:
     await kill(stand, 1)
     stand.history.down = True
@@ -222,6 +242,32 @@ async def test_a_full_queue_refuses_clearly_and_others_go_on(queue: StreamQueue,
     assert await stand.add(task(100)) == 1
 
 
+async def test_settings(stand: Stand) -> None:
+    rules = (QueueRule("w", weight=2.0), QueueRule("w", "key", rate=5.0, burst=9))
+    changed = await stand.matching.configure(ConfigureRequest("gpu", 3, rules))
+    assert changed == await stand.matching.settings(SettingsRequest("gpu"))
+    assert (changed.partitions, changed.rules) == (3, rules)
+    assert (await stand.matching.settings(SettingsRequest())).partitions == 2
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ConfigureRequest(partitions=-1),
+        ConfigureRequest(partitions=257),
+        ConfigureRequest(rules=(QueueRule(fairness="key"),)),
+        ConfigureRequest(rules=(QueueRule("w", weight=0.0),)),
+        ConfigureRequest(rules=(QueueRule("w", weight=float("nan")),)),
+        ConfigureRequest(rules=(QueueRule(rate=-1.0),)),
+        ConfigureRequest(rules=(QueueRule(rate=float("inf")),)),
+        ConfigureRequest(rules=(QueueRule(rate=1.0, burst=-1),)),
+    ],
+)
+async def test_settings_that_cannot_be(stand: Stand, request_: ConfigureRequest) -> None:
+    with pytest.raises(InvalidInput):
+        await stand.matching.configure(request_)
+
+
 @pytest.mark.parametrize(
     ("permission", "method", "request_"),
     [
@@ -231,6 +277,10 @@ async def test_a_full_queue_refuses_clearly_and_others_go_on(queue: StreamQueue,
         ("matching.claim", "release", ReleaseRequest("w")),
         ("matching.read", "stats", StatsRequest()),
         ("matching.read", "dead", DeadRequest()),
+        ("matching.read", "letters", LettersRequest("w")),
+        ("matching.drop", "drop", DropRequest("w", all=True)),
+        ("matching.read", "settings", SettingsRequest()),
+        ("matching.configure", "configure", ConfigureRequest()),
     ],
 )
 async def test_rights(stand: Stand, called_by: Any, permission: str, method: str, request_: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from linkflow.config import Config
 from linkflow.contracts import base
 from linkflow.contracts.base import Caller
-from linkflow.contracts.frontend import Closed, RunReply, RunRequest
+from linkflow.contracts.frontend import Closed, RedriveRequest, RunReply, RunRequest
 from linkflow.contracts.history import (
     NO_STATE,
     ApprovalsReply,
@@ -33,8 +33,21 @@ from linkflow.contracts.history import (
     Started,
     StartReply,
     StartRequest,
+    Task,
 )
-from linkflow.contracts.matching import DeadReply, DeadRequest, StatsReply, StatsRequest
+from linkflow.contracts.matching import (
+    ConfigureRequest,
+    DeadLetter,
+    DeadReply,
+    DeadRequest,
+    DropReply,
+    DropRequest,
+    LettersRequest,
+    QueueSettings,
+    SettingsRequest,
+    StatsReply,
+    StatsRequest,
+)
 from linkflow.domain.errors import (
     Conflict,
     ErrorData,
@@ -52,7 +65,8 @@ from tests.contract.fakes import MemoryDoorbell, MemoryLimiter
 
 ID = uuid7(1, 2, 3)
 OTHER = uuid7(4, 5, 6)
-MEMBER = Caller("w", frozenset({"workflow.execute", "execution.view"}))
+MEMBER = Caller("w", frozenset({"workflow.execute", "execution.view", "execution.delete"}))
+LETTER = DeadLetter(Task(ID, "w", "wf", 1, "node", 1), 3, "Delivered 3 times.", 5, "letter")
 
 
 class TestClock:
@@ -87,6 +101,8 @@ class ScriptedHistory:
         self.doorbell = doorbell
         self.batches: list[tuple[StartRequest, ...]] = []
         self.callers: list[Caller | None] = []
+        self.controls: list[ControlRequest] = []
+        self.refuse: LinkFlowError | None = None
         self.answers: dict[str, Started | LinkFlowError] = {}
         self.closing: dict[str, Closed] = {}
         self.states: dict[str, list[dict[str, Any] | LinkFlowError]] = {}
@@ -133,6 +149,9 @@ class ScriptedHistory:
 
     async def control(self, request: ControlRequest) -> ControlReply:
         self.callers.append(base._caller.get())
+        if self.refuse is not None:
+            raise self.refuse
+        self.controls.append(request)
         return ControlReply("cancelled")
 
     async def signal(self, request: SignalRequest) -> ControlReply:
@@ -161,6 +180,7 @@ class ScriptedHistory:
 
 class ScriptedMatching:
     def __init__(self) -> None:
+        self.dropped: list[DropRequest] = []
         self.callers: list[Caller | None] = []
 
     async def stats(self, request: StatsRequest) -> StatsReply:
@@ -169,6 +189,23 @@ class ScriptedMatching:
 
     async def dead(self, request: DeadRequest) -> DeadReply:
         return DeadReply(())
+
+    async def settings(self, request: SettingsRequest) -> QueueSettings:
+        self.callers.append(base._caller.get())
+        return QueueSettings(request.queue, 2)
+
+    async def configure(self, request: ConfigureRequest) -> QueueSettings:
+        self.callers.append(base._caller.get())
+        return QueueSettings(request.queue, 2)
+
+    async def letters(self, request: LettersRequest) -> DeadReply:
+        self.callers.append(base._caller.get())
+        return DeadReply((LETTER,) if not request.ids or LETTER.id in request.ids else ())
+
+    async def drop(self, request: DropRequest) -> DropReply:
+        self.callers.append(base._caller.get())
+        self.dropped.append(request)
+        return DropReply(int(LETTER.id in request.ids or bool(request.execution_id) or request.all))
 
 
 class Stand:
@@ -391,7 +428,35 @@ class TestReading:
             await stand.frontend.control(ControlRequest("nonsense", "w", "cancel"))
 
 
+class TestDeadLetters:
+    async def test_redriving_retries_the_run_and_ends_its_letters(self, stand: Stand) -> None:
+        reply = await stand.frontend.redrive(RedriveRequest("w", "letter", "user:1"))
+        assert (reply.execution_id, reply.status, reply.dropped) == (ID, "cancelled", 1)
+        assert stand.history.controls == [ControlRequest(ID, "w", "retry", "user:1", "Redriven from the dead letters.")]
+        assert stand.matching.dropped == [DropRequest("w", execution_id=ID)]
+        assert {*stand.matching.callers, *stand.history.callers} == {None}, "as the Frontend itself"
+
+    async def test_a_refused_retry_keeps_the_letter(self, stand: Stand) -> None:
+        stand.history.refuse = Conflict("A run that is running cannot take retry.")
+        with pytest.raises(Conflict):
+            await stand.frontend.redrive(RedriveRequest("w", "letter"))
+        assert stand.matching.dropped == []
+
+    async def test_unknown_ones(self, stand: Stand) -> None:
+        for call in (
+            stand.frontend.redrive(RedriveRequest("w", "other")),
+            stand.frontend.letters(LettersRequest("w", ("other",))),
+            stand.frontend.drop(DropRequest("w", ("other",))),
+        ):
+            with pytest.raises(NotFound):
+                await call
+        assert stand.history.controls == []
+
+
 RIGHTS = [
+    ("execution.view", "letters", LettersRequest("w")),
+    ("execution.delete", "drop", DropRequest("w", all=True)),
+    ("workflow.execute", "redrive", RedriveRequest("w", "letter")),
     ("workflow.execute", "run", RunRequest("w", "wf", 1, "t")),
     ("workflow.execute", "signal", SignalRequest(ID, "w", "s", "paid")),
     ("workflow.execute", "publish", PublishRequest("w", "e", "paid")),
@@ -425,6 +490,14 @@ class TestRights:
             await stand.frontend.stats(StatsRequest())
         with pytest.raises(Forbidden, match=r"queue\.view"):
             await stand.frontend.dead(DeadRequest())
+        with pytest.raises(Forbidden, match=r"queue\.view"):
+            await stand.frontend.settings(SettingsRequest())
+        with pytest.raises(Forbidden, match=r"queue\.configure"):
+            await stand.frontend.configure(ConfigureRequest())
+        called_by(Caller("w", frozenset({"queue.view", "queue.configure"})))
+        await stand.frontend.settings(SettingsRequest())
+        await stand.frontend.configure(ConfigureRequest())
+        stand.matching.callers.clear()
         called_by(Caller("w", frozenset({"queue.view"})))
         await stand.frontend.stats(StatsRequest())
         await stand.frontend.dead(DeadRequest())

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from linkflow.contracts.base import Caller, caller
-from linkflow.contracts.frontend import RunReply, RunRequest
+from linkflow.contracts.frontend import RedriveReply, RedriveRequest, RunReply, RunRequest
 from linkflow.contracts.history import (
     Approval,
     ApprovalsReply,
@@ -29,7 +29,19 @@ from linkflow.contracts.history import (
     PublishRequest,
     SignalRequest,
 )
-from linkflow.contracts.matching import DeadReply, DeadRequest, StatsReply, StatsRequest
+from linkflow.contracts.matching import (
+    ConfigureRequest,
+    DeadLetter,
+    DeadReply,
+    DeadRequest,
+    DropReply,
+    DropRequest,
+    LettersRequest,
+    QueueSettings,
+    SettingsRequest,
+    StatsReply,
+    StatsRequest,
+)
 from linkflow.domain.errors import Conflict, LinkFlowError, NotFound
 from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
@@ -42,6 +54,7 @@ from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
 from linkflow.postgres.workspaces import PostgresWorkspaces
 from linkflow.services.auth import Auth
+from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
 from linkflow.services.schedules import Schedules
@@ -101,6 +114,7 @@ class RecordingFrontend:
         self.by_key: dict[str, str] = {}
         self.approvals_open: list[tuple[str, Approval]] = []
         self.took: tuple[str, ...] = ()
+        self.dead_letters: list[DeadLetter] = []
 
     @property
     def last(self) -> Any:
@@ -192,6 +206,42 @@ class RecordingFrontend:
 
     async def dead(self, request: DeadRequest) -> DeadReply:
         raise NotFound("Not here.")
+
+    async def settings(self, request: SettingsRequest) -> QueueSettings:
+        raise NotFound("Not here.")
+
+    async def configure(self, request: ConfigureRequest) -> QueueSettings:
+        raise NotFound("Not here.")
+
+    async def letters(self, request: LettersRequest) -> DeadReply:
+        self._enter("execution.view", request)
+        mine = [letter for letter in self.dead_letters if letter.task.workspace_id == request.workspace_id]
+        if request.ids:
+            return DeadReply((self._letter(request.workspace_id, request.ids[0]),))
+        older = [letter for letter in mine if not request.before or letter.id < request.before]
+        return DeadReply(tuple(sorted(older, key=lambda letter: letter.id, reverse=True)[: request.limit]))
+
+    async def drop(self, request: DropRequest) -> DropReply:
+        self._enter("execution.delete", request)
+        gone = [letter for letter in self.dead_letters if letter.task.workspace_id == request.workspace_id]
+        if not request.all:
+            gone = [self._letter(request.workspace_id, request.ids[0])]
+        self.dead_letters = [letter for letter in self.dead_letters if letter not in gone]
+        return DropReply(len(gone))
+
+    async def redrive(self, request: RedriveRequest) -> RedriveReply:
+        self._enter("workflow.execute", request)
+        letter = self._letter(request.workspace_id, request.id)
+        if letter.reason == "refuse":
+            raise Conflict("A run that is completed cannot take retry.")
+        self.dead_letters.remove(letter)
+        return RedriveReply(letter.task.execution_id, "running", 1)
+
+    def _letter(self, workspace_id: str, id: str) -> DeadLetter:
+        for letter in self.dead_letters:
+            if (letter.task.workspace_id, letter.id) == (workspace_id, id):
+                return letter
+        raise NotFound("There is no such dead letter.")
 
 
 @dataclass(frozen=True)
@@ -300,6 +350,7 @@ def build(database: Database) -> Plane:
         executions=Executions(frontend, definitions, clock),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
         world=World(frontend),
+        dead_letters=DeadLetters(frontend),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
         replies=PostgresReplies(database),
         clock=clock,

@@ -244,6 +244,7 @@ class System:
         from linkflow.postgres.workflows import PostgresWorkflows
         from linkflow.postgres.workspaces import PostgresWorkspaces
         from linkflow.services.auth import Auth
+        from linkflow.services.dead_letters import DeadLetters
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
         from linkflow.services.schedules import Schedules
@@ -268,6 +269,7 @@ class System:
             executions=Executions(frontend, definitions, clock),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
             world=World(frontend),
+            dead_letters=DeadLetters(frontend),
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
             replies=PostgresReplies(database),
             clock=clock,

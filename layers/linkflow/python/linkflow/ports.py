@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from linkflow.contracts.history import DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
-from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.firings import YEAR_MS, Firing
 
 
@@ -233,6 +233,24 @@ class TaskQueue(Protocol):
     async def add(self, tasks: Sequence[Task]) -> int: ...
     async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]: ...
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]: ...
+    async def letters(self, workspace_id: str, limit: int, before: str = "") -> list[DeadLetter]:
+        """A workspace's dead letters in all queues, newest first, after the one whose id is `before`."""
+        ...
+
+    async def find_letters(self, workspace_id: str, ids: Sequence[str]) -> list[DeadLetter]:
+        """Those of them that exist and are the workspace's."""
+        ...
+
+    async def drop_letters(self, workspace_id: str, ids: Sequence[str], execution_id: str = "") -> int:
+        """Drop letters by id, and all of an execution; returns how many there were."""
+        ...
+
+    async def purge_letters(self, workspace_id: str) -> int: ...
+    async def settings(self, queue: str) -> QueueSettings: ...
+    async def configure(self, queue: str, partitions: int, rules: Sequence[QueueRule]) -> QueueSettings:
+        """Change the number of partitions (0: leave it) and set rules."""
+        ...
+
     async def reclaim(
         self, queues: Sequence[str], worker: str, limit: int, lease: float
     ) -> tuple[list[Lease], list[Lease]]:

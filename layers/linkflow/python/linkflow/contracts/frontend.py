@@ -21,7 +21,18 @@ from .history import (
     PublishRequest,
     SignalRequest,
 )
-from .matching import DeadReply, DeadRequest, StatsReply, StatsRequest
+from .matching import (
+    ConfigureRequest,
+    DeadReply,
+    DeadRequest,
+    DropReply,
+    DropRequest,
+    LettersRequest,
+    QueueSettings,
+    SettingsRequest,
+    StatsReply,
+    StatsRequest,
+)
 
 
 class RunRequest(Struct, frozen=True, omit_defaults=True):
@@ -68,6 +79,22 @@ class Closed(Struct, frozen=True, omit_defaults=True):
     answered: bool = False
 
 
+class RedriveRequest(Struct, frozen=True, omit_defaults=True):
+    """Let the run of a dead letter go on."""
+
+    workspace_id: str
+    id: str
+    actor: str = ""
+
+
+class RedriveReply(Struct, frozen=True):
+    """The run, its status now, and how many dead letters of it are done with."""
+
+    execution_id: str
+    status: str
+    dropped: int
+
+
 class FrontendApi(Protocol):
     """What the control plane may ask of the execution plane."""
 
@@ -82,3 +109,8 @@ class FrontendApi(Protocol):
     async def history(self, request: HistoryRequest) -> HistoryReply: ...
     async def stats(self, request: StatsRequest) -> StatsReply: ...
     async def dead(self, request: DeadRequest) -> DeadReply: ...
+    async def letters(self, request: LettersRequest) -> DeadReply: ...
+    async def drop(self, request: DropRequest) -> DropReply: ...
+    async def redrive(self, request: RedriveRequest) -> RedriveReply: ...
+    async def settings(self, request: SettingsRequest) -> QueueSettings: ...
+    async def configure(self, request: ConfigureRequest) -> QueueSettings: ...

@@ -19,6 +19,8 @@ class Task(Struct, frozen=True, omit_defaults=True):
 
     `state` is the execution's state at `version` where it is small enough to travel; else the worker loads it.
     (execution_id, node_key, attempt) is the task's identity; a result for another attempt is refused.
+    `fairness` names one of the workspace's own lines (a customer of its, say), which take turns among each other.
+    `sticky` names a worker that has the execution's state: while it lives it is preferred for a moment, then anyone.
     """
 
     execution_id: str
@@ -31,6 +33,8 @@ class Task(Struct, frozen=True, omit_defaults=True):
     priority: int = 0
     scheduled_at: int = 0
     state: msgspec.Raw = NO_STATE
+    fairness: str = ""
+    sticky: str = ""
 
     @property
     def id(self) -> str:

@@ -1,4 +1,4 @@
-"""Matching: task queues. Add, claim, heartbeat, release; every method takes and returns a batch."""
+"""Matching: task queues. Add, claim, heartbeat, release in batches; dead letters; a queue's settings."""
 
 from __future__ import annotations
 
@@ -96,16 +96,78 @@ class DeadRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class DeadLetter(Struct, frozen=True, omit_defaults=True):
-    """A task that was delivered too often without a result."""
+    """A task that was delivered too often without a result. `at` is when it died, ms; `id` is this letter's."""
 
     task: Task
     deliveries: int
     reason: str
     at: int
+    id: str = ""
 
 
 class DeadReply(Struct, frozen=True):
     letters: tuple[DeadLetter, ...]
+
+
+class LettersRequest(Struct, frozen=True, omit_defaults=True):
+    """A workspace's dead letters in all queues: those with these ids that exist, or without ids a page of the newest,
+    newest first, after the letter whose id is `before`."""
+
+    workspace_id: str
+    ids: tuple[str, ...] = ()
+    before: str = ""
+    limit: int = 20
+
+
+class DropRequest(Struct, frozen=True, omit_defaults=True):
+    """Forget dead letters of a workspace: by id, those of an execution, or with `all` every one."""
+
+    workspace_id: str
+    ids: tuple[str, ...] = ()
+    execution_id: str = ""
+    all: bool = False
+
+
+class DropReply(Struct, frozen=True):
+    """How many there were."""
+
+    dropped: int
+
+
+class QueueRule(Struct, frozen=True, omit_defaults=True):
+    """What holds for a queue (no workspace), a workspace in it, or one fairness key of the workspace.
+
+    `weight` is the share beside the others of its level, 1 where nothing is said. `rate` is how many tasks are handed
+    out per second, 0 for no limit; `burst` how many at once after a pause, 0 for as many as in one second.
+    """
+
+    workspace_id: str = ""
+    fairness: str = ""
+    weight: float = 1.0
+    rate: float = 0.0
+    burst: int = 0
+
+
+class SettingsRequest(Struct, frozen=True):
+    queue: str = "default"
+
+
+class ConfigureRequest(Struct, frozen=True, omit_defaults=True):
+    """Change a queue's settings. `partitions` 0 leaves their number; `rules` replace those of the same name, and one
+    that says nothing (weight 1, no rate) removes it."""
+
+    queue: str = "default"
+    partitions: int = 0
+    rules: tuple[QueueRule, ...] = ()
+
+
+class QueueSettings(Struct, frozen=True, omit_defaults=True):
+    """A queue's settings. `draining` partitions are those of an earlier number that still have tasks."""
+
+    queue: str
+    partitions: int
+    draining: int = 0
+    rules: tuple[QueueRule, ...] = ()
 
 
 class MatchingApi(Protocol):
@@ -117,3 +179,7 @@ class MatchingApi(Protocol):
     async def release(self, request: ReleaseRequest) -> ReleaseReply: ...
     async def stats(self, request: StatsRequest) -> StatsReply: ...
     async def dead(self, request: DeadRequest) -> DeadReply: ...
+    async def letters(self, request: LettersRequest) -> DeadReply: ...
+    async def drop(self, request: DropRequest) -> DropReply: ...
+    async def settings(self, request: SettingsRequest) -> QueueSettings: ...
+    async def configure(self, request: ConfigureRequest) -> QueueSettings: ...

@@ -18,6 +18,7 @@ from linkflow.services.webhooks import MethodNotAllowed
 
 from . import (
     accounts,
+    dead_letters,
     executions,
     health,
     hooks,
@@ -43,6 +44,7 @@ ROUTERS = (
     executions.router,
     schedules.router,
     waiting.router,
+    dead_letters.router,
     nodes.router,
 )
 

@@ -8,6 +8,7 @@ import msgspec
 
 from linkflow.contracts.frontend import RunReply
 from linkflow.contracts.history import Execution
+from linkflow.contracts.matching import DeadLetter
 from linkflow.domain.definition import Definition
 from linkflow.domain.events import iso
 from linkflow.domain.state import State
@@ -195,4 +196,22 @@ def node_run(run: RunOfNode) -> Json:
         "error": view.error,
         "child_execution_id": view.child or None,
         "logs": list(view.logs),
+    }
+
+
+def dead_letter(letter: DeadLetter) -> Json:
+    task = letter.task
+    return {
+        "id": letter.id,
+        "execution_id": task.execution_id,
+        "workflow_id": task.workflow_id,
+        "workflow_version": task.workflow_version,
+        "node": task.node_key,
+        "attempt": task.attempt,
+        "queue": task.queue,
+        "priority": task.priority,
+        "scheduled_at": at(task.scheduled_at),
+        "deliveries": letter.deliveries,
+        "reason": letter.reason,
+        "died_at": at(letter.at),
     }

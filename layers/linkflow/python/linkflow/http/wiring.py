@@ -12,6 +12,7 @@ from starlette.requests import Request
 from linkflow.ports import Clock
 from linkflow.services.auth import Auth
 from linkflow.services.control_ports import ReplyStore
+from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
 from linkflow.services.schedules import Schedules
 from linkflow.services.webhooks import Webhooks
@@ -35,6 +36,7 @@ class Services:
     executions: Executions
     schedules: Schedules
     world: World
+    dead_letters: DeadLetters
     webhooks: Webhooks
     replies: ReplyStore
     clock: Clock

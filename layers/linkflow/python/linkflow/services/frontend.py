@@ -1,7 +1,9 @@
 """Frontend: the execution plane's one entrance. Rights, rate limits, and the way to History and Matching.
 
-Rights of a workspace: ``workflow.execute`` for what moves a run, ``execution.view`` for what reads. Task queues are
-shared by all workspaces, so their numbers and dead letters need ``queue.view``, a right of operators.
+Rights of a workspace: ``workflow.execute`` for what moves a run, ``execution.view`` for what reads,
+``execution.delete`` for `drop`. Task queues are shared by all workspaces, so their numbers and the dead letters of all
+need ``queue.view``, a right of operators, as ``queue.configure`` for their settings is. A workspace's own dead letters
+are its own.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import msgspec
 
 from linkflow.config import Config
 from linkflow.contracts.base import caller
-from linkflow.contracts.frontend import Closed, RunReply, RunRequest
+from linkflow.contracts.frontend import Closed, RedriveReply, RedriveRequest, RunReply, RunRequest
 from linkflow.contracts.history import (
     ApprovalsReply,
     ApprovalsRequest,
@@ -34,7 +36,19 @@ from linkflow.contracts.history import (
     SignalRequest,
     StartRequest,
 )
-from linkflow.contracts.matching import DeadReply, DeadRequest, MatchingApi, StatsReply, StatsRequest
+from linkflow.contracts.matching import (
+    ConfigureRequest,
+    DeadReply,
+    DeadRequest,
+    DropReply,
+    DropRequest,
+    LettersRequest,
+    MatchingApi,
+    QueueSettings,
+    SettingsRequest,
+    StatsReply,
+    StatsRequest,
+)
 from linkflow.domain.errors import InvalidInput, NotFound, Unavailable
 from linkflow.domain.ids import execution_id, is_uuid, shard_of_workflow
 from linkflow.domain.state import CLOSED
@@ -160,6 +174,50 @@ class Frontend:
         caller().require("queue.view")
         return await _as_service(self._matching.dead(request))
 
+    async def settings(self, request: SettingsRequest) -> QueueSettings:
+        """A task queue's partitions, weights and rates."""
+        caller().require("queue.view")
+        return await _as_service(self._matching.settings(request))
+
+    async def configure(self, request: ConfigureRequest) -> QueueSettings:
+        """Change them. Raises `InvalidInput`."""
+        caller().require("queue.configure")
+        return await _as_service(self._matching.configure(request))
+
+    async def letters(self, request: LettersRequest) -> DeadReply:
+        """A workspace's dead letters. One unknown id raises `NotFound`; of several, the unknown ones are absent."""
+        await self._enter("execution.view", request.workspace_id)
+        reply = await _as_service(self._matching.letters(request))
+        if len(request.ids) == 1 and not reply.letters:
+            raise _no_letter()
+        return reply
+
+    async def drop(self, request: DropRequest) -> DropReply:
+        """Forget dead letters; their runs stay failed. One unknown id raises `NotFound`."""
+        await self._enter("execution.delete", request.workspace_id)
+        reply = await _as_service(self._matching.drop(request))
+        if len(request.ids) == 1 and not reply.dropped:
+            raise _no_letter()
+        return reply
+
+    async def redrive(self, request: RedriveRequest) -> RedriveReply:
+        """Let a dead letter's run go on. Its node has failed in the run's history, so this is a retry of the run's
+        failed nodes, with new attempts; then all dead letters of the run are done with.
+
+        Raises `NotFound`, and `Conflict` where the run is not failed (it went on by another way, or goes on): then the
+        letter stays, to be dropped by whoever looks at it.
+        """
+        await self._enter("workflow.execute", request.workspace_id)
+        wanted = LettersRequest(request.workspace_id, (request.id,))
+        found = (await _as_service(self._matching.letters(wanted))).letters
+        if not found:
+            raise _no_letter()
+        run = found[0].task.execution_id
+        retry = ControlRequest(run, request.workspace_id, "retry", request.actor, "Redriven from the dead letters.")
+        status = (await _as_service(self._history.control(retry))).status
+        gone = await _as_service(self._matching.drop(DropRequest(request.workspace_id, execution_id=run)))
+        return RedriveReply(run, status, gone.dropped)
+
     async def close(self) -> None:
         """Stop listening to the inbox."""
         await self._inbox.close()
@@ -260,6 +318,10 @@ async def _as_service(call: Coroutine[Any, Any, T]) -> T:
 def _known_form(id: str) -> None:
     if not is_uuid(id):
         raise _unknown(id)
+
+
+def _no_letter() -> NotFound:
+    return NotFound("There is no such dead letter.")
 
 
 def _unknown(id: str) -> NotFound:

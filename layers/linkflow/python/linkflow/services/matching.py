@@ -1,7 +1,8 @@
 """Matching: task queues on top of `ports.TaskQueue`, with backpressure, dead letters and workers woken on demand.
 
 Rights: ``matching.add`` (History), ``matching.claim`` (workers: claim, heartbeat, release), ``matching.read`` (the
-Frontend: stats, dead letters).
+Frontend: stats, dead letters), ``matching.drop`` and
+``matching.configure`` (the Frontend: forget dead letters, change a queue's settings).
 """
 
 from __future__ import annotations
@@ -21,17 +22,23 @@ from linkflow.contracts.matching import (
     AddRequest,
     ClaimReply,
     ClaimRequest,
+    ConfigureRequest,
     DeadReply,
     DeadRequest,
+    DropReply,
+    DropRequest,
     HeartbeatReply,
     HeartbeatRequest,
     Lease,
+    LettersRequest,
+    QueueSettings,
     ReleaseReply,
     ReleaseRequest,
+    SettingsRequest,
     StatsReply,
     StatsRequest,
 )
-from linkflow.domain.errors import LinkFlowError, RateLimited
+from linkflow.domain.errors import InvalidInput, LinkFlowError, RateLimited
 from linkflow.domain.outcomes import Failed, NodeError
 from linkflow.ports import Dispatcher, TaskQueue
 
@@ -39,6 +46,7 @@ RECLAIM_INTERVAL = 1.0
 """Seconds between two looks for expired leases, per process and set of queues."""
 BACKLOG_INTERVAL = 1.0
 """Seconds for which a queue's length is believed."""
+MOST_PARTITIONS = 256
 DEAD_LETTER_CODE = "task_dead_lettered"
 
 _log = logging.getLogger(__name__)
@@ -128,6 +136,32 @@ class Matching:
         caller().require("matching.read")
         return DeadReply(tuple(await self._queue.dead_letters(request.queue, request.limit)))
 
+    async def letters(self, request: LettersRequest) -> DeadReply:
+        """A workspace's dead letters in all queues, by id or as a page."""
+        caller().require("matching.read", request.workspace_id)
+        if request.ids:
+            return DeadReply(tuple(await self._queue.find_letters(request.workspace_id, request.ids)))
+        return DeadReply(tuple(await self._queue.letters(request.workspace_id, request.limit, request.before)))
+
+    async def drop(self, request: DropRequest) -> DropReply:
+        """Forget dead letters. The failures that they tell of stay in the executions' histories."""
+        caller().require("matching.drop", request.workspace_id)
+        if request.all:
+            return DropReply(await self._queue.purge_letters(request.workspace_id))
+        dropped = await self._queue.drop_letters(request.workspace_id, request.ids, request.execution_id)
+        return DropReply(dropped)
+
+    async def settings(self, request: SettingsRequest) -> QueueSettings:
+        """A queue's partitions, weights and rates."""
+        caller().require("matching.read")
+        return await self._queue.settings(request.queue)
+
+    async def configure(self, request: ConfigureRequest) -> QueueSettings:
+        """Change them, also under load. Raises `InvalidInput`."""
+        caller().require("matching.configure")
+        _check(request)
+        return await self._queue.configure(request.queue, request.partitions, request.rules)
+
     def _lease(self, seconds: float) -> float:
         return seconds if seconds > 0 else self._config.lease
 
@@ -180,11 +214,24 @@ class Matching:
                 self._unreported.pop(letter.token, None)
 
 
+def _check(request: ConfigureRequest) -> None:
+    """Raises `InvalidInput` for what cannot be."""
+    if not 0 <= request.partitions <= MOST_PARTITIONS:
+        raise InvalidInput(f"A queue has 1 to {MOST_PARTITIONS} partitions (0 leaves the number as it is).")
+    for rule in request.rules:
+        if rule.fairness and not rule.workspace_id:
+            raise InvalidInput("A fairness key is one of a workspace: name it too.")
+        if not 0.001 <= rule.weight <= 1000:
+            raise InvalidInput("A weight is between 0.001 and 1000.")
+        if not 0 <= rule.rate <= 1_000_000 or not 0 <= rule.burst <= 1_000_000 or 0 < rule.rate < 0.0001:
+            raise InvalidInput("A rate is 0 for none, or between 0.0001 and 1,000,000 tasks per second.")
+
+
 def _failure(letter: Lease) -> Report:
     task = letter.task
     message = (
         f"The node was given to a worker {letter.deliveries} times and none of them finished it. The task is kept "
-        f"among the dead letters of the queue {task.queue}; see the workers' logs, then retry the execution."
+        f"among the dead letters of the queue {task.queue}; see the workers' logs, then redrive it."
     )
     error = NodeError(code=DEAD_LETTER_CODE, message=message, retryable=False)
     return Report(task.execution_id, task.node_key, task.attempt, Failed(error), worker="matching")

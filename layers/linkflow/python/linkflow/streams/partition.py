@@ -1,20 +1,27 @@
-"""Where a task lives: queue, partition, keys; and the token that names a lease.
+"""Where a task lives: queue, partition, line, keys; and the token that names a lease.
 
-A partition's keys, all under one hash tag, so that a cluster keeps them on one server:
+A partition's keys begin with its tag (``lf:{q:queue:partition}``), one hash tag, so that a cluster keeps them on one
+server. Below a workspace's or a line's name stands for a key each, which exists only while something waits there:
 
-==  =============  ==============================================================================================
-1   ``:s:0``       stream of the tasks with priority > 0: fields ``i`` id, ``t`` task as JSON, ``n`` deliveries before
-2   ``:s:1``       … of priority 0
-3   ``:s:2``       … of priority < 0
-4   ``:known``     set of the ids of all tasks here, so that adding twice is adding once
-5   ``:leases``    sorted set: lease → deadline, ms of the server's clock
-6   ``:workers``   sorted set: worker → until when it counts as live, ms
-7   ``:dead``      stream of dead letters
-8   ``:bell``      list of at most one element, on which one waiting worker is woken
-==  =============  ==============================================================================================
+==================  ==========================================================================================
+``:s:LINE``         stream of one line's tasks, waiting and leased: ``i`` id, ``t`` JSON, ``n`` deliveries before
+``:cursors``        hash: line → the last entry of its stream that was read
+``:turns``          sorted set: workspaces with waiting tasks, by whose turn it is; ``:rests`` and ``:held`` beside it
+``:turns:WS``       … the lines of one workspace (see ``turns.lua``)
+``:known``          set of the ids of all tasks here, so that adding twice is adding once
+``:leases``         sorted set: lease → deadline, ms of the server's clock
+``:workers``        sorted set: worker → until when it counts as live, ms
+``:letters``        hash of the dead letters; ``:dead`` and ``:dead:WS`` order them (see ``graves.lua``)
+``:bell``           list of at most one element, on which one waiting worker is woken; ``:bell:WORKER`` wakes that one
+``:mine:WORKER``    set of the lines that are meant for a worker
+==================  ==========================================================================================
 
-A lease is ``class/entry/deliveries/worker``, and this text is the sorted set's member: to hold the token is to hold the
+A line is ``class:workspace:key`` or ``class:workspace:key@worker``: what is served in order. A lease is
+``line/entry/deliveries/worker|task id``, and this text is the sorted set's member: to hold the token is to hold the
 lease. Whoever takes a task over replaces the member, so a zombie's heartbeat or release finds nothing to act on.
+
+A queue's own keys begin with its home (``lf:{h:queue}``): ``:shape``, ``:rules``, ``:bucket:NAME`` (see ``shapes.py``,
+``rules.py``); in a cluster rules and buckets stand beside each partition instead.
 """
 
 from __future__ import annotations
@@ -25,8 +32,6 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from linkflow.contracts.history import Task
-
-_NAMES = ("s:0", "s:1", "s:2", "known", "leases", "workers", "dead", "bell")
 
 
 class Place(NamedTuple):
@@ -43,18 +48,40 @@ class Held(NamedTuple):
     lease: str
     task_id: str
 
+    @property
+    def member(self) -> str:
+        """The lease as it stands in the partition's sorted set."""
+        return f"{self.lease}|{self.task_id}"
+
 
 @lru_cache(maxsize=4096)
-def keys(prefix: str, place: Place) -> tuple[str, ...]:
-    """The partition's keys, in the order the scripts expect."""
-    tag = f"{prefix}:{{q:{plain(place.queue)}:{place.partition}}}"
-    return tuple(f"{tag}:{name}" for name in _NAMES)
+def tag(prefix: str, place: Place) -> str:
+    """What the partition's keys begin with."""
+    return f"{prefix}:{{q:{plain(place.queue)}:{place.partition}}}"
+
+
+@lru_cache(maxsize=4096)
+def home(prefix: str, queue: str) -> str:
+    """What the keys of the queue itself begin with."""
+    return f"{prefix}:{{h:{plain(queue)}}}"
 
 
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
-    """A queue's or worker's name without characters that mean something in keys and tokens."""
+    """A queue's name without characters that mean something in keys and tokens."""
     return quote(name, safe=":@+~")
+
+
+@lru_cache(maxsize=4096)
+def word(name: str) -> str:
+    """A workspace's, key's or worker's name as a part of a line's or lease's."""
+    return quote(name, safe="+~")
+
+
+def line_of(task: Task) -> str:
+    """The line in which a task waits; one that is meant for a worker has a line of its own."""
+    line = f"{priority_class(task)}:{word(task.workspace_id)}:{word(task.fairness)}"
+    return f"{line}@{word(task.sticky)}" if task.sticky else line
 
 
 def partition_of(execution_id: str, partitions: int) -> int:
@@ -73,8 +100,8 @@ def deliveries_of(lease: str) -> int:
     return int(lease.split("/", 3)[2])
 
 
-def token(place: Place, lease: str, task_id: str) -> str:
-    return f"{place.partition}|{plain(place.queue)}|{lease}|{task_id}"
+def token(place: Place, lease: str) -> str:
+    return f"{place.partition}|{plain(place.queue)}|{lease}"
 
 
 def parse(text: str) -> Held | None:

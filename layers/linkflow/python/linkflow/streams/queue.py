@@ -1,11 +1,13 @@
 """The task queue on Redis Streams (`ports.TaskQueue`).
 
-Three things differ from the usual loop of XREADGROUP, XACK and XAUTOCLAIM, each for a reason:
+Four things differ from the usual loop of XREADGROUP, XACK and XAUTOCLAIM, each for a reason:
 
-- A claim is one script that reads through the consumer group **and** writes the lease. Nothing can be read and not
-  leased, so there is nothing to repair after a crash in between, and owner and deadline are there from the start.
-- The lease is ours and renewable, in the server's time. The group is only the stream's cursor: its own list of pending
-  entries (idle time, one consumer a worker for ever) would say the same a second time and less well, so it is not kept.
+- A claim is one script that reads **and** writes the lease. Nothing can be read and not leased, so there is nothing to
+  repair after a crash in between, and owner and deadline are there from the start.
+- The lease is ours and renewable, in the server's time. A consumer group's list of pending entries (idle time, one
+  consumer a worker for ever) would say the same a second time and less well; a stream's cursor is all we need of it.
+- A partition is many streams, one for each line of a workspace, that take turns (`lua/turns.lua`). A stream exists only
+  while it has tasks.
 - Waiting is done on a bell and not by a blocking XREADGROUP. A reader that is cancelled or dies while it waits can lose
   a ring (the others look again within a second), never a task. One ring wakes one worker, and whoever leaves something
   behind rings again, so a fleet does not stampede.
@@ -16,25 +18,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from linkflow.contracts.history import Task
-from linkflow.contracts.matching import DeadLetter, Lease, QueueStats
+from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.errors import LinkFlowError
 
 from .connection import Clients, reachable
-from .partition import Held, Place, deliveries_of, keys, parse, partition_of, plain, priority_class, token
+from .letters import Letters
+from .partition import Held, Place, deliveries_of, home, line_of, parse, tag, token, word
+from .rules import Rules
 from .scripts import Call, Script
+from .shapes import Shape, Shapes
 
 RECHECK = 1.0
 """Seconds after which a waiting claim looks by itself: the price of a lost ring."""
+STICKY = 0.2
+"""Seconds for which a task is kept for the worker that it is meant for."""
 MOST_AT_ONCE = 500
 """Tasks in one run of a script: it holds the server for a few ms at most."""
-DEAD_KEPT = 10_000
-"""Dead letters kept per partition; the failure itself stays in the execution's history."""
+AGE_LOOKS = 100
+"""Workspaces in which the oldest waiting task is looked for."""
+DEAD_KEPT = 1_000
+"""Dead letters kept per workspace and partition; the failure itself stays in the execution's history."""
 
 T = TypeVar("T")
 
@@ -42,41 +51,56 @@ _log = logging.getLogger(__name__)
 
 
 class StreamQueue:
-    """Task queues with `partitions` partitions each. Raises `Unavailable` while the store does not answer.
+    """Task queues with `partitions` partitions each, unless configured otherwise. Raises `Unavailable` while the store
+    does not answer.
 
     Delivery is at least once: a task is taken over when its lease ran out, and becomes a dead letter after
-    `max_deliveries` deliveries. Priorities are strict: > 0 before 0 before < 0. The number of partitions may grow at
-    any time; drain a queue before lowering it.
+    `max_deliveries` deliveries. Workspaces take turns, so a long backlog of one delays nobody else's first task; the
+    priorities (> 0 before 0 before < 0) order the tasks of one workspace in one partition.
     """
 
     def __init__(self, clients: Clients, *, partitions: int, max_deliveries: int, prefix: str = "lf") -> None:
         self._clients = clients
-        self._partitions = partitions
         self._max_deliveries = max_deliveries
         self._prefix = prefix
         self._turn = 0
         self._background: set[asyncio.Task[Any]] = set()
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(Task).decode
-        self._add = Script("add")
-        self._claim = Script("claim")
-        self._reclaim = Script("reclaim")
+        self._add = Script("add", "turns")
+        self._claim = Script("claim", "rules", "turns")
+        self._reclaim = Script("reclaim", "turns", "graves")
         self._heartbeat = Script("heartbeat")
-        self._release = Script("release")
-        self._stats = Script("stats")
+        self._release = Script("release", "turns")
+        self._stats = Script("stats", "turns")
+        self._has = Script("has")
+        self._letters = Letters(clients, prefix)
+        self._shapes = Shapes(clients, prefix, partitions)
+        self._rules = Rules(clients, prefix)
 
     async def add(self, tasks: Sequence[Task]) -> int:
         """Queue tasks; returns how many were new. Safe to repeat after `Unavailable`."""
         groups: dict[Place, list[Any]] = {}
+        shapes = {queue: await self._shapes.of(queue) for queue in {task.queue for task in tasks}}
+        if any(len(shape.spans) > 1 for shape in shapes.values()):
+            tasks = await self._not_earlier(tasks, shapes)
         for task in tasks:
-            place = Place(task.queue, partition_of(task.execution_id, self._partitions))
-            groups.setdefault(place, []).extend((priority_class(task), task.id, self._encode(task)))
+            place = shapes[task.queue].place(task)
+            groups.setdefault(place, []).extend((line_of(task), task.id, self._encode(task)))
         calls = [
-            (self._keys(place), args[start : start + 3 * MOST_AT_ONCE])
+            ([self._tag(place)], [_ms(STICKY), *args[start : start + 3 * MOST_AT_ONCE]])
             for place, args in groups.items()
             for start in range(0, len(args), 3 * MOST_AT_ONCE)
         ]
+        await self._letters.know(place.queue for place in groups)
         return sum(await self._run_all(self._add, calls))
+
+    async def _not_earlier(self, tasks: Sequence[Task], shapes: Mapping[str, Shape]) -> list[Task]:
+        """Those that do not wait or run in a partition from before their queue's last change."""
+        places = [(task, place) for task in tasks for place in shapes[task.queue].earlier(task)]
+        found = await self._run_all(self._has, [([self._tag(place)], [task.id]) for task, place in places])
+        there = {task.id for (task, _), known in zip(places, found, strict=True) if known}
+        return [task for task in tasks if task.id not in there]
 
     async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
         """Lease up to `limit` tasks for `lease` seconds, waiting up to `wait` seconds for the first one.
@@ -86,10 +110,11 @@ class StreamQueue:
         deadline = time.monotonic() + wait
         while True:
             left = max(0.0, deadline - time.monotonic())
-            leases = await self._kept(self._take(queues, worker, min(limit, MOST_AT_ONCE), left, lease), list)
+            work = self._take(queues, worker, min(limit, MOST_AT_ONCE), left, lease)
+            leases, ready = await self._kept(work, lambda taken: taken[0])
             if leases or left <= 0 or limit <= 0:
                 return leases
-            await self._wait_for_ring(queues, min(left, RECHECK))
+            await self._wait_for_ring(queues, worker, min(left, RECHECK, ready / 1000 if ready >= 0 else RECHECK))
 
     async def reclaim(
         self, queues: Sequence[str], worker: str, limit: int, lease: float
@@ -101,9 +126,9 @@ class StreamQueue:
     async def heartbeat(self, worker: str, tokens: Sequence[str], lease: float) -> list[str]:
         """Renew for `lease` seconds from now, also after the deadline while nobody took the task over; returns the
         tokens whose lease is lost or somebody else's."""
-        suffix = f"/{plain(worker)}"
+        suffix = f"/{word(worker)}"
         groups = _by_place(tokens, lambda held: held.lease.endswith(suffix))
-        args = [(self._keys(place), [plain(worker), _ms(lease), *group.values()]) for place, group in groups.items()]
+        args = [([self._tag(place)], [word(worker), _ms(lease), *group.values()]) for place, group in groups.items()]
         replies = await self._run_all(self._heartbeat, args)
         kept = {
             text
@@ -119,51 +144,82 @@ class StreamQueue:
         groups: dict[Place, list[str]] = {}
         for verb, tokens in (("done", done), ("back", back)):
             for held in filter(None, map(parse, tokens)):
-                groups.setdefault(held.place, []).extend((verb, held.lease, held.task_id))
-        calls = [(self._keys(place), args) for place, args in groups.items()]
+                groups.setdefault(held.place, []).extend((verb, held.member))
+        calls = [([self._tag(place)], args) for place, args in groups.items()]
         return sum(await self._run_all(self._release, calls))
 
     async def stats(self, queues: Sequence[str]) -> list[QueueStats]:
-        """The numbers of every partition, in constant time each."""
-        places = self._places(queues)
-        rows = await self._run_all(self._stats, [(self._keys(place), ()) for place in places])
+        """The numbers of every partition. The oldest task is looked for among `AGE_LOOKS` workspaces of each."""
+        places = await self._places(queues, drained=True)
+        rows = await self._run_all(self._stats, [([self._tag(place)], (AGE_LOOKS,)) for place in places])
         return [QueueStats(*place, *row) for place, row in zip(places, rows, strict=True)]
 
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
-        """The newest dead letters, newest first."""
-        found: list[DeadLetter] = []
-        for place in self._places([queue]):
-            dead = self._keys(place)[6]
-            with reachable():
-                rows = await self._clients.commands.execute_command("XREVRANGE", dead, "+", "-", "COUNT", limit)
-            found += filter(None, (self._dead_letter(row) for row in rows))
-        found.sort(key=lambda letter: letter.at, reverse=True)
-        return found[:limit]
+        """The newest dead letters of a queue, newest first."""
+        return await self._letters.newest(await self._places([queue], drained=True), limit)
+
+    async def letters(self, workspace_id: str, limit: int, before: str = "") -> list[DeadLetter]:
+        """A workspace's dead letters in all queues, newest first, after the one whose id is `before`."""
+        places = await self._places(await self._letters.queues(), drained=True)
+        return await self._letters.newest(places, limit, workspace_id, before)
+
+    async def find_letters(self, workspace_id: str, ids: Sequence[str]) -> list[DeadLetter]:
+        """Those of a workspace's dead letters that exist."""
+        return await self._letters.find(workspace_id, ids)
+
+    async def drop_letters(self, workspace_id: str, ids: Sequence[str], execution_id: str = "") -> int:
+        """Drop dead letters, and all those of an execution; returns how many there were."""
+        places = await self._places(await self._letters.queues(), drained=True) if execution_id else []
+        return await self._letters.drop(workspace_id, ids, [("run", execution_id, place) for place in places])
+
+    async def purge_letters(self, workspace_id: str) -> int:
+        """Drop all of a workspace's dead letters; returns how many there were."""
+        places = await self._places(await self._letters.queues(), drained=True)
+        return await self._letters.drop(workspace_id, (), [("all", "", place) for place in places])
+
+    async def settings(self, queue: str) -> QueueSettings:
+        """How a queue is set up now."""
+        shape = await self._shapes.of(queue)
+        draining = sum(span.count for span in shape.spans[:-1] if not span.drained)
+        return QueueSettings(queue, shape.spans[-1].count, draining, tuple(await self._rules.of(queue)))
+
+    async def configure(self, queue: str, partitions: int, rules: Sequence[QueueRule]) -> QueueSettings:
+        """Change the number of `partitions` (0: leave it) and set `rules`. Other processes follow within a second."""
+        shape = await (self._shapes.resize(queue, partitions) if partitions else self._shapes.of(queue))
+        await self._rules.set(queue, rules, shape.places(queue))
+        return await self.settings(queue)
 
     async def close(self) -> None:
         """Wait until what cancelled claims had been given is back."""
         await asyncio.gather(*self._background, return_exceptions=True)
 
-    async def _take(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
+    async def _take(
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float
+    ) -> tuple[list[Lease], int]:
+        """Leases, and in how many ms something that is held back may go; -1 where nothing is."""
         taken: list[Lease] = []
-        for places in self._rounds(queues):
-            args = (plain(worker), limit - len(taken), _ms(lease), _ms(wait))
-            until, *items = await self._run(self._claim, places, args)
+        ready = -1
+        for places in await self._rounds(queues):
+            args = (word(worker), limit - len(taken), _ms(lease), _ms(wait))
+            at = [key for place in places for key in (self._tag(place), self._home(place))]
+            until, held_for, *items = await self._claim.run(self._clients.commands, at, args)
+            ready = held_for if ready < 0 else min(ready, held_for) if held_for >= 0 else ready
             for index, held, payload in zip(*[iter(items)] * 3, strict=True):
                 taken += self._lease(places[index], held, payload, until)
             if len(taken) >= limit:
                 break
-        return taken
+        return taken, ready
 
     async def _take_over(
         self, queues: Sequence[str], worker: str, limit: int, lease: float
     ) -> tuple[list[Lease], list[Lease]]:
         claimed: list[Lease] = []
         dead: list[Lease] = []
-        for places in self._rounds(queues):
+        for places in await self._rounds(queues):
             room = limit - len(claimed) - len(dead)
-            args = (plain(worker), room, _ms(lease), self._max_deliveries, DEAD_KEPT)
-            until, *items = await self._run(self._reclaim, places, args)
+            args = (word(worker), room, _ms(lease), self._max_deliveries, DEAD_KEPT)
+            at = [self._tag(place) for place in places]
+            until, *items = await self._reclaim.run(self._clients.commands, at, args)
             for what, index, held, payload in zip(*[iter(items)] * 4, strict=True):
                 (dead if what == b"dead" else claimed).extend(self._lease(places[index], held, payload, until))
         return claimed, dead
@@ -185,17 +241,18 @@ class StreamQueue:
         except LinkFlowError as error:
             _log.warning("A cancelled claim's tasks come back when their leases run out: %s", error)
 
-    async def _wait_for_ring(self, queues: Sequence[str], seconds: float) -> None:
+    async def _wait_for_ring(self, queues: Sequence[str], worker: str, seconds: float) -> None:
         if self._clients.cluster:  # one BLPOP cannot wait on several servers
             await asyncio.sleep(min(seconds, 0.05))
             return
-        bells = [self._keys(place)[7] for place in self._places(queues)]
+        tags = [self._tag(place) for place in await self._places(queues)]
+        bells = [bell for tag in tags for bell in (f"{tag}:bell:{word(worker)}", f"{tag}:bell")]
         with reachable():
             await self._clients.blocking.execute_command("BLPOP", *bells, f"{max(seconds, 0.001):.3f}")
 
-    def _rounds(self, queues: Sequence[str]) -> Iterable[list[Place]]:
+    async def _rounds(self, queues: Sequence[str]) -> Iterable[list[Place]]:
         """The partitions of each call, beginning with another one every time, so that none is always the last."""
-        places = self._places(queues)
+        places = await self._places(queues)
         self._turn += 1
         start = self._turn % len(places) if places else 0
         places = places[start:] + places[:start]
@@ -203,14 +260,16 @@ class StreamQueue:
             return [[place] for place in places]
         return [places] if places else []
 
-    def _places(self, queues: Sequence[str]) -> list[Place]:
-        return [Place(queue, partition) for queue in dict.fromkeys(queues) for partition in range(self._partitions)]
+    async def _places(self, queues: Sequence[str], *, drained: bool = False) -> list[Place]:
+        shapes = [(queue, await self._shapes.of(queue)) for queue in dict.fromkeys(queues)]
+        return [place for queue, shape in shapes for place in shape.places(queue, drained=drained)]
 
-    def _keys(self, place: Place) -> tuple[str, ...]:
-        return keys(self._prefix, place)
+    def _tag(self, place: Place) -> str:
+        return tag(self._prefix, place)
 
-    async def _run(self, script: Script, places: Sequence[Place], args: Sequence[Any]) -> Any:
-        return await script.run(self._clients.commands, [key for place in places for key in self._keys(place)], args)
+    def _home(self, place: Place) -> str:
+        """Where the partition's rules are: the queue's own, or a copy beside the partition where servers are many."""
+        return self._tag(place) if self._clients.cluster else home(self._prefix, place.queue)
 
     async def _run_all(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         return await script.run_all(self._clients.commands, calls, one_by_one=self._clients.cluster)
@@ -223,17 +282,7 @@ class StreamQueue:
             _log.error("A task in %s partition %d cannot be read: %s", place.queue, place.partition, error)
             return []
         text = held.decode()
-        return [Lease(token(place, text, task.id), task, deliveries_of(text), until)]
-
-    def _dead_letter(self, row: tuple[bytes, dict[bytes, bytes]]) -> DeadLetter | None:
-        entry, fields = row
-        deliveries = int(fields[b"n"])
-        try:
-            task = self._decode(fields[b"t"])
-        except msgspec.MsgspecError:
-            return None
-        reason = f"Delivered {deliveries} times without a result."
-        return DeadLetter(task, deliveries, reason, at=int(entry.split(b"-")[0]))
+        return [Lease(token(place, text), task, deliveries_of(text), until)]
 
 
 def _by_place(tokens: Sequence[str], mine: Callable[[Held], bool]) -> dict[Place, dict[str, str]]:
@@ -242,7 +291,7 @@ def _by_place(tokens: Sequence[str], mine: Callable[[Held], bool]) -> dict[Place
     for text in tokens:
         held = parse(text)
         if held is not None and mine(held):
-            groups.setdefault(held.place, {})[text] = held.lease
+            groups.setdefault(held.place, {})[text] = held.member
     return groups
 
 

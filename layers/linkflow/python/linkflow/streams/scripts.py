@@ -16,10 +16,12 @@ Call = tuple[Sequence[str], Sequence[Any]]
 
 
 class Script:
-    """A ``.lua`` file of this package. Raises `Unavailable` or `Internal` when run."""
+    """A ``.lua`` file of this package, behind those whose functions it uses. Raises `Unavailable` or `Internal` when
+    run."""
 
-    def __init__(self, name: str) -> None:
-        self._text = resources.files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    def __init__(self, name: str, *uses: str) -> None:
+        folder = resources.files(__package__).joinpath("lua")
+        self._text = "\n".join(folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in (*uses, name))
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     async def run(self, client: Client, keys: Sequence[str], args: Sequence[Any]) -> Any:

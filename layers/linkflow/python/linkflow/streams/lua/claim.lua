@@ -1,57 +1,170 @@
--- Reads waiting tasks and leases them, in one step, so that no task can be read and not leased.
--- KEYS: the keys of one or more partitions, 8 each. ARGV: worker, limit, lease ms, ms that the worker will wait.
--- Returns the lease's deadline, then partition index, lease, payload of each task.
-local EACH = 8
+-- Reads waiting tasks, whose turn it is, and leases them, in one step, so that no task can be read and not leased.
+-- KEYS: tag and rules' home of one or more partitions. ARGV: worker, limit, lease ms, ms that the worker will wait.
+-- Returns the lease's deadline, ms until something held may go (-1: nothing is held), then partition index, lease,
+-- payload of each task.
 local worker, limit, lease, wait = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local reply = {now + lease, -1}
+local tag, index, rules, leases
 
-local function read(stream)
-  local command = {'XREADGROUP', 'GROUP', 'workers', 'lease', 'COUNT', limit, 'NOACK', 'STREAMS', stream, '>'}
-  local reply = redis.pcall(unpack(command))
-  if reply and reply.err then -- a new stream, or everything was flushed
-    redis.call('XGROUP', 'CREATE', stream, 'workers', 0)
-    reply = redis.call(unpack(command))
-  end
-  return reply and reply[1][2] or {}
+local function held_until(ready)
+  local left = math.max(1, math.ceil(ready - now))
+  reply[2] = reply[2] < 0 and left or math.min(reply[2], left)
 end
 
-local reply = {now + lease}
-for class = 0, 2 do
-  for first = 0, #KEYS - EACH, EACH do
-    local stream = KEYS[first + class + 1]
-    if limit > 0 and redis.call('XLEN', stream) > 0 then
-      local leases = {}
-      for _, entry in ipairs(read(stream)) do
-        local fields = entry[2]
-        local held = class .. '/' .. entry[1] .. '/' .. (fields[6] + 1) .. '/' .. worker
-        leases[#leases + 1] = now + lease
-        leases[#leases + 1] = held
-        reply[#reply + 1] = first / EACH
-        reply[#reply + 1] = held
-        reply[#reply + 1] = fields[4]
-        limit = limit - 1
-      end
-      if #leases > 0 then
-        redis.call('ZADD', KEYS[first + 5], unpack(leases))
-      end
+-- Who is next, where he stands, how far ahead of the one behind, and whether he is alone.
+local function first(at)
+  local two = redis.call('ZRANGE', at.turns, 0, 1, 'WITHSCORES')
+  return two[1], tonumber(two[2]), two[4] and two[4] - two[2] or math.huge, not two[3]
+end
+
+-- Those whose time has come take their turns again.
+local function wake()
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':held', '-inf', now, 'LIMIT', 0, 1000)) do
+    redis.call('ZREM', tag .. ':held', name)
+    if string.find(name, ':', 1, true) then
+      enter_line(tag, name)
+    else
+      enter(level(tag), name)
     end
   end
 end
 
-for first = 0, #KEYS - EACH, EACH do
-  local workers, bell = KEYS[first + 6], KEYS[first + 8]
-  redis.call('ZADD', workers, now + lease + wait, worker)
-  redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
-  -- Whoever leaves something behind wakes the next one: one ring wakes one waiter, not the whole fleet.
-  local waiting = -redis.call('ZCARD', KEYS[first + 5])
-  for class = 1, 3 do
-    waiting = waiting + redis.call('XLEN', KEYS[first + class])
+-- Leases up to `count` tasks of a line; returns how many there were.
+local function read(line, count)
+  local after = redis.call('HGET', tag .. ':cursors', line)
+  local entries = redis.call('XRANGE', tag .. ':s:' .. line, after and '(' .. after or '-', '+', 'COUNT', count)
+  for _, entry in ipairs(entries) do
+    local fields = entry[2]
+    local held = line .. '/' .. entry[1] .. '/' .. (fields[6] + 1) .. '/' .. worker .. '|' .. fields[2]
+    leases[#leases + 1] = now + lease
+    leases[#leases + 1] = held
+    reply[#reply + 1] = index
+    reply[#reply + 1] = held
+    reply[#reply + 1] = fields[4]
   end
-  if waiting <= 0 then
-    redis.call('DEL', bell)
-  elseif redis.call('LLEN', bell) == 0 then
-    redis.call('LPUSH', bell, 1)
+  if #entries > 0 then
+    redis.call('HSET', tag .. ':cursors', line, entries[#entries][1])
   end
+  return #entries
+end
+
+-- The next line of a workspace has its turn. Returns how many tasks it took and whether something is left.
+local function serve(workspace, count)
+  local inner = level(tag, workspace)
+  local member, standing, gap, alone = first(inner)
+  if not member then
+    return 0, false
+  end
+  local key = string.match(member, '^%d:([^@]*)')
+  local weight, open, ready = 1, count, nil
+  if key ~= '' then
+    weight, open, ready = rules.look(workspace .. ':' .. key, count)
+  end
+  local line = string.sub(member, 1, 2) .. workspace .. string.sub(member, 2)
+  local most, got = math.min(open, math.floor(gap * weight) + 1), 0
+  if most > 0 then
+    got = read(line, most)
+    if key ~= '' then
+      rules.spend(workspace .. ':' .. key, got)
+    end
+  else
+    redis.call('ZADD', tag .. ':held', ready, line)
+  end
+  if most > 0 and got == most then
+    redis.call('ZADD', inner.turns, standing + got / weight, member)
+    return got, true
+  elseif alone then
+    redis.call('DEL', inner.turns, inner.rests)
+    return got, false
+  end
+  leave(inner, member, standing + got / weight)
+  return got, true
+end
+
+-- What is meant for this worker comes before the turns, within the same rates, and counts as its workspace's.
+local function take_mine(left)
+  for _, line in ipairs(redis.call('SMEMBERS', tag .. ':mine:' .. worker)) do
+    local workspace, key = string.match(line, '^%d:([^:]*):([^@]*)')
+    local weight, open = rules.look(workspace, left)
+    local inner = open
+    if key ~= '' then
+      _, inner = rules.look(workspace .. ':' .. key, open)
+    end
+    local got = inner > 0 and read(line, inner) or 0
+    if got < inner then
+      redis.call('SREM', tag .. ':mine:' .. worker, line)
+      redis.call('ZREM', tag .. ':held', line)
+    end
+    rules.spend(workspace, got)
+    if key ~= '' then
+      rules.spend(workspace .. ':' .. key, got)
+    end
+    if got > 0 and redis.call('ZSCORE', tag .. ':turns', workspace) then
+      redis.call('ZINCRBY', tag .. ':turns', got / weight, workspace)
+    end
+    left = left - got
+  end
+  return left
+end
+
+local function take()
+  local top = level(tag)
+  wake()
+  local _, room, ready = rules.look('', limit)
+  local left = room > 0 and take_mine(room) or 0
+  while left > 0 do
+    local workspace, standing, gap = first(top)
+    if not workspace then
+      break
+    end
+    local weight, open, ready = rules.look(workspace, left)
+    if open > 0 then
+      local got, more = serve(workspace, math.min(open, math.floor(gap * weight) + 1))
+      left = left - got
+      rules.spend(workspace, got)
+      if more then
+        redis.call('ZADD', top.turns, standing + got / weight, workspace)
+      else
+        leave(top, workspace, standing + got / weight)
+      end
+    else
+      redis.call('ZADD', tag .. ':held', ready, workspace)
+      leave(top, workspace, standing)
+    end
+  end
+  rules.spend('', room - left)
+  limit = limit - (room - left)
+  return ready
+end
+
+-- Whoever leaves something behind wakes the next one: one ring wakes one waiter, not the whole fleet. What is held back
+-- wakes nobody: who waits is told for how long.
+local function pass_on(ready)
+  redis.call('ZADD', tag .. ':workers', now + lease + wait, worker)
+  redis.call('ZREMRANGEBYSCORE', tag .. ':workers', '-inf', now)
+  local waiting = redis.call('SCARD', tag .. ':known') - redis.call('ZCARD', tag .. ':leases')
+  local turns = waiting > 0 and redis.call('EXISTS', tag .. ':turns') == 1
+  redis.call('DEL', tag .. ':bell:' .. worker)
+  if turns and not ready then
+    ring(tag)
+  else
+    redis.call('DEL', tag .. ':bell')
+  end
+  if turns and ready then
+    held_until(ready)
+  end
+  local next = waiting > 0 and redis.call('ZRANGE', tag .. ':held', 0, 0, 'WITHSCORES')[2]
+  if next then
+    held_until(tonumber(next))
+  end
+end
+
+for i = 1, #KEYS, 2 do
+  tag, index, rules, leases = KEYS[i], (i - 1) / 2, rules_of(KEYS[i + 1]), {}
+  local ready = limit > 0 and take() or nil
+  if #leases > 0 then
+    redis.call('ZADD', tag .. ':leases', unpack(leases))
+  end
+  pass_on(ready)
 end
 return reply

@@ -1,6 +1,6 @@
--- Renews the leases that are still held. KEYS: the partition's keys. ARGV: worker, lease ms, lease, …
+-- Renews the leases that are still held. KEYS: the partition's tag. ARGV: worker, lease ms, lease, …
 -- Returns 1 or 0 for each.
-local leases = KEYS[5]
+local leases = KEYS[1] .. ':leases'
 local time = redis.call('TIME')
 local deadline = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2]
 local reply = {}
@@ -11,5 +11,5 @@ for i = 3, #ARGV do
   end
   reply[#reply + 1] = held and 1 or 0
 end
-redis.call('ZADD', KEYS[6], deadline, ARGV[1])
+redis.call('ZADD', KEYS[1] .. ':workers', deadline, ARGV[1])
 return reply

@@ -1,24 +1,30 @@
 -- Ends leases that are still held: the task is done, or goes to the queue again without counting as delivered.
--- KEYS: the partition's keys. ARGV: 'done' or 'back', lease, task id, … Returns how many leases were held.
-local known, leases, bell = KEYS[4], KEYS[5], KEYS[8]
-local released, again = 0, false
-for i = 1, #ARGV, 3 do
+-- KEYS: the partition's tag. ARGV: 'done' or 'back', lease, … Returns how many leases were held.
+local tag = KEYS[1]
+local known, leases = tag .. ':known', tag .. ':leases'
+local released, again, ended = 0, false, {}
+for i = 1, #ARGV, 2 do
   local held = ARGV[i + 1]
   if redis.call('ZREM', leases, held) == 1 then
-    local class, id, deliveries = string.match(held, '^(%d)/([%d-]+)/(%d+)/')
-    local stream = KEYS[class + 1]
+    local line, id, deliveries, task = string.match(held, '^([^/]+)/([%d-]+)/(%d+)/[^|]*|(.*)$')
+    local stream = tag .. ':s:' .. line
     if ARGV[i] == 'done' then
-      redis.call('SREM', known, ARGV[i + 2])
+      redis.call('SREM', known, task)
+      ended[line] = true
     else
       local fields = redis.call('XRANGE', stream, id, id)[1][2]
       redis.call('XADD', stream, '*', 'i', fields[2], 't', fields[4], 'n', deliveries - 1)
+      enter_line(tag, line)
       again = true
     end
     redis.call('XDEL', stream, id)
     released = released + 1
   end
 end
-if again and redis.call('LLEN', bell) == 0 then
-  redis.call('LPUSH', bell, 1)
+for line in pairs(ended) do
+  tidy(tag, line)
+end
+if again then
+  ring(tag)
 end
 return released

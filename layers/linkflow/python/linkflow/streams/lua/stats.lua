@@ -1,29 +1,33 @@
--- Counts one partition, each number in constant time. KEYS: the partition's keys.
+-- Counts one partition. KEYS: the partition's tag. ARGV: in how many workspaces to look for the oldest waiting task.
 -- Returns waiting, leased, dead, age in ms of the oldest waiting task, live workers.
+local tag = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function first_waiting(stream)
-  local after = '-'
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    for i = 1, #group, 2 do
-      if group[i] == 'last-delivered-id' then
-        after = '(' .. group[i + 1]
-      end
-    end
-  end
-  local entry = redis.call('XRANGE', stream, after, '+', 'COUNT', 1)[1]
-  return entry and tonumber(string.match(entry[1], '^%d+'))
+local oldest = now
+local function look(line)
+  local after = redis.call('HGET', tag .. ':cursors', line)
+  local entry = redis.call('XRANGE', tag .. ':s:' .. line, after and '(' .. after or '-', '+', 'COUNT', 1)[1]
+  oldest = math.min(oldest, entry and tonumber(string.match(entry[1], '^%d+')) or now)
 end
 
-local leased = redis.call('ZCARD', KEYS[5])
-local waiting, oldest = -leased, now
-for class = 1, 3 do
-  local length = redis.call('XLEN', KEYS[class])
-  waiting = waiting + length
-  if length > 0 then
-    oldest = math.min(oldest, first_waiting(KEYS[class]) or now)
+local leased = redis.call('ZCARD', tag .. ':leases')
+local waiting = redis.call('SCARD', tag .. ':known') - leased
+local function look_in(workspace)
+  for _, member in ipairs(redis.call('ZRANGE', tag .. ':turns:' .. workspace, 0, 9)) do
+    look(string.sub(member, 1, 1) .. ':' .. workspace .. ':' .. string.sub(member, 3))
   end
 end
-local workers = redis.call('ZCOUNT', KEYS[6], now, '+inf')
-return {math.max(0, waiting), leased, redis.call('XLEN', KEYS[7]), now - oldest, workers}
+
+for _, workspace in ipairs(redis.call('ZRANGE', tag .. ':turns', 0, ARGV[1] - 1)) do
+  look_in(workspace)
+end
+for _, name in ipairs(redis.call('ZRANGE', tag .. ':held', 0, ARGV[1] - 1)) do
+  if string.find(name, ':', 1, true) then
+    look(name)
+  else
+    look_in(name)
+  end
+end
+local workers = redis.call('ZCOUNT', tag .. ':workers', now, '+inf')
+return {math.max(0, waiting), leased, redis.call('ZCARD', tag .. ':dead'), now - oldest, workers}

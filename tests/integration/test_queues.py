@@ -1,0 +1,149 @@
+"""Task queues with everything around them: workers of their own, and dead letters that go on."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+
+from linkflow.bootstrap import System
+from linkflow.config import Config
+from linkflow.contracts.frontend import FrontendApi, RedriveRequest, RunRequest
+from linkflow.contracts.history import DescribeRequest, HistoryRequest
+from linkflow.contracts.matching import ClaimRequest, LettersRequest, MatchingApi
+from linkflow.domain import definition as d
+from linkflow.domain import events as e
+from linkflow.domain.errors import Conflict, NotFound
+
+WORKSPACE = str(uuid.uuid4())
+
+
+class House:
+    """The execution plane without a worker; workers come and go."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.system = System(config, "house")
+        self.system.serve_all(("frontend", "history", "matching"))
+        self.frontend = self.system.client(FrontendApi)
+        self.matching = self.system.client(MatchingApi)
+
+    async def workflow(self, *nodes: d.Node) -> str:
+        """A chain of nodes behind a trigger."""
+        id = str(uuid.uuid4())
+        names = ["t", *(node.id for node in nodes)]
+        edges = tuple(d.Edge(f"e{at}", one, two) for at, (one, two) in enumerate(pairwise(names)))
+        definition = d.Definition("queues", (d.Node("t", "trigger_manual"), *nodes), edges)
+        async with self.system.database.connection() as c:
+            await c.execute("INSERT INTO workspaces VALUES (%s, 'w', 0, 0, 0) ON CONFLICT DO NOTHING", (WORKSPACE,))
+            await c.execute(
+                "INSERT INTO workflows (id, workspace_id, name, description, version, created_at, updated_at)"
+                " VALUES (%s, %s, 't', '', 1, 0, 0)",
+                (id, WORKSPACE),
+            )
+            await c.execute(
+                "INSERT INTO workflow_versions (workflow_id, version, definition, created_at) VALUES (%s, 1, %s, 0)",
+                (id, d.encode(definition)),
+            )
+        return id
+
+    async def run(self, workflow: str, wait: float = 0.0) -> Any:
+        return await self.frontend.run(RunRequest(WORKSPACE, workflow, 1, "t", wait=wait))
+
+    async def status(self, id: str) -> str:
+        return (await self.frontend.describe(DescribeRequest((id,), WORKSPACE))).executions[0].status
+
+    async def becomes(self, id: str, status: str) -> None:
+        async with asyncio.timeout(15):
+            while await self.status(id) != status:  # noqa: ASYNC110 - another process's doing
+                await asyncio.sleep(0.02)
+
+    async def workers(self, id: str) -> dict[str, str]:
+        """Which worker reported which node."""
+        reply = await self.frontend.history(HistoryRequest(id, WORKSPACE))
+        return {event.node: event.worker for event in e.decode(reply.events) if isinstance(event, e.NodeCompleted)}
+
+    async def die(self, id: str, queue: str = "default") -> None:
+        """A worker takes the run's task and is gone; the next to come finds it dead."""
+        async with asyncio.timeout(15):
+            while not (await self.matching.claim(ClaimRequest("doomed", (queue,), 1, 0.1, 0.01))).leases:
+                pass
+            while await self.status(id) == "running":
+                await self.matching.claim(ClaimRequest("next", (queue,), 1, 0.2))
+
+    @asynccontextmanager
+    async def worker(self, *queues: str) -> AsyncIterator[str]:
+        """A worker process of these queues; its name."""
+        system = System(msgspec.structs.replace(self.config, worker_queues=queues), f"worker-{'-'.join(queues)}")
+        system.serve_all(("history", "matching", "worker"))
+        system.loop()
+        try:
+            yield system.worker().name
+        finally:
+            await system.close()
+
+
+@pytest.fixture
+async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
+    made = House(Config(database_url=database_url, redis_url=redis_url, secret="s" * 32, max_deliveries=1))
+    yield made
+    await made.system.close()
+
+
+async def test_a_named_queue_is_served_by_its_own_workers_alone(house: House) -> None:
+    workflow = await house.workflow(
+        d.Node("first", "noop"), d.Node("render", "noop", queue="gpu"), d.Node("last", "noop")
+    )
+    async with house.worker("default"):
+        run = (await house.run(workflow)).execution_id
+        await asyncio.sleep(1.0)
+        assert set(await house.workers(run)) == {"first"}
+        assert await house.status(run) == "running", "nobody here renders"
+        async with house.worker("gpu") as gpu:
+            await house.becomes(run, "completed")
+            assert (await house.workers(run))["render"] == gpu
+
+
+async def test_one_worker_may_serve_several(house: House) -> None:
+    workflow = await house.workflow(d.Node("one", "noop", queue="a"), d.Node("two", "noop", queue="b"))
+    async with house.worker("a", "b"):
+        assert (await house.run(workflow, wait=10)).status == "completed"
+
+
+async def test_a_redriven_dead_letters_run_goes_on(house: House) -> None:
+    workflow = await house.workflow(d.Node("one", "noop"), d.Node("two", "noop"))
+    run = (await house.run(workflow)).execution_id
+    await house.die(run)
+    assert await house.status(run) == "failed"
+    [letter] = (await house.frontend.letters(LettersRequest(WORKSPACE))).letters
+    assert (letter.task.execution_id, letter.task.node_key) == (run, "one")
+    assert "doomed" in letter.reason
+    with pytest.raises(NotFound):
+        await house.frontend.redrive(RedriveRequest(str(uuid.uuid4()), letter.id))
+    reply = await house.frontend.redrive(RedriveRequest(WORKSPACE, letter.id, "user:1"))
+    assert (reply.execution_id, reply.status, reply.dropped) == (run, "running", 1)
+    assert (await house.frontend.letters(LettersRequest(WORKSPACE))).letters == ()
+    async with house.worker("default"):
+        await house.becomes(run, "completed")
+    with pytest.raises(NotFound):
+        await house.frontend.redrive(RedriveRequest(WORKSPACE, letter.id))
+
+
+async def test_a_run_that_went_on_by_another_way_keeps_its_letter(house: House) -> None:
+    workflow = await house.workflow(d.Node("one", "noop", on_error="continue"), d.Node("two", "noop"))
+    run = (await house.run(workflow)).execution_id
+    async with asyncio.timeout(15):
+        await asyncio.sleep(0.2)
+        await house.matching.claim(ClaimRequest("doomed", ("default",), 1, 1, 0.01))
+    async with house.worker("default"):
+        await house.becomes(run, "completed")
+    [letter] = (await house.frontend.letters(LettersRequest(WORKSPACE))).letters
+    with pytest.raises(Conflict, match="completed"):
+        await house.frontend.redrive(RedriveRequest(WORKSPACE, letter.id))
+    assert len((await house.frontend.letters(LettersRequest(WORKSPACE))).letters) == 1
