@@ -244,13 +244,14 @@ def lambda_(
 ) -> Iterator[Topology]:
     """functions/*/handler.py under AWS's runtime interface emulator, with the template's shape: the API behind an HTTP
     API, Frontend, History and Matching within whoever calls them, workers woken by Matching, a clock for the timer
-    (once a second, where AWS has once a minute)."""
+    (every five seconds, where AWS has once a minute)."""
     (port,) = free_ports(1)
     bridge = HttpApi()
     env = settings(database_url, redis_url, bridge.url, extra) | {
         "LINKFLOW_ENVIRONMENT": "aws",
         "LINKFLOW_POOL_SIZE": "2",
         "LINKFLOW_WORKER_URL": "lambda:lf-worker",
+        "LINKFLOW_TIMER_URL": "lambda:lf-timer",
         "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{port}",
     }
 
@@ -282,9 +283,9 @@ def _tail(path: Path, lines: int = 60) -> str:
 
 
 class Clock:
-    """EventBridge Scheduler, sixty times as fast. The event is the template's own."""
+    """EventBridge Scheduler, twelve times as fast. What falls due between two ticks needs the poke of a new timer."""
 
-    def __init__(self, pool: LambdaPool, function: str, every: float = 1.0) -> None:
+    def __init__(self, pool: LambdaPool, function: str, every: float = 5.0) -> None:
         self._pool, self._function, self._every = pool, function, every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

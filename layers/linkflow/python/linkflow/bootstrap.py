@@ -17,7 +17,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.ports import Dispatcher
+from linkflow.ports import Dispatcher, Doorbell
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from linkflow.services.timer import Timer
     from linkflow.services.worker import Worker
     from linkflow.streams.connection import Clients
-    from linkflow.streams.doorbell import PubSubDoorbell
 
 SERVICES: dict[str, type[Any]] = {
     "frontend": FrontendApi,
@@ -147,14 +146,22 @@ class System:
         return found
 
     @property
-    def doorbell(self) -> PubSubDoorbell:
-        def build() -> PubSubDoorbell:
+    def doorbell(self) -> Doorbell:
+        """Rings over Valkey; on Lambda, where no timer loops, a ring for it is an invocation as well."""
+
+        def build() -> Doorbell:
             from linkflow.streams.doorbell import PubSubDoorbell
 
-            bell: PubSubDoorbell = self._closing(PubSubDoorbell(self.valkey))
-            return bell
+            bell: Doorbell = self._closing(PubSubDoorbell(self.valkey))
+            timer = self.config.peers.get("timer", "")
+            if not timer.startswith("lambda:") or self.name == "timer":  # a tick looks ahead by itself
+                return bell
+            from linkflow.transports.poke import PokingDoorbell
 
-        found: PubSubDoorbell = self._once("doorbell", build)
+            poking: Doorbell = self._closing(PokingDoorbell(bell, timer.removeprefix("lambda:")))
+            return poking
+
+        found: Doorbell = self._once("doorbell", build)
         return found
 
     @property

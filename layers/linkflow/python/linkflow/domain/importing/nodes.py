@@ -7,6 +7,7 @@ from typing import Any
 from linkflow.domain.definition import Node, Position
 from linkflow.domain.importing.fields import Fields, Report, check_json, same
 from linkflow.domain.importing.policies import read_retry, read_timeout
+from linkflow.domain.state import split_key
 from linkflow.domain.validation.places import show, step
 
 MAX_ID = 100
@@ -87,8 +88,11 @@ def _data(fields: Fields) -> Fields | None:
 def _id(fields: Fields, place: int) -> str:
     if fields.value.get("id") in (None, ""):
         fields.fault("id", "id", "missing_field", "A node needs an id.")
+    found = fields.identifier("id", limit=MAX_ID)
+    if found and split_key(found)[1]:
+        fields.fault("id", "id", "invalid_id", "An id must not end like an iteration, as in send[3].")
     # The stand-in lets the rest of the node be checked; the document is refused all the same.
-    return fields.identifier("id", limit=MAX_ID) or f"\x1f{place}"
+    return found or f"\x1f{place}"
 
 
 def _type(fields: Fields) -> str:
