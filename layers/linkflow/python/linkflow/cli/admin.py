@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 from linkflow.config import BadConfig, Config
 
 from .client import say
 
 
-def _stores(home: str, work: object) -> int:
+def _stores(home: str, work: Callable[[Config], int]) -> int:
     from linkflow.config import load
     from linkflow.domain.errors import LinkFlowError
     from linkflow.local.stack import LocalStack
 
     try:
         with LocalStack(home, load()) as config:
-            code: int = work(config)  # type: ignore[operator]
-            return code
+            return work(config)
     except (LinkFlowError, BadConfig) as error:
         say(str(error))
         return 2

@@ -66,8 +66,10 @@ class Timeline:
 
     def table(self) -> Table:
         table = Table(title=self._title, title_justify="left", header_style="bold", expand=False)
-        for name, justify in (("Node", "left"), ("Status", "left"), ("Attempt", "right"), ("Duration", "right")):
-            table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        table.add_column("Node")
+        table.add_column("Status")
+        table.add_column("Attempt", justify="right")
+        table.add_column("Duration", justify="right")
         if any(row.detail for row in self._rows.values()):
             table.add_column("Note", overflow="fold")
         for row in self._rows.values():
