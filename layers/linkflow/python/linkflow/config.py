@@ -58,7 +58,7 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Node runs at once in one worker."""
     worker_queues: tuple[str, ...] = ("default",)
     timer_horizon: float = 60.0
-    rate_limit: int = 600
+    rate_limit: int = 2000
     """Control calls per workspace and second before 429."""
     max_payload: int = 1024 * 1024
     """Largest input or output of a node."""

@@ -15,6 +15,16 @@ from linkflow.observability import setup
 from .client import say
 
 
+NEEDS = {
+    "frontend": ("history", "matching"),
+    "history": ("matching",),
+    "matching": ("history",),
+    "worker": ("history", "matching"),
+    "timer": ("history",),
+}
+"""Whom a service calls. The API brings what it needs along, where no address says otherwise."""
+
+
 def serve(service: str, grpc: str, http: str) -> int:
     """Serve until SIGTERM or SIGINT, then hand back what is running."""
     try:
@@ -22,6 +32,11 @@ def serve(service: str, grpc: str, http: str) -> int:
         missing = [n for n, v in (("DATABASE_URL", config.database_url), ("REDIS_URL", config.redis_url)) if not v]
         if missing:
             raise BadConfig(f"Set {' and '.join(missing)}; `linkflow up` is for one machine.")
+        lost = [f"LINKFLOW_{name.upper()}_URL" for name in NEEDS.get(service, ()) if name not in config.peers]
+        if lost:
+            raise BadConfig(
+                f"The {service} service calls others: set {' and '.join(lost)}, such as grpc://10.0.0.5:7001."
+            )
         setup(config.log_level, service)
         run(_serve(config, service, _address(grpc), _address(http)))
     except (BadConfig, LinkFlowError) as error:
