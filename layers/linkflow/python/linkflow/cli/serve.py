@@ -14,7 +14,6 @@ from linkflow.observability import setup
 
 from .client import say
 
-
 NEEDS = {
     "frontend": ("history", "matching"),
     "history": ("matching",),

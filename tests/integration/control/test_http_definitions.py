@@ -1,0 +1,36 @@
+"""The malformed definitions over HTTP: refused with every path and code at once, and nothing is stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.control.plane import Plane, check_problem
+
+CASES = sorted((Path(__file__).parents[2] / "data" / "malformed").glob("*.json"))
+DOOR = ("not_an_object", "numbers_that_cannot_be_stored", "text_that_is_no_text")
+"""What is no JSON object, or holds what JSON or the store cannot: refused by the door, before it is read."""
+
+
+@pytest.fixture(scope="module")
+def plane(shared_plane: Plane) -> Plane:
+    return shared_plane
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+async def test_a_malformed_definition_is_refused(plane: Plane, path: Path):
+    ada = await plane.person(f"{path.stem}@example.com")
+    case: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    headers = {**ada.auth, "Content-Type": "application/json"}
+    response = await plane.client.post(f"{ada.base}/workflows", content=json.dumps(case["document"]), headers=headers)
+    problem = check_problem(response, response.status_code)
+    assert 400 <= response.status_code < 500
+    if path.stem not in DOOR:
+        assert response.status_code == 422
+        told = {(error["pointer"], error["code"]) for error in problem["errors"]}
+        assert {(item["path"], item["code"]) for item in case["expected"]} <= told
+    listed = (await plane.client.get(f"{ada.base}/workflows", headers=ada.auth)).json()
+    assert listed["data"] == []
