@@ -24,7 +24,7 @@ def topology(postgres, migrated_template: str, valkey, tmp_path_factory: pytest.
     try:
         emulator()
     except NoEmulator as missing:
-        pytest.skip(str(missing))
+        pytest.fail(str(missing))
     folder = tmp_path_factory.mktemp("lambda")
     with fresh_database(postgres.url, migrated_template) as database_url:
         redis_url = emptied(valkey.url, "lambda_faults")
@@ -98,5 +98,6 @@ def test_workers_are_invoked_more_often_than_there_is_work(
     pool.invoke("lf-worker", {"drain": {"queues": ["default"], "idle": 0.1}})
     held.let_go()
     _ended(person, execution, held)
-    assert len(held.calls) == 1
+    # Not by the surplus workers: a second call comes only where the first one's worker ran out of its time meanwhile.
+    assert len(held.calls) <= 2
     assert pool.invocations("lf-worker") > before
