@@ -56,7 +56,7 @@ def _run(name: str, database_url: str, redis_url: str, folder: Path) -> Iterator
         try:
             emulator()
         except NoEmulator as missing:
-            pytest.skip(str(missing))
+            pytest.fail(str(missing))
         with topologies.lambda_(database_url, redis_url, folder) as made:
             yield made
 
