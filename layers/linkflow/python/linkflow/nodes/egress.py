@@ -23,6 +23,7 @@ from linkflow.config import Egress as Settings
 from linkflow.nodes.addresses import Rules, literal
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.inflate import Inflater
+from linkflow.nodes.keepalive import Keepalive
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Addresses of a host, best first. Raises `OSError` if there are none."""
@@ -96,7 +97,7 @@ class EgressClient:
         self._rules = Rules(self._settings)
         self._resolver = resolver
         self._backend = _Backend(self._places)
-        self._pools: dict[bool, httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[bool, Keepalive] = {}
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -138,15 +139,25 @@ class EgressClient:
 
     async def _send(self, hop: _Hop, timeout: float, verify: bool) -> Response:
         try:
-            response = await self._pool(verify).handle_async_request(hop.request(timeout))
-            try:
-                return await self._read(hop, response)
-            finally:
-                await response.aclose()
+            return await self._exchange(hop, hop.request(timeout), self._pool(verify))
         except (httpcore.LocalProtocolError, UnicodeEncodeError):
             raise NodeFailure("http_bad_request", "The request is not valid HTTP.", retryable=False) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise _broken(hop.url.host, error) from None
+
+    async def _exchange(self, hop: _Hop, request: httpcore.Request, pool: Keepalive) -> Response:
+        connection = await pool.take(request.url.origin)
+        try:
+            response = await connection.handle_async_request(request)
+            try:
+                answer = await self._read(hop, response)
+            finally:
+                await response.aclose()
+        except BaseException:
+            await connection.aclose()
+            raise
+        await pool.keep(connection, request.url.origin)
+        return answer
 
     async def _read(self, hop: _Hop, response: httpcore.Response) -> Response:
         headers: dict[str, str] = {}
@@ -174,15 +185,9 @@ class EgressClient:
             raise NodeFailure("egress_lookup", f"The address of {host} could not be found.", details={"host": host})
         return [(address, port) for address in self._rules.check(host, found, port)]
 
-    def _pool(self, verify: bool) -> httpcore.AsyncConnectionPool:
+    def _pool(self, verify: bool) -> Keepalive:
         if verify not in self._pools:
-            self._pools[verify] = httpcore.AsyncConnectionPool(
-                ssl_context=self._tls(verify),
-                max_connections=None,
-                max_keepalive_connections=100,
-                keepalive_expiry=15.0,
-                network_backend=self._backend,
-            )
+            self._pools[verify] = Keepalive(self._tls(verify), self._backend)
         return self._pools[verify]
 
     def _tls(self, verify: bool) -> ssl.SSLContext:
