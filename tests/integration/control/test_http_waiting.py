@@ -14,11 +14,13 @@ from linkflow.domain import events as e
 from linkflow.domain.errors import Conflict
 from linkflow.domain.evolve import fold
 from linkflow.domain.ids import uuid7
+from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import encode
 from linkflow.services.world import approval_id
 from tests.integration.control.plane import Person, Plane, check_problem
 
 AT = 1_764_000_000_000
+LATE = NodeError("timeout", "The attempt passed its wait timeout.", False)
 ASKED = [
     e.NodeScheduled(event_id=2, at=AT + 1, node="ask"),
     e.ApprovalRequested(
@@ -182,7 +184,7 @@ def test_ids_of_approvals_need_no_quoting_in_addresses(node: str):
              e.NodeCompleted(event_id=5, at=AT + 9, node="ask", attempt=1)],
             "approved",
         ),
-        ([e.NodeTimedOut(event_id=4, at=AT + 9, node="ask", attempt=1, timeout="wait")], "expired"),
+        ([e.NodeTimedOut(event_id=4, at=AT + 9, node="ask", attempt=1, timeout="wait", error=LATE)], "expired"),
         ([e.NodeCancelled(event_id=4, at=AT + 9, node="ask", attempt=1)], "cancelled"),
     ],
 )  # fmt: skip

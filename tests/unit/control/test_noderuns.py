@@ -59,7 +59,17 @@ def test_attempts_waits_and_ends():
     runs.feed([{"type": "TimerStarted", "event_id": 10, "at": 31, "node": "a", "attempt": 2, "due_at": 50}])
     assert runs.views["a"].status == "waiting"
     runs.feed(
-        [{"type": "NodeTimedOut", "event_id": 11, "at": 40, "node": "a", "attempt": 2, "timeout": "start_to_close"}]
+        [
+            {
+                "type": "NodeTimedOut",
+                "event_id": 11,
+                "at": 40,
+                "node": "a",
+                "attempt": 2,
+                "timeout": "start_to_close",
+                "error": {"code": "timeout"},
+            }
+        ]
     )
     assert (runs.views["a"].status, runs.views["a"].error["code"]) == ("failed", "timeout")
     assert runs.views["a"].duration_us == 9000

@@ -7,20 +7,26 @@ Outside (API, export) the attributes stand under ``attributes``; see `public`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from .outcomes import NodeError
+from .upcasting import current
+
+
+def _version(number: int) -> Any:
+    """The version of a type that has changed: unlike the first one it is always written."""
+    return msgspec.field(default_factory=lambda: number)
 
 
 class Base(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
-    """`event_id` counts 1, 2, 3 … in each execution, without gaps."""
+    """`event_id` counts 1, 2, 3 … in each execution, without gaps. A later version is refused, not guessed at."""
 
     event_id: int
     at: int
-    version: int = 1
+    version: Annotated[int, Meta(ge=1, le=1)] = 1
 
 
 class Parent(Struct, frozen=True, omit_defaults=True):
@@ -141,12 +147,14 @@ class NodeFailed(Base, frozen=True, tag="NodeFailed"):
     logs: tuple[str, ...] = ()
 
 
-class NodeTimedOut(Base, frozen=True, tag="NodeTimedOut"):
-    """One attempt ran into a timeout: ``start_to_close``, ``schedule_to_start``, …"""
+class NodeTimedOut(Base, frozen=True, tag="NodeTimedOut", kw_only=True):
+    """One attempt ran into a timeout: ``start_to_close``, ``schedule_to_start``, … and failed with `error`."""
 
+    version: Annotated[int, Meta(ge=2, le=2)] = _version(2)
     node: str
     attempt: int
     timeout: str
+    error: NodeError
     final: bool = True
     worker: str = ""
 
@@ -334,8 +342,8 @@ def encode(events: tuple[Event, ...] | list[Event]) -> bytes:
 
 
 def decode(data: bytes | msgspec.Raw) -> tuple[Event, ...]:
-    """Events from their stored JSON array."""
-    return _decoder.decode(data)
+    """Events from their stored JSON array, older versions in today's form. Raises `ValueError` for later ones."""
+    return _decoder.decode(current(data))
 
 
 _ENVELOPE = ("event_id", "at", "type", "version")

@@ -140,8 +140,7 @@ def _failed(state: State, event: e.NodeFailed) -> None:
 
 def _timed_out(state: State, event: e.NodeTimedOut) -> None:
     run = state.runs[event.node]
-    error = NodeError("timeout", f"The attempt passed its {event.timeout} timeout.")
-    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=error, close_by=run.close_by)
+    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by)
 
 
 def _retry_scheduled(state: State, event: e.NodeRetryScheduled) -> None:

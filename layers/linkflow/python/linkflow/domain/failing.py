@@ -24,7 +24,10 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
     tried = run.attempt - draft.state.earlier.get(key, 0)
     again = error.retryable and error.code not in policy.non_retryable and tried < policy.max_attempts
     if outcome.timed_out:
-        draft.emit(e.NodeTimedOut, node=key, attempt=run.attempt, timeout=outcome.timed_out, final=not again)
+        draft.emit(
+            e.NodeTimedOut, node=key, attempt=run.attempt, timeout=outcome.timed_out, error=error, final=not again,
+            worker=how.get("worker", ""),
+        )  # fmt: skip
     else:
         draft.emit(e.NodeFailed, node=key, attempt=run.attempt, error=error, final=not again, logs=outcome.logs, **how)
     if again:

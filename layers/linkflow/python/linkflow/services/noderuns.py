@@ -114,6 +114,3 @@ class NodeRuns:
         view.logs = tuple(event.get("logs", ()))
         view.output = event.get("output")
         view.error = event.get("error")
-        if kind == "NodeTimedOut":
-            timeout = event["timeout"]
-            view.error = {"code": "timeout", "message": f"The attempt passed its {timeout} timeout.", "retryable": True}

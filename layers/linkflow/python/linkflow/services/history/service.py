@@ -19,6 +19,7 @@ from linkflow.domain import events as e
 from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.evolve import error_data
 from linkflow.domain.ids import is_uuid
+from linkflow.domain.upcasting import current
 from linkflow.ports import Clock, Doorbell, EventStore
 
 from .committer import Committer, Item, Written
@@ -202,8 +203,10 @@ class History:
         return h.DescribeReply(tuple(await self._store.page(request)))
 
     async def history(self, request: h.HistoryRequest) -> h.HistoryReply:
+        """Events in today's form, whichever release wrote them."""
         await self._visible(request.execution_id, request.workspace_id, VIEW)
-        return await self._store.history(request.execution_id, request.after, max(1, min(request.limit, 10_000)))
+        found = await self._store.history(request.execution_id, request.after, max(1, min(request.limit, 10_000)))
+        return h.HistoryReply(msgspec.Raw(current(found.events)), found.last, found.more)
 
     async def _visible(self, id: str, workspace_id: str, permission: str) -> None:
         caller().require(permission, workspace_id)
