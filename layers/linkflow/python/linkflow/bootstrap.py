@@ -17,7 +17,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.ports import Dispatcher, Doorbell
+from linkflow.ports import Blobs, Dispatcher, Doorbell
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -132,6 +132,23 @@ class System:
             return PostgresEvents(self.database, round(self.config.republish_after * 1000))
 
         found: PostgresEvents = self._once("store", build)
+        return found
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where large payloads are kept."""
+
+        def build() -> Blobs:
+            if self.config.blobs:
+                from linkflow.transports.s3 import S3Blobs
+
+                kept: Blobs = self._closing(S3Blobs(self.config.blobs))
+                return kept
+            from linkflow.postgres.blobs import PostgresBlobs
+
+            return PostgresBlobs(self.database)
+
+        found: Blobs = self._once("blobs", build)
         return found
 
     @property

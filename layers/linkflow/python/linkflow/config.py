@@ -62,6 +62,12 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Control calls per workspace and second before 429."""
     max_payload: int = 1024 * 1024
     """Largest input or output of a node."""
+    blobs: str = ""
+    """Where payloads over `blob_limit` are kept: ``s3://bucket/prefix``, or empty for the database."""
+    blob_limit: int = 32_768
+    """Encoded bytes over which a payload is kept outside of its run's rows."""
+    max_resolved: int = 64 * 1024 * 1024
+    """Bytes of kept payloads that one node run may read."""
     max_events: int = 50_000
     max_depth: int = 16
     """Depth of sub-workflows."""

@@ -289,8 +289,19 @@ class Dispatcher(Protocol):
 
 
 class Blobs(Protocol):
-    async def put(self, key: str, data: bytes) -> None: ...
-    async def get(self, key: str) -> bytes: ...
+    """Payloads that are too large for a row, under ``workspace/execution/sha256``. They never change."""
+
+    async def put(self, blobs: Mapping[str, bytes]) -> None:
+        """Keep these; all are durable when it returns. Keeping one twice is keeping it once."""
+        ...
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those of them that exist."""
+        ...
+
+    async def drop(self, runs: Sequence[tuple[str, str]]) -> None:
+        """Forget all blobs of runs, as (workspace_id, execution_id)."""
+        ...
 
 
 Json = Any
