@@ -16,7 +16,15 @@ from tests.e2e.stand_ins import Web
 from tests.e2e.topologies import Topology
 from tests.lambda_pool import NoEmulator, emulator
 
-REDIS_DATABASES = {"in_process": 11, "grpc": 12, "lambda": 13, "all_nodes": 14, "lambda_faults": 9, "waiting": 8}
+REDIS_DATABASES = {
+    "in_process": 11,
+    "grpc": 12,
+    "lambda": 13,
+    "all_nodes": 14,
+    "lambda_faults": 9,
+    "waiting": 8,
+    "loops": 7,
+}
 
 
 @pytest.fixture(scope="module")

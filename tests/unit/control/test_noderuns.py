@@ -85,3 +85,33 @@ def test_attempts_waits_and_ends():
 def test_events_of_the_run_itself_are_passed_by():
     runs = _fold({"type": "ExecutionFailed", "node": "a", "error": {}}, {"type": "ExecutionCancelled"})
     assert list(runs.views) == ["start"]
+
+
+def test_turns_of_a_while_loop_get_what_the_one_before_came_to():
+    runs = _fold(
+        {"type": "NodeScheduled", "node": "again", "sources": ["start"]},
+        {"type": "WhileStarted", "node": "again", "attempt": 1, "body": ["step"]},
+        {"type": "LoopItemsStarted", "node": "again", "first": 0},
+        {"type": "NodeScheduled", "node": "step[0]", "sources": ["again"]},
+        {"type": "NodeCompleted", "node": "step[0]", "attempt": 1, "output": "one"},
+        {"type": "LoopItemCompleted", "node": "again", "index": 0, "sources": ["step[0]"]},
+        {"type": "NodeScheduled", "node": "again", "attempt": 2, "sources": ["start"]},
+        {"type": "LoopItemsStarted", "node": "again", "first": 1},
+        {"type": "NodeScheduled", "node": "step[1]", "sources": ["again"]},
+    )
+    assert [runs.input_of(runs.views[f"step[{index}]"]) for index in (0, 1)] == [{"n": 1}, "one"]
+    assert (runs.views["again"].status, runs.views["again"].scheduled_at) == ("waiting", 12)
+    runs.feed([{"type": "NodeCompleted", "event_id": 12, "at": 40, "node": "again", "attempt": 3, "output": "end"}])
+    assert (runs.views["again"].status, runs.views["again"].duration_us) == ("completed", 26_000)
+
+
+def test_a_turn_that_failed_hands_its_error_on():
+    runs = _fold(
+        {"type": "NodeScheduled", "node": "again", "sources": ["start"]},
+        {"type": "WhileStarted", "node": "again", "attempt": 1, "body": ["step"]},
+        {"type": "LoopItemsStarted", "node": "again", "first": 0},
+        {"type": "LoopItemCompleted", "node": "again", "index": 0, "error": {"code": "boom", "message": "boom!"}},
+        {"type": "LoopItemsStarted", "node": "again", "first": 1},
+        {"type": "NodeScheduled", "node": "step[1]", "sources": ["again"]},
+    )
+    assert runs.input_of(runs.views["step[1]"]) == {"error": {"code": "boom", "message": "boom!"}}

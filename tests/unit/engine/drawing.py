@@ -10,9 +10,9 @@ from random import Random
 from hypothesis import strategies as st
 
 from linkflow.domain import commands as c
-from linkflow.domain.definition import Definition, Edge, Node, Retry, Settings, Timeout
+from linkflow.domain.definition import LOOPS, WHILE, Definition, Edge, Node, Retry, Settings, Timeout
 from linkflow.domain.graph import Graph
-from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Outcome, Sleep
+from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Outcome, Repeat, Sleep
 from linkflow.domain.state import CALLING, SCHEDULED, State, split_key
 from tests.unit.engine.support import AT, ID, WORKFLOW, start, tasks_of, timers_of
 
@@ -38,7 +38,7 @@ class _Drawing:
     def scope(self, source: str, output: str, depth: int) -> None:
         """A few nodes behind one output; every one of them is reached from there."""
         ids = [self.node(depth) for _ in range(self.draw(st.integers(3, 6) if depth == 0 else st.integers(1, 4)))]
-        loops = {node.id for node in self.nodes if node.type == "loop"}
+        loops = {node.id for node in self.nodes if node.type in LOOPS}
         for place, id in enumerate(ids):
             before = self.draw(st.lists(st.sampled_from(ids[:place]), max_size=3)) if place else []
             for other in before:
@@ -56,7 +56,7 @@ class _Drawing:
         given = {} if self.pure else {"retry": draw(RETRIES), "timeout": draw(TIMEOUTS)}
         self.nodes.append(
             Node(
-                id, "loop" if loop else "noop",
+                id, draw(st.sampled_from(["loop", "loop", "while"])) if loop else "noop",
                 join=draw(st.sampled_from(["all", "all", "any"])),
                 on_error=draw(st.sampled_from(["stop", "continue", "branch"])),
                 disabled=draw(st.integers(0, 11)) == 11,
@@ -159,7 +159,10 @@ class World:
         output = f"{key} #{attempt}"
         if random.random() < self.failing:
             return self._failure(at)
-        if self.graph.nodes[split_key(key)[0]].is_loop and random.random() < 0.9:
+        node = self.graph.nodes[split_key(key)[0]]
+        if node.node.type == WHILE and random.random() < 0.9:
+            return Repeat(random.random() < 0.6, random.choice([1, 4]), random.choice(["stop", "collect"]))
+        if node.is_loop and node.node.type != WHILE and random.random() < 0.9:
             items = tuple(f"{key} item {i}" for i in range(random.choice([0, 1, 2, 3, 3])))
             return Iterate(items, random.choice([0, 1, 1, 2]), random.choice(["stop", "collect"]))
         kind = random.random()
@@ -167,7 +170,7 @@ class World:
             return Sleep(at + random.choice([-5, 0, 7, 5000]), random.choice([None, output]))
         if kind < 0.2:
             return CallWorkflow(WORKFLOW, key, random.random() < 0.7, random.choice(["terminate", "cancel", "abandon"]))
-        if kind < 0.22:
+        if kind < 0.22 and node.node.type != WHILE:
             return Iterate(("stray",), 1)
         ports = random.choice([("main",), ("main",), ("x",), ("y",), ("x", "y"), ("main", "x", "y"), ()])
         return Completed(output, ports, respond=output if kind > 0.97 else None, answers=kind > 0.97)

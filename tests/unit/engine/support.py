@@ -16,7 +16,7 @@ from linkflow.domain.definition import Definition, Edge, Node, Settings
 from linkflow.domain.effects import effects, orphans
 from linkflow.domain.evolve import fold
 from linkflow.domain.graph import Graph
-from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
+from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, Sleep
 from linkflow.domain.state import BACKOFF, CALLING, PAUSED, SCHEDULED, WAITING, State, decode, encode, new
 from linkflow.domain.timing import (
     DELAY,
@@ -44,15 +44,17 @@ Timers = dict[str, int]
 def flow(*chains: str, settings: Settings | None = None, **nodes: dict[str, Any]) -> Definition:
     """A definition from chains such as ``t > a > b`` and ``if:true > c`` (the output stands behind the colon).
 
-    Nodes appear in the order of their first mention. `t…` is a manual trigger and `loop…` a loop; `nodes` gives any
-    node further attributes.
+    Nodes appear in the order of their first mention. `t…` is a manual trigger, `loop…` a loop and `while…` a while
+    loop; `nodes` gives any node further attributes.
     """
     found: dict[str, Node] = {}
     edges: list[Edge] = []
     for chain in chains:
         stops = [stop.strip().partition(":") for stop in chain.split(">")]
         for id, _, _ in stops:
-            kind = "trigger_manual" if id[0] == "t" else "loop" if id.startswith("loop") else "noop"
+            kind = (
+                "trigger_manual" if id[0] == "t" else next((k for k in ("loop", "while") if id.startswith(k)), "noop")
+            )
             found.setdefault(id, Node(**({"id": id, "type": kind} | nodes.get(id, {}))))
         for (source, _, output), (target, _, _) in pairwise(stops):
             edges.append(Edge(f"e{len(edges)}", source, target, output or "main"))
@@ -77,6 +79,11 @@ def sleeps(key: str, until: int, output: Any = None, *, attempt: int = 1) -> c.C
 
 def iterates(key: str, *items: Any, concurrency: int = 1, on_item_error: str = "stop", attempt: int = 1) -> c.Complete:
     return c.Complete(key, attempt, Iterate(items, concurrency, on_item_error))
+
+
+def asked(key: str, holds: bool, *, most: int = 1000, on_item_error: str = "stop", attempt: int = 1) -> c.Complete:
+    """A while loop's condition was evaluated."""
+    return c.Complete(key, attempt, Repeat(holds, most, on_item_error))
 
 
 def calls(

@@ -20,7 +20,7 @@ from linkflow.domain.definition import Definition
 from linkflow.domain.draft import input_of
 from linkflow.domain.evolve import evolve
 from linkflow.domain.graph import Graph, GraphNode
-from linkflow.domain.state import encode, key_of, new, split_key
+from linkflow.domain.state import ACTIVE, encode, key_of, new, split_key
 from tests.unit.engine.drawing import World, busy, definitions
 from tests.unit.engine.support import AT, ID, Run, start
 
@@ -61,12 +61,15 @@ def check_bounds(run: Run) -> None:
     if bound and not run.all(e.ExecutionRetried):
         assert busy(run.state) <= bound
     for loop in run.state.loops.values():
-        assert loop.started <= len(loop.items)
+        assert loop.started <= (4 if loop.turns else len(loop.items))
         assert not loop.concurrency or loop.started - loop.ended <= loop.concurrency
     for key, run_ in run.state.runs.items():
         if run_.status == "scheduled":
             input_of(run.state, run.graph, key)  # always there to be read
-    assert set(run.state.loops) == {key for key, r in run.state.runs.items() if r.status == "looping"}
+    looping = {key for key, r in run.state.runs.items() if r.status == "looping"}
+    asking = {key for key, loop in run.state.loops.items() if loop.turns and not loop.under_way()}
+    assert looping <= set(run.state.loops) <= looping | asking
+    assert all(run.state.runs[key].status in ACTIVE for key in asking)
 
 
 @ENGINE

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from linkflow.domain.expressions import Scope, compile_expression
-from linkflow.domain.outcomes import CallWorkflow, Completed, Iterate, Sleep
+from linkflow.domain.outcomes import CallWorkflow, Completed, Iterate, Repeat, Sleep
 from linkflow.nodes.base import NodeFailure
 from tests.unit.nodes.peers import NOW, codes, run
 
@@ -164,6 +164,24 @@ class TestLoop:
         assert failure("loop", {"items": None}) == "loop_not_a_list"
         assert failure("loop", {"items": "abc"}) == "loop_not_a_list"
         assert run("loop", {"items_field": "items"}, {"items": None}) == Iterate(items=())
+
+
+class TestWhile:
+    def test_the_condition_is_an_expression_or_a_value(self):
+        def evaluate(text: str) -> Any:
+            return compile_expression(text).evaluate(Scope(input={"n": 2}))
+
+        assert run("while", {"condition": "{{ input.n > 1 }}"}, evaluate=evaluate) == Repeat(True)
+        assert run("while", {"condition": "input.n > 2"}, evaluate=evaluate) == Repeat(False)
+        assert run("logic_while", {"expression": "[]"}, evaluate=evaluate) == Repeat(True)
+        assert run("loop_while", {"condition": 0, "max_iterations": 5, "on_item_error": "collect"}) == Repeat(
+            False, 5, "collect"
+        )
+
+    def test_faults(self):
+        assert codes("while", {}) == [("/condition", "missing_field")]
+        for most in (0, 100_001):
+            assert codes("while", {"condition": "1", "max_iterations": most}) == [("/max_iterations", "invalid_value")]
 
 
 class TestDelay:

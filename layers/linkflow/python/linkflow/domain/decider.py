@@ -20,8 +20,9 @@ from .firing import current, fire
 from .flow import advance, begin_items, close_if_done, emit_scheduled, let_in_all, resume_scan, schedule
 from .graph import Graph
 from .ids import derived_id, shard_of_workflow
-from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, RequestApproval, Sleep, WaitEvent
+from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
 from .state import BACKOFF, CALLING, CANCELLED, FAILED, PAUSED, RUNNING, SCHEDULED, NodeRun, State, new
+from .turning import repeat
 from .waiting import decide_approval, request_approval, signal, wait_for
 
 
@@ -110,6 +111,8 @@ def _complete(draft: Draft, command: c.Complete) -> None:
             on_item_error=outcome.on_item_error,
         )  # fmt: skip
         begin_items(draft, command.node)
+    elif isinstance(outcome, Repeat):
+        repeat(draft, command.node, outcome, how)
     elif isinstance(outcome, WaitEvent):
         wait_for(draft, command.node, command.attempt, outcome)
     elif isinstance(outcome, RequestApproval):

@@ -10,8 +10,9 @@ from msgspec import Struct
 TRIGGERS = ("trigger_manual", "trigger_webhook", "trigger_schedule")
 """Node types a run can start from."""
 
-LOOPS = ("loop",)
-"""Node types whose output `each` leads a body that runs once an item."""
+WHILE = "while"
+LOOPS = ("loop", WHILE)
+"""Node types whose output `each` leads a body that runs once an item, or as long as a condition holds."""
 
 EACH, DONE, MAIN, ERROR = "each", "done", "main", "error"
 """Output names with a meaning of their own."""

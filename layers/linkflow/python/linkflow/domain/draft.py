@@ -89,10 +89,9 @@ class Draft:
         """Cancel one active node run, and whatever runs inside it."""
         run = self.state.runs[key]
         if key in self.state.loops:
-            loop, path = self.state.loops[key], split_key(key)[1]
-            for index in range(loop.started):
-                if index not in loop.results:
-                    self.cancel_scope(key, (*path, index))
+            path = split_key(key)[1]
+            for index in self.state.loops[key].under_way():
+                self.cancel_scope(key, (*path, index))
         if run.status == WAITING and run.wait is None:
             self.emit(e.TimerCancelled, node=key, attempt=run.attempt)
         self.emit(e.NodeCancelled, node=key, attempt=run.attempt)
@@ -135,8 +134,17 @@ def source_output(state: State, graph: Graph, key: str, source: str) -> Any:
     if source in state.loops:
         path = split_key(key)[1]
         if path and graph.nodes[split_key(key)[0]].loop == split_key(source)[0]:
-            return state.loops[source].items[path[-1]]
+            return item_of(state, graph, source, path[-1])
     return output_of(state, source)
+
+
+def item_of(state: State, graph: Graph, key: str, index: int) -> Any:
+    """What iteration `index` of a loop under way is given: its item; in a while loop the result before it, at first
+    the loop's own input."""
+    loop = state.loops[key]
+    if not loop.turns:
+        return loop.items[index]
+    return loop.results.get(index - 1) if index else input_of(state, graph, key)
 
 
 def terminal_outputs(draft: Draft, ids: tuple[str, ...], path: Path) -> tuple[str, ...]:

@@ -254,6 +254,15 @@ class LoopStarted(Base, frozen=True, tag="LoopStarted"):
     on_item_error: str = "stop"
 
 
+class WhileStarted(Base, frozen=True, tag="WhileStarted"):
+    """A while loop's condition held for the first time. Its turns are iterations like a loop's."""
+
+    node: str
+    attempt: int
+    body: tuple[str, ...] = ()
+    on_item_error: str = "stop"
+
+
 class LoopItemsStarted(Base, frozen=True, tag="LoopItemsStarted"):
     """`count` iterations of the loop began, from index `first` on."""
 
@@ -325,6 +334,7 @@ Event = (
     | ApprovalEscalated
     | ApprovalDecided
     | LoopStarted
+    | WhileStarted
     | LoopItemsStarted
     | LoopItemCompleted
     | ChildStarted

@@ -40,6 +40,9 @@ _replace = msgspec.structs.replace
 SEEN = 100
 """Ids of received events that are remembered."""
 
+KEPT_RESULTS = 100
+"""Results that a while loop keeps: those of its latest iterations."""
+
 
 def fold(execution_id: str, events: Iterable[e.Event]) -> State:
     """The state that these events lead to, from nothing."""
@@ -132,13 +135,15 @@ def _completed(state: State, event: e.NodeCompleted) -> None:
 
 
 def _failed(state: State, event: e.NodeFailed) -> None:
-    if event.node in state.loops:
+    if event.final and event.node in state.loops:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by)
 
 
 def _timed_out(state: State, event: e.NodeTimedOut) -> None:
+    if event.final and event.node in state.loops:
+        _drop_loop(state, event.node)
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by)
 
@@ -214,8 +219,16 @@ def _loop_started(state: State, event: e.LoopStarted) -> None:
     state.loops[event.node] = Loop(list(event.items), event.body, event.concurrency, event.on_item_error)
 
 
+def _while_started(state: State, event: e.WhileStarted) -> None:
+    state.loops[event.node] = Loop([], event.body, 1, event.on_item_error, turns=True)
+
+
 def _items_started(state: State, event: e.LoopItemsStarted) -> None:
-    state.loops[event.node].started = event.first + event.count
+    loop, run = state.loops[event.node], state.runs[event.node]
+    loop.started = event.first + event.count
+    if loop.turns:
+        loop.attempts = run.attempt
+        state.runs[event.node] = NodeRun(LOOPING, run.attempt, run.sources)
 
 
 def _item_completed(state: State, event: e.LoopItemCompleted) -> None:
@@ -224,19 +237,21 @@ def _item_completed(state: State, event: e.LoopItemCompleted) -> None:
         loop.results[event.index] = {"error": error_data(event.error)}
         loop.errors += 1
     elif not loop.body:  # nothing hangs on `each`: the item is its own result
-        loop.results[event.index] = loop.items[event.index]
+        loop.results[event.index] = None if loop.turns else loop.items[event.index]
     elif len(event.sources) == 1:
         loop.results[event.index] = output_of(state, event.sources[0])
     else:
         loop.results[event.index] = {split_key(key)[0]: output_of(state, key) for key in event.sources}
     _drop_iteration(state, event.node, loop, event.index)
+    if loop.turns and len(loop.results) > KEPT_RESULTS:
+        del loop.results[loop.dropped]
+        loop.dropped += 1
 
 
 def _drop_loop(state: State, key: str) -> None:
     loop = state.loops.pop(key)
-    for index in range(loop.started):
-        if index not in loop.results:
-            _drop_iteration(state, key, loop, index)
+    for index in loop.under_way():
+        _drop_iteration(state, key, loop, index)
 
 
 def _drop_iteration(state: State, key: str, loop: Loop, index: int) -> None:
@@ -300,6 +315,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.TimerFired: _nothing,
     e.TimerCancelled: _nothing,
     e.LoopStarted: _loop_started,
+    e.WhileStarted: _while_started,
     e.LoopItemsStarted: _items_started,
     e.LoopItemCompleted: _item_completed,
     e.ChildStarted: _child_started,

@@ -21,7 +21,7 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
     run = draft.state.runs[key]
     policy = draft.node_of(key)[0].node.retry or draft.settings.retry or _ONCE
     error = outcome.error
-    tried = run.attempt - draft.state.earlier.get(key, 0)
+    tried = run.attempt - _before(draft, key)
     again = error.retryable and error.code not in policy.non_retryable and tried < policy.max_attempts
     if outcome.timed_out:
         draft.emit(
@@ -35,6 +35,12 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
         draft.emit(e.NodeRetryScheduled, node=key, attempt=run.attempt + 1, due_at=draft.at + wait)
     else:
         give_up(draft, key, error)
+
+
+def _before(draft: Draft, key: str) -> int:
+    """Attempts that do not count against the policy: of before a retry by hand, and a while loop's that answered."""
+    loop = draft.state.loops.get(key)
+    return max(draft.state.earlier.get(key, 0), loop.attempts if loop else 0)
 
 
 def give_up(draft: Draft, key: str, error: NodeError) -> None:
@@ -74,9 +80,7 @@ def fail_scope(draft: Draft, key: str, path: Path, error: NodeError) -> None:
 
 def _cancel_iterations(draft: Draft, loop_key: str, outer: Path) -> None:
     loop = draft.state.loops[loop_key]
-    for index in range(loop.started):
-        if index in loop.results:
-            continue
+    for index in loop.under_way():
         for id in loop.body:
             inner = key_of(id, (*outer, index))
             run = draft.state.runs.get(inner)

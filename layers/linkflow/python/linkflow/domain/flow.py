@@ -11,7 +11,7 @@ from .definition import EACH, MAIN
 from .draft import Draft, Path, terminal_outputs
 from .evolve import output_of
 from .graph import GraphNode
-from .state import ACTIVE, DONE, PAUSED, key_of, split_key
+from .state import ACTIVE, DONE, LOOPING, PAUSED, key_of, split_key
 
 
 def advance(draft: Draft, key: str) -> None:
@@ -104,6 +104,9 @@ def begin_items(draft: Draft, key: str) -> None:
     node, path = draft.node_of(key)
     while key in draft.state.loops:
         loop = draft.state.loops[key]
+        if loop.turns:
+            next_turn(draft, key)
+            return
         total, running = len(loop.items), loop.started - loop.ended
         if loop.ended == total:
             complete_loop(draft, key)
@@ -139,7 +142,7 @@ def end_item_if_done(draft: Draft, loop_key: str, path: Path) -> None:
 
 def _end_item(draft: Draft, key: str, path: Path) -> bool:
     loop = draft.state.loops.get(key)
-    if loop is None or path[-1] in loop.results or draft.active(split_key(key)[0], path) or _held(draft, key, path):
+    if loop is None or loop.has_ended(path[-1]) or draft.active(split_key(key)[0], path) or _held(draft, key, path):
         return False
     sources = terminal_outputs(draft, loop.body, path)
     draft.emit(e.LoopItemCompleted, node=key, index=path[-1], sources=sources)
@@ -167,6 +170,23 @@ def complete_loop(draft: Draft, key: str) -> None:
     advance(draft, key)
 
 
+def begin_turn(draft: Draft, key: str) -> None:
+    """A while loop's condition holds: run its body once more. One that ends on the spot asks the condition again."""
+    node, path = draft.node_of(key)
+    index = draft.state.loops[key].started
+    draft.emit(e.LoopItemsStarted, node=key, first=index)
+    _begin_item(draft, node, key, (*path, index))
+    next_turn(draft, key)
+
+
+def next_turn(draft: Draft, key: str) -> None:
+    """A while loop whose turn is over is due again, for its condition."""
+    loop, run = draft.state.loops.get(key), draft.state.runs.get(key)
+    if loop is None or run is None or run.status != LOOPING or loop.started > loop.ended or not draft.has_room():
+        return
+    emit_scheduled(draft, key, run.sources, run.attempt + 1)
+
+
 def resume_scan(draft: Draft) -> None:
     """Under `max_parallel`, start ready nodes that were held back for want of room."""
     if draft.settings.max_parallel and not draft.state.closed and draft.has_room():
@@ -180,14 +200,16 @@ def let_in_all(draft: Draft) -> None:
             _let_in(draft, id, ())
     for key in list(draft.state.loops):
         outer, loop = split_key(key)[1], draft.state.loops.get(key)
-        for index in range(loop.started if loop else 0):
+        for index in loop.under_way() if loop else ():
             _scan_item(draft, key, (*outer, index))
+        if loop is not None and loop.turns:
+            next_turn(draft, key)
 
 
 def _scan_item(draft: Draft, key: str, path: Path) -> None:
     for id in _body(draft, split_key(key)[0]):
         loop = draft.state.loops.get(key)
-        if loop is None or path[-1] in loop.results:  # a node that was let in may have ended its own iteration
+        if loop is None or loop.has_ended(path[-1]):  # a node that was let in may have ended its own iteration
             return
         _let_in(draft, id, path)
 

@@ -56,6 +56,17 @@ class Iterate(Struct, frozen=True, omit_defaults=True, tag="iterate"):
     on_item_error: str = "stop"
 
 
+class Repeat(Struct, frozen=True, omit_defaults=True, tag="repeat"):
+    """Whether a while loop's condition holds: then its body runs once more, else the loop completes.
+
+    Where it still holds after `max_iterations` the node fails. `on_item_error` is as in `Iterate`.
+    """
+
+    holds: bool
+    max_iterations: int = 1000
+    on_item_error: str = "stop"
+
+
 class CallWorkflow(Struct, frozen=True, omit_defaults=True, tag="call"):
     """Start another workflow. With `wait` the node completes when the child closes."""
 
@@ -91,5 +102,5 @@ class RequestApproval(Struct, frozen=True, omit_defaults=True, tag="approval"):
     escalate_to: tuple[str, ...] = ()
 
 
-Waiting = Sleep | Iterate | CallWorkflow | WaitEvent | RequestApproval
-Outcome = Completed | Failed | Sleep | Iterate | CallWorkflow | WaitEvent | RequestApproval
+Waiting = Sleep | Iterate | Repeat | CallWorkflow | WaitEvent | RequestApproval
+Outcome = Completed | Failed | Sleep | Iterate | Repeat | CallWorkflow | WaitEvent | RequestApproval

@@ -65,7 +65,11 @@ class NodeRun(Struct, frozen=True, omit_defaults=True):
 
 
 class Loop(Struct, omit_defaults=True):
-    """A loop under way: results are kept by index until all are there. `body` names the nodes of one iteration."""
+    """A loop under way: results are kept by index until all are there. `body` names the nodes of one iteration.
+
+    A while loop (`turns`) has no items: each iteration is handed what the one before came to. Of its results the
+    latest are kept, and `dropped` counts the others.
+    """
 
     items: list[Any]
     body: tuple[str, ...] = ()
@@ -74,10 +78,24 @@ class Loop(Struct, omit_defaults=True):
     started: int = 0
     results: dict[int, Any] = {}
     errors: int = 0
+    turns: bool = False
+    dropped: int = 0
+    attempts: int = 0
+    """A while loop's attempts that answered: the retries of the next evaluation count from there."""
 
     @property
     def ended(self) -> int:
-        return len(self.results)
+        return self.dropped + len(self.results)
+
+    def has_ended(self, index: int) -> bool:
+        """Is iteration `index` over?"""
+        return index in self.results or index < self.dropped
+
+    def under_way(self) -> list[int]:
+        """Iterations that began and are not over."""
+        if self.started == self.ended:
+            return []
+        return [index for index in range(self.dropped, self.started) if index not in self.results]
 
     def copy(self) -> Loop:
         other = msgspec.structs.replace(self)

@@ -21,6 +21,7 @@ _WAITS = {
     "WaitStarted": "waiting",
     "ApprovalRequested": "waiting",
     "LoopStarted": "waiting",
+    "LoopItemsStarted": "waiting",
     "ChildStarted": "waiting",
     "NodeRetryScheduled": "retrying",
 }
@@ -54,6 +55,7 @@ class NodeRuns:
         self._trigger_node = ""
         self._trigger: Any = None
         self._items: dict[str, list[Any]] = {}
+        self._turns: dict[str, Any] = {}
 
     def feed(self, events: Iterable[dict[str, Any]]) -> None:
         for event in events:
@@ -80,6 +82,13 @@ class NodeRuns:
             return items[path[-1]]
         return self.views[source].output if source in self.views else None
 
+    def _result(self, event: dict[str, Any]) -> Any:
+        """What a turn of a while loop came to: the next one is given that."""
+        if error := event.get("error"):
+            return {"error": error}
+        outputs = {split_key(key)[0]: self.views[key].output for key in event.get("sources", ())}
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs or None
+
     def _start(self, event: dict[str, Any]) -> None:
         node, at = event["trigger_node"], event["at"]
         self._trigger_node, self._trigger = node, event.get("trigger")
@@ -92,7 +101,9 @@ class NodeRuns:
         key, at = event["node"], event["at"]
         view = self.views.setdefault(key, NodeView(key, scheduled_at=at))
         view.attempt = event.get("attempt", view.attempt)
-        if kind == "NodeScheduled":
+        if kind == "NodeScheduled" and key in self._turns:
+            view.status = "scheduled"  # a while loop asks its condition again
+        elif kind == "NodeScheduled":
             self.views[key] = NodeView(
                 key, attempt=view.attempt, scheduled_at=at, sources=tuple(event.get("sources", ())), error=view.error
             )
@@ -100,11 +111,19 @@ class NodeRuns:
             view.status, view.started_at = "running", at
         elif kind in _ENDS:
             self._end(view, kind, event)
+            if event.get("final", True):
+                self._turns.pop(key, None)
         elif kind in _WAITS:
             view.status, view.started_at = _WAITS[kind], view.started_at or at
             view.child = event.get("execution_id", view.child)
             if kind == "LoopStarted":
                 self._items[key] = list(event.get("items", ()))
+            elif kind == "LoopItemsStarted" and key in self._turns:
+                self._items[key].append(self._turns[key])
+        elif kind == "WhileStarted":
+            self._items[key], self._turns[key] = [], self.input_of(view)
+        elif kind == "LoopItemCompleted" and key in self._turns:
+            self._turns[key] = self._result(event)
 
     @staticmethod
     def _end(view: NodeView, kind: str, event: dict[str, Any]) -> None:

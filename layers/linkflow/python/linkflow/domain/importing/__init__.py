@@ -21,7 +21,7 @@ from linkflow.domain.validation import MAX_EDGES, MAX_NODES, Catalogue, Places, 
 from linkflow.domain.validation.findings import capped
 from linkflow.domain.validation.places import show
 
-_WAITING = ("loop", "delay", "action_approval", "approval", "wait_for_event", "sub_workflow")
+_WAITING = ("loop", "while", "delay", "action_approval", "approval", "wait_for_event", "sub_workflow")
 """Types that wait by their nature: the original's one timeout for all nodes is not meant for them."""
 
 _ABOUT = frozenset((

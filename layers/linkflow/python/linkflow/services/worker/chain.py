@@ -14,7 +14,7 @@ from collections import deque
 from linkflow.contracts.history import Report, Task
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Session
-from linkflow.domain.outcomes import Failed, Iterate, NodeError
+from linkflow.domain.outcomes import Failed, Iterate, NodeError, Repeat
 from linkflow.domain.state import SCHEDULED, State, key_of, split_key
 from linkflow.ports import Clock
 
@@ -97,7 +97,7 @@ class Chain:
     def _record(self, key: str, attempt: int, ran: Ran, started: int, clock: float) -> list[tuple[str, int]]:
         outcome, size = ran
         self.size += size
-        if isinstance(outcome, Iterate):
+        if isinstance(outcome, Iterate | Repeat):
             self._loops.add(key)
         took = round((time.perf_counter() - clock) * 1_000_000)
         self.reports.append(Report(self._task.execution_id, key, attempt, outcome, started, took, self._worker))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from linkflow.domain.draft import source_output
+from linkflow.domain.definition import WHILE
+from linkflow.domain.draft import input_of, item_of, source_output
 from linkflow.domain.events import iso
 from linkflow.domain.evolve import error_data, output_of
 from linkflow.domain.expressions import Scope
@@ -51,11 +52,25 @@ def _record(state: State, id: str, path: tuple[int, ...]) -> dict[str, Any] | No
 
 
 def _loop(state: State, graph: Graph, key: str, path: tuple[int, ...]) -> dict[str, Any] | None:
-    if not path:
+    """`loop` inside a body; a while loop's own condition sees the turn that would be the next."""
+    node = graph.nodes[split_key(key)[0]] if graph.entries else None
+    if node is None:
         return None
-    node = graph.nodes[split_key(key)[0]]
-    loop = state.loops.get(key_of(node.loop or "", path[:-1]))
+    if node.node.type == WHILE:
+        loop = state.loops.get(key)
+        if loop is None:
+            return {"item": input_of(state, graph, key), "index": 0, "output": None}
+        return _turn(state, graph, key, loop.ended)
+    outer = key_of(node.loop or "", path[:-1])
+    loop = state.loops.get(outer) if path else None
     if loop is None:
         return None
     index = path[-1]
+    if loop.turns:
+        return _turn(state, graph, outer, index)
     return {"item": loop.items[index], "index": index, "items": loop.items, "output": loop.results.get(index - 1)}
+
+
+def _turn(state: State, graph: Graph, key: str, index: int) -> dict[str, Any]:
+    before = state.loops[key].results.get(index - 1)
+    return {"item": item_of(state, graph, key, index), "index": index, "output": before}
