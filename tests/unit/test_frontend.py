@@ -12,11 +12,12 @@ import pytest
 from linkflow.config import Config
 from linkflow.contracts import base
 from linkflow.contracts.base import Caller
-from linkflow.contracts.frontend import Closed, RedriveRequest, RunReply, RunRequest
+from linkflow.contracts.frontend import RedriveRequest, RunReply, RunRequest
 from linkflow.contracts.history import (
     NO_STATE,
     ApprovalsReply,
     ApprovalsRequest,
+    Closed,
     ControlReply,
     ControlRequest,
     DecideRequest,

@@ -17,7 +17,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.ports import Blobs, Dispatcher, Doorbell
+from linkflow.ports import Ahead, Blobs, Dispatcher, Doorbell
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -198,9 +198,17 @@ class System:
 
         made = History(
             self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
-            push_before_reply=self.on_lambda,
+            push_before_reply=self.on_lambda, ahead=self._ahead(),
         )  # fmt: skip
         return self._closing(made)
+
+    def _ahead(self) -> Ahead | None:
+        """Not on Lambda, where node types would be part of every function's cold start."""
+        if self.on_lambda or not self.config.head_start:
+            return None
+        from linkflow.services.worker import HeadStart
+
+        return HeadStart(self.registry, self.clock, self.config.max_payload, f"{self.name}-{os.getpid()}")
 
     def matching(self) -> Any:
         from linkflow.services.matching import Matching

@@ -54,6 +54,8 @@ class Config(_Struct, frozen=True, kw_only=True):
     """How often lost pushes are looked for."""
     republish_after: float = 10.0
     """A task whose push may be lost is offered again after so long."""
+    head_start: bool = True
+    """Pure nodes at the front of a run are run in its first transaction, in History's process."""
     worker_capacity: int = 100
     """Node runs at once in one worker."""
     worker_queues: tuple[str, ...] = ("default",)

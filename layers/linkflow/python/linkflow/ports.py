@@ -12,6 +12,9 @@ from msgspec import Struct
 
 from linkflow.contracts.history import DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
+from linkflow.domain.commands import Start
+from linkflow.domain.decider import Session
+from linkflow.domain.definition import Definition
 from linkflow.domain.firings import YEAR_MS, Firing
 
 
@@ -277,6 +280,14 @@ class Doorbell(Protocol):
 class RateLimiter(Protocol):
     async def take(self, key: str, per_second: float, burst: int, cost: int = 1) -> float:
         """Take `cost` from a bucket; returns 0 if it was there, else the seconds until it will be."""
+        ...
+
+
+class Ahead(Protocol):
+    """Runs pure nodes before anything of a run is written."""
+
+    def run(self, start: Start, definition: Definition, session: Session) -> None:
+        """Complete in `session` what is pure at the front of the run. Quick and bounded; never raises."""
         ...
 
 

@@ -69,16 +69,6 @@ class RunReply(Struct, frozen=True, omit_defaults=True):
     answered: bool = False
 
 
-class Closed(Struct, frozen=True, omit_defaults=True):
-    """How a run ended: what History rings a start's `reply_to` with, as JSON."""
-
-    execution_id: str
-    status: str
-    result: Any = None
-    error: dict[str, Any] | None = None
-    answered: bool = False
-
-
 class RedriveRequest(Struct, frozen=True, omit_defaults=True):
     """Let the run of a dead letter go on."""
 

@@ -78,12 +78,27 @@ class StartBatch(Struct, frozen=True):
     worker: str = ""
 
 
+class Closed(Struct, frozen=True, omit_defaults=True):
+    """How a run ended: what History rings a start's `reply_to` with, as JSON, and what a start
+    brings back whose run closed at once."""
+
+    execution_id: str
+    status: str
+    result: Any = None
+    error: dict[str, Any] | None = None
+    answered: bool = False
+
+
 class Started(Struct, frozen=True, omit_defaults=True):
-    """`created` is false where an idempotency key or a repeated call found the run that was there."""
+    """`created` is false where an idempotency key or a repeated call found the run that was there.
+
+    `closed` where the run ended, or answered, in its first transition and somebody waits: then nobody is rung.
+    """
 
     execution_id: str = ""
     created: bool = True
     error: ErrorData | None = None
+    closed: Closed | None = None
 
 
 class StartReply(Struct, frozen=True):

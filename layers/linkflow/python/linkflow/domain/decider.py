@@ -232,8 +232,27 @@ class Session:
     What it decides is a forecast: History decides again, on the true state, when the results are reported.
     """
 
-    def __init__(self, graph: Graph, settings: Settings, state: State, at: int) -> None:
-        self._draft = Draft(graph, settings, state.copy(), at, 0.0)
+    def __init__(self, graph: Graph, settings: Settings, state: State, at: int, chance: float = 0.0) -> None:
+        self._draft = Draft(graph, settings, state.copy(), at, chance)
+
+    @classmethod
+    def of_start(cls, graph: Graph, settings: Settings, command: c.Start, at: int, chance: float) -> Session:
+        """A new run. Nobody else can know of it, so what is decided here is no forecast: see `decision`."""
+        session = cls(graph, settings, new(command.execution_id), at, chance)
+        _start(session._draft, command)
+        close_if_done(session._draft)
+        return session
+
+    def decision(self) -> Decision:
+        """All of a new run so far, as one transition."""
+        draft = self._draft
+        return Decision(draft.state, tuple(draft.events), (True,), draft.before, False)
+
+    def due(self) -> list[tuple[str, int]]:
+        """Node runs that wait for a worker, as (node_key, attempt)."""
+        if self.state.closed:
+            return []
+        return [(key, run.attempt) for key, run in self.state.runs.items() if run.status == SCHEDULED]
 
     @property
     def state(self) -> State:

@@ -13,6 +13,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from linkflow.domain.errors import Internal, LinkFlowError, Unavailable
 
+from .arrays import register
+
 Connection = AsyncConnection[tuple[Any, ...]]
 
 GONE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
@@ -57,6 +59,7 @@ class Database:
 
     async def _configure(self, connection: Connection) -> None:
         connection.prepare_threshold = 3 if self._prepare else None
+        register(connection)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

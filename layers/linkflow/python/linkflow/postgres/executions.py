@@ -11,6 +11,7 @@ from linkflow.contracts.history import NO_STATE, Execution, HistoryReply, ListRe
 from linkflow.domain.errors import Unavailable
 from linkflow.ports import Snapshot, StoredMessage, Transition
 
+from .arrays import arrays
 from .database import RETRY_STATES, Connection, Database
 from .queries import queries
 from .waits import PostgresWaits, columns, wait_args
@@ -56,8 +57,7 @@ class PostgresEvents(PostgresWaits):
         verdicts: dict[str, str] = {}
         async with self._db.connection() as connection:
             if creates:
-                rows = await (await connection.execute(_sql["create"], self._create_args(creates))).fetchall()
-                created = {id for (id,) in rows}
+                created = await self._create(connection, creates)
                 for item in creates:
                     if item.execution_id in created:
                         written.add(item.execution_id)
@@ -67,12 +67,22 @@ class PostgresEvents(PostgresWaits):
                 written |= await self._advance(connection, advances)
         return ["ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions]
 
-    async def _advance(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
-        if not any(t.new_waits or t.done_waits for t in items):
-            rows = await (await connection.execute(_sql["advance"], self._advance_args(items))).fetchall()
+    async def _create(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
+        if not any(t.new_waits for t in items):
+            rows = await (await connection.execute(_sql["create"], arrays(self._create_args(items)))).fetchall()
             return {id for (id,) in rows}
         async with connection.transaction():
-            rows = await (await connection.execute(_sql["advance"], self._advance_args(items))).fetchall()
+            rows = await (await connection.execute(_sql["create"], arrays(self._create_args(items)))).fetchall()
+            created = {id for (id,) in rows}
+            await connection.execute(_sql["advance_waits"], wait_args([t for t in items if t.execution_id in created]))
+        return created
+
+    async def _advance(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
+        if not any(t.new_waits or t.done_waits for t in items):
+            rows = await (await connection.execute(_sql["advance"], arrays(self._advance_args(items)))).fetchall()
+            return {id for (id,) in rows}
+        async with connection.transaction():
+            rows = await (await connection.execute(_sql["advance"], arrays(self._advance_args(items)))).fetchall()
             written = {id for (id,) in rows}
             await connection.execute(_sql["advance_waits"], wait_args([t for t in items if t.execution_id in written]))
         return written

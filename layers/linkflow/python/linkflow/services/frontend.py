@@ -18,10 +18,11 @@ import msgspec
 
 from linkflow.config import Config
 from linkflow.contracts.base import caller
-from linkflow.contracts.frontend import Closed, RedriveReply, RedriveRequest, RunReply, RunRequest
+from linkflow.contracts.frontend import RedriveReply, RedriveRequest, RunReply, RunRequest
 from linkflow.contracts.history import (
     ApprovalsReply,
     ApprovalsRequest,
+    Closed,
     ControlReply,
     ControlRequest,
     DecideRequest,
@@ -253,7 +254,9 @@ class Frontend:
         with self._inbox.expect(start.execution_id) as ring:
             started = await self._starts.start(start)
             id = started.execution_id or start.execution_id
-            if id == start.execution_id and started.created:
+            if started.closed is not None:
+                closed: Closed | None = started.closed
+            elif id == start.execution_id and started.created:
                 closed = await self._wait(id, request.workspace_id, ring, deadline, FIRST_LOOK)
             else:
                 # The run was there: it may be over, and rings whoever started it, which may well be us.

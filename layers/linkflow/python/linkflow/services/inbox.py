@@ -10,7 +10,7 @@ from contextvars import Context
 
 import msgspec
 
-from linkflow.contracts.frontend import Closed
+from linkflow.contracts.history import Closed
 from linkflow.domain.errors import LinkFlowError
 from linkflow.ports import Doorbell
 

@@ -14,12 +14,12 @@ from contextvars import Context
 import msgspec
 
 from linkflow.domain import commands as c
-from linkflow.domain.decider import Decision, decide
+from linkflow.domain.decider import Decision, Session, decide
 from linkflow.domain.errors import Internal, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import State, decode, new
 from linkflow.observability import logger
-from linkflow.ports import Clock, EventStore, Transition
+from linkflow.ports import Ahead, Clock, EventStore, Transition
 
 from .plans import Plan, Plans
 from .transition import transition
@@ -68,12 +68,14 @@ class Committer:
         clock: Clock,
         after: Callable[[list[tuple[Item, Written]]], Awaitable[None]],
         max_events: int = 50_000,
+        ahead: Ahead | None = None,
     ) -> None:
         self._store = store
         self._plans = plans
         self._clock = clock
         self._after = after
         self._max_events = max_events
+        self._ahead = ahead
         self._waiting: OrderedDict[str, list[Item]] = OrderedDict()
         self._busy: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -232,6 +234,10 @@ class Committer:
             state = new(item.execution_id)
             start = item.start
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
+            if self._ahead is not None and len(item.commands) == 1:
+                decision = self._with_head_start(self._ahead, start, plan)
+                if decision.state.version <= self._max_events:
+                    return Written(decision, plan, transition(decision, plan, 0))
         else:
             plan = await self._plans.get(state.workflow_id, state.workflow_version, state.trigger_node)
         settings, now = plan.definition.settings, self._clock.now_ms()
@@ -243,6 +249,12 @@ class Committer:
         row = transition(decision, plan, state.version) if decision.events else None
         duplicate = item.execution_id if item.start is not None and row is None else ""
         return Written(decision, plan, row, duplicate)
+
+    def _with_head_start(self, ahead: Ahead, start: c.Start, plan: Plan) -> Decision:
+        now, chance = self._clock.now_ms(), self._clock.random()
+        session = Session.of_start(plan.graph, plan.definition.settings, start, now, chance)
+        ahead.run(start, plan.definition, session)
+        return session.decision()
 
     def _keep(self, state: State, size: int) -> None:
         """Keep an open run's state, within a budget of runs and bytes; a closed one is hardly asked for again."""

@@ -12,7 +12,6 @@ import msgspec
 from linkflow.config import Config
 from linkflow.contracts import history as h
 from linkflow.contracts.base import caller
-from linkflow.contracts.frontend import Closed
 from linkflow.contracts.matching import AddRequest, MatchingApi
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
@@ -20,7 +19,7 @@ from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFou
 from linkflow.domain.evolve import error_data
 from linkflow.domain.ids import is_uuid
 from linkflow.domain.upcasting import current
-from linkflow.ports import Clock, Doorbell, EventStore
+from linkflow.ports import Ahead, Clock, Doorbell, EventStore
 
 from .committer import Committer, Item, Written
 from .messages import Messenger
@@ -53,16 +52,17 @@ class History:
 
     def __init__(
         self, store: EventStore, matching: MatchingApi, doorbell: Doorbell, clock: Clock, config: Config,
-        *, push_before_reply: bool = False,
+        *, push_before_reply: bool = False, ahead: Ahead | None = None,
     ) -> None:  # fmt: skip
-        """`push_before_reply` where the process may be frozen once it has answered (Lambda)."""
+        """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
+        front of a run before its first commit; without it, workers do."""
         self._store = store
         self._matching = matching
         self._doorbell = doorbell
         self._clock = clock
         self._config = config
         self._plans = Plans(store)
-        self._committer = Committer(store, self._plans, clock, self._after, config.max_events)
+        self._committer = Committer(store, self._plans, clock, self._after, config.max_events, ahead)
         self._world = World(store, self._committer, clock)
         self._messenger = Messenger(store, self._committer, config.max_depth)
         self._background: set[asyncio.Task[None]] = set()
@@ -95,7 +95,8 @@ class History:
         if holder and holder != item.execution_id and item.on_conflict == "reject":
             taken = Conflict("A run with this idempotency key exists.", details={"execution_id": holder})
             return h.Started(holder, False, taken.to_data())
-        return h.Started(holder or item.execution_id, not holder)
+        closed = _notice(written) if item.reply_to and not holder else None
+        return h.Started(holder or item.execution_id, not holder, closed=closed)
 
     async def complete(self, request: h.CompleteBatch) -> h.CompleteReply:
         """Reports of one execution are one transition; an execution's fault never touches the others."""
@@ -268,7 +269,7 @@ class History:
             for wait in row.new_waits:
                 if wait.kind == "event":
                     self._spawn(self._world.look_for_kept(row.workspace_id, item.execution_id, wait.name, wait.key))
-            if written.decision.state.reply_to:
+            if written.decision.state.reply_to and row.expected:  # a start's own reply tells how the run ended at once
                 self._ring_back(written)
         if push:
             self._spawn(self._push(tuple(push)))
@@ -284,15 +285,9 @@ class History:
             await asyncio.wait(set(self._background))
 
     def _ring_back(self, written: Written) -> None:
-        state, decision = written.decision.state, written.decision
-        answered = any(isinstance(event, e.NodeCompleted) and event.answers for event in decision.events)
-        if not answered and not (state.closed and not decision.was_closed):
-            return
-        notice = Closed(
-            state.execution_id, state.status, state.result, error_data(state.error) if state.error else None,
-            state.answered,
-        )  # fmt: skip
-        self._spawn(self._doorbell.ring(state.reply_to, msgspec.json.encode(notice)))
+        notice = _notice(written)
+        if notice is not None:
+            self._spawn(self._doorbell.ring(written.decision.state.reply_to, msgspec.json.encode(notice)))
 
     async def _push(self, tasks: Sequence[h.Task]) -> None:
         for at in range(0, len(tasks), 500):
@@ -303,6 +298,16 @@ class History:
         task = asyncio.create_task(quietly(work), context=Context())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _notice(written: Written) -> h.Closed | None:
+    """What somebody who waits for the run is told: that it ended, or answered, in this transition."""
+    state, decision = written.decision.state, written.decision
+    answered = any(isinstance(event, e.NodeCompleted) and event.answers for event in decision.events)
+    if not answered and not (state.closed and not decision.was_closed):
+        return None
+    error = error_data(state.error) if state.error else None
+    return h.Closed(state.execution_id, state.status, state.result, error, state.answered)
 
 
 def _check_ids(*ids: str) -> None:

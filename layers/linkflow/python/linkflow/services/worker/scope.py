@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from linkflow.domain.definition import WHILE
@@ -34,10 +35,13 @@ def scope_of(
         prev=prev,
         loop=_loop(state, graph, key, path),
         workflow={"id": state.workflow_id, "version": state.workflow_version, "name": name},
-        execution={"id": state.execution_id, "started_at": iso(state.started_at), "mode": state.mode},
+        execution={"id": state.execution_id, "started_at": _iso(state.started_at), "mode": state.mode},
         now=now,
         random=random,
     )
+
+
+_iso = lru_cache(maxsize=4096)(iso)
 
 
 def _record(state: State, id: str, path: tuple[int, ...]) -> dict[str, Any] | None:
