@@ -74,9 +74,10 @@ def child(code: str, home: Path, python: str = sys.executable, **options) -> sub
 
 
 OWNER = """
-    import sys
+    import signal, sys
     from linkflow.config import Config
     from linkflow.local.stack import LocalStack
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits it ignored
     stack = LocalStack(home, Config())
     config = stack.start()
     print(config.database_url, config.redis_url, flush=True)
