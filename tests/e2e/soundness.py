@@ -55,7 +55,7 @@ def _problems(connection: psycopg.Connection[Any]) -> list[str]:
         if status == 0 or not closed_at:
             found.append(f"{id} has not ended: {[e['type'] for e in events][-5:]}")
         found += [f"{id}: {problem}" for problem in history_problems(events, version)]
-    for table in ("tasks", "timers", "messages", "waits"):
+    for table in ("tasks", "timers", "messages", "waits", "heartbeats"):
         left = connection.execute(f"SELECT * FROM {table}").fetchall()
         found += [f"left in {table}: {[str(value) for value in row]}" for row in left]
     return found

@@ -273,3 +273,21 @@ def test_a_timeout_counts_as_an_attempt(person: Person, web: Web) -> None:
     service.let_go()
     run = person.end(execution).check()
     assert run.nodes["call"]["attempt"] == 2
+
+
+def test_a_long_call_beats_and_the_api_shows_it(person: Person, web: Web) -> None:
+    slow = web.place("/slow", {"done": True})
+    slow.hold()
+    call = http("call", web.url("/slow"), timeout={"heartbeat": 0.9, "start_to_close": 60})
+    execution = person.start(person.save(workflow(call))["id"])
+    slow.wait_for_calls(1)
+    seen = set()
+    deadline = time.monotonic() + 20
+    while len(seen) < 3 and time.monotonic() < deadline:
+        rows = {row["key"]: row for row in person.get(f"{person.base}/executions/{execution}/nodes")["data"]}
+        seen |= {rows["call"]["heartbeat"]["at"]} if rows["call"]["heartbeat"] else set()
+    assert len(seen) == 3, "three heartbeats are later than the timeout"
+    slow.let_go()
+    run = person.end(execution).check()
+    assert run.of("NodeTimedOut") == []
+    assert len(slow.calls) == 1

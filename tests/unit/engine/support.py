@@ -22,6 +22,7 @@ from linkflow.domain.timing import (
     DELAY,
     ESCALATE,
     EXECUTION,
+    HEARTBEAT,
     RETRY,
     SCHEDULE_TO_CLOSE,
     SCHEDULE_TO_START,
@@ -123,6 +124,8 @@ def timers_of(state: State) -> Timers:
             kind = START_TO_CLOSE if run.started else SCHEDULE_TO_START
         if kind and run.due_at:
             timers[timer_id(kind, key, run.attempt)] = run.due_at
+        if run.beat_by and run.status == SCHEDULED:
+            timers[timer_id(HEARTBEAT, key, run.attempt)] = run.beat_by
         if run.close_by and run.status in (SCHEDULED, BACKOFF):
             timers[timer_id(SCHEDULE_TO_CLOSE, key, run.close_by)] = run.close_by
         if run.status == WAITING and run.wait and run.wait.escalate_at:

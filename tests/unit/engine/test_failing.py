@@ -155,7 +155,7 @@ def test_the_start_of_a_node_with_a_timeout_sets_its_timer():
 
 
 def test_a_start_that_no_timeout_depends_on_is_not_recorded():
-    run = Run.given(flow("t > a", "t > b", b={"timeout": Timeout(heartbeat=1)}))
+    run = Run.given(flow("t > a", "t > b", b={"timeout": Timeout(schedule_to_close=1)}))
     assert run.when(c.Begin("a", 1, "w1"), c.Begin("b", 1, "w1")) == []
 
 

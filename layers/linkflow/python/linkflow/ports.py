@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from linkflow.contracts.history import DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
+from linkflow.contracts.history import Beat, DueTimer, Execution, HistoryReply, LastBeat, ListRequest, Task, TaskRef
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.commands import Start
 from linkflow.domain.decider import Session
@@ -53,6 +53,10 @@ class Transition(Struct, frozen=True):
     messages: tuple[Message, ...] = ()
     new_waits: tuple[WaitRow, ...] = ()
     done_waits: tuple[tuple[str, int], ...] = ()
+    done_beats: tuple[tuple[str, int], ...] = ()
+    """Attempts with heartbeats that ended: their rows go."""
+    unbeaten: tuple[tuple[str, int, int], ...] = ()
+    """Attempts that timed out for want of a heartbeat after this time (ms): with a later one all this is a conflict."""
 
 
 class WaitRow(Struct, frozen=True):
@@ -158,8 +162,20 @@ class EventStore(Protocol):
         ...
 
     async def drop_events(self, workspace_id: str, ids: Sequence[str]) -> None: ...
-    async def drop_timers(self, ids: Sequence[tuple[str, str]]) -> None:
-        """Forget timers (execution_id, timer_id) that lead nowhere any more."""
+    async def drop_timers(self, timers: Sequence[DueTimer]) -> None:
+        """Forget timers that lead nowhere any more; not one that has been moved to a later time."""
+        ...
+
+    async def beat(self, beats: Sequence[Beat], now_ms: int) -> list[TaskRef]:
+        """Keep heartbeats, the latest of each attempt, and move their timers on; returns attempts that are over."""
+        ...
+
+    async def beats(self, refs: Sequence[TaskRef]) -> list[LastBeat]:
+        """The latest heartbeats of attempts under way, those that sent any."""
+        ...
+
+    async def beats_of(self, execution_ids: Sequence[str]) -> list[LastBeat]:
+        """The latest heartbeats of runs."""
         ...
 
     async def touch(self, tasks: Sequence[TaskRef], until_ms: int) -> list[TaskRef]:

@@ -118,12 +118,13 @@ class Report(Struct, frozen=True, omit_defaults=True):
 
 
 class StartedNode(Struct, frozen=True, omit_defaults=True):
-    """A worker took up a node that has a start-to-close timeout."""
+    """A worker took up a node that has a timeout. `beats`: it will send heartbeats, and asks for the latest one."""
 
     execution_id: str
     node_key: str
     attempt: int
     worker: str = ""
+    beats: bool = False
 
 
 class CompleteBatch(Struct, frozen=True, omit_defaults=True):
@@ -144,8 +145,44 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
 
 
 class CompleteReply(Struct, frozen=True, omit_defaults=True):
+    """`beats` are heartbeats that earlier deliveries of the started attempts sent."""
+
     results: tuple[Recorded, ...]
     next: tuple[Task, ...] = ()
+    beats: tuple[LastBeat, ...] = ()
+
+
+class Beat(Struct, frozen=True, omit_defaults=True):
+    """A heartbeat of a node run: it lives, and the next one is due within `timeout` ms. `details` null: as before."""
+
+    execution_id: str
+    node_key: str
+    attempt: int
+    timeout: int
+    details: Any = None
+
+
+class BeatBatch(Struct, frozen=True, omit_defaults=True):
+    """The heartbeats of a worker."""
+
+    beats: tuple[Beat, ...]
+    worker: str = ""
+
+
+class BeatReply(Struct, frozen=True, omit_defaults=True):
+    """Attempts that are no longer wanted (timed out, cancelled, overtaken): stop them."""
+
+    gone: tuple[TaskRef, ...] = ()
+
+
+class LastBeat(Struct, frozen=True, omit_defaults=True):
+    """The latest heartbeat of an attempt under way. `at` is ms since the epoch."""
+
+    execution_id: str
+    node_key: str
+    attempt: int
+    at: int
+    details: Any = None
 
 
 class DueTimer(Struct, frozen=True, omit_defaults=True):
@@ -251,11 +288,13 @@ class ControlReply(Struct, frozen=True):
 
 
 class DescribeRequest(Struct, frozen=True, omit_defaults=True):
-    """Several runs at once; unknown or foreign ones are absent from the reply."""
+    """Several runs at once; unknown or foreign ones are absent from the reply. `in_full`: with all that is beside the
+    rows, too."""
 
     execution_ids: tuple[str, ...]
     workspace_id: str
     with_state: bool = False
+    in_full: bool = False
 
 
 class Execution(Struct, frozen=True, omit_defaults=True):
@@ -272,6 +311,7 @@ class Execution(Struct, frozen=True, omit_defaults=True):
     closed_at: int = 0
     parent_id: str = ""
     state: msgspec.Raw = NO_STATE
+    beats: tuple[LastBeat, ...] = ()
 
 
 class DescribeReply(Struct, frozen=True):
@@ -378,4 +418,5 @@ class HistoryApi(Protocol):
     async def load(self, request: LoadRequest) -> LoadReply: ...
     async def definition(self, request: DefinitionRequest) -> DefinitionReply: ...
     async def touch(self, request: TouchRequest) -> TouchReply: ...
+    async def beat(self, request: BeatBatch) -> BeatReply: ...
     async def sweep(self, request: SweepRequest) -> SweepReply: ...

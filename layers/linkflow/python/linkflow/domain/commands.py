@@ -44,9 +44,15 @@ class Begin(Struct, frozen=True):
 
 
 class Fire(Struct, frozen=True):
-    """A timer fell due. Its id says what for; see `timing`."""
+    """A timer fell due. Its id says what for; see `timing`. `due_at` (ms) is the time it was set to.
+
+    Of a node run with heartbeats, `beat_at` (ms) is when the latest came, and `beat` what it told.
+    """
 
     timer_id: str
+    due_at: int = 0
+    beat_at: int = 0
+    beat: Any = None
 
 
 class CloseChild(Struct, frozen=True):

@@ -22,6 +22,7 @@ from .graph import Graph
 from .ids import derived_id, shard_of_workflow
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
 from .state import BACKOFF, CALLING, CANCELLED, FAILED, PAUSED, RUNNING, SCHEDULED, NodeRun, State, new
+from .timing import limit_ms
 from .turning import repeat
 from .waiting import decide_approval, request_approval, signal, wait_for
 
@@ -142,10 +143,13 @@ def _begin(draft: Draft, command: c.Begin) -> None:
     if run is None or run.started:  # a second delivery of the attempt gets no more time than the first
         return
     timeout = draft.node_of(command.node)[0].node.timeout
-    if timeout and (timeout.start_to_close > 0 or run.due_at):
-        limit = timeout.start_to_close
-        due = draft.at + max(1, round(limit * 1000)) if limit > 0 else 0
-        draft.emit(e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker, timeout_at=due)
+    if timeout and (timeout.start_to_close > 0 or timeout.heartbeat > 0 or run.due_at):
+        due = draft.at + limit_ms(timeout.start_to_close) if timeout.start_to_close > 0 else 0
+        beat = draft.at + limit_ms(timeout.heartbeat) if timeout.heartbeat > 0 else 0
+        draft.emit(
+            e.NodeStarted, node=command.node, attempt=command.attempt, worker=command.worker, timeout_at=due,
+            beat_by=beat,
+        )  # fmt: skip
 
 
 def _close_child(draft: Draft, command: c.CloseChild) -> None:

@@ -11,6 +11,7 @@ from .timing import (
     DELAY,
     ESCALATE,
     EXECUTION,
+    HEARTBEAT,
     RETRY,
     SCHEDULE_TO_CLOSE,
     SCHEDULE_TO_START,
@@ -29,13 +30,15 @@ class Effects(Struct, frozen=True):
     done_timers: tuple[str, ...]
     new_waits: tuple[tuple[str, int], ...] = ()
     done_waits: tuple[tuple[str, int], ...] = ()
+    done_beats: tuple[tuple[str, int], ...] = ()
+    """Attempts with heartbeats that ended."""
 
 
 def effects(decision: Decision) -> Effects:
     """Rows to write and to delete beside the events. A node scheduled and completed in one transition leaves none."""
     state = decision.state
     new_tasks, done_tasks = [], []
-    new_waits, done_waits = [], []
+    new_waits, done_waits, done_beats = [], [], []
     old: dict[str, int] = {}
     new: dict[str, int] = {}
     for key, was in decision.before.items():
@@ -45,6 +48,8 @@ def effects(decision: Decision) -> Effects:
         if task_before != task_after:
             if task_before:
                 done_tasks.append(task_before)
+                if was is not None and was.beat_by:
+                    done_beats.append(task_before)
             if task_after:
                 new_tasks.append(task_after)
         waited, waits = _wait_of(was), _wait_of(now)
@@ -62,6 +67,7 @@ def effects(decision: Decision) -> Effects:
         tuple(id for id in old if id not in new),
         tuple(new_waits),
         tuple(done_waits),
+        tuple(done_beats),
     )
 
 
@@ -74,6 +80,8 @@ def timers_of(key: str, run: NodeRun | None) -> dict[str, int]:
         found[timer_id(_kind(run), key, run.attempt)] = run.due_at
     if run.close_by and run.status != WAITING:
         found[timer_id(SCHEDULE_TO_CLOSE, key, run.close_by)] = run.close_by
+    if run.beat_by:
+        found[timer_id(HEARTBEAT, key, run.attempt)] = run.beat_by
     if run.wait is not None and run.wait.escalate_at:
         found[timer_id(ESCALATE, key, run.attempt)] = run.wait.escalate_at
     return found

@@ -109,12 +109,13 @@ class NodeScheduled(Base, frozen=True, tag="NodeScheduled"):
 
 
 class NodeStarted(Base, frozen=True, tag="NodeStarted"):
-    """Recorded only where a timeout depends on it."""
+    """Recorded only where a timeout depends on it. `beat_by` (ms) is when the first heartbeat is due."""
 
     node: str
     attempt: int
     worker: str = ""
     timeout_at: int = 0
+    beat_by: int = 0
 
 
 class NodeCompleted(Base, frozen=True, tag="NodeCompleted"):
@@ -135,7 +136,10 @@ class NodeCompleted(Base, frozen=True, tag="NodeCompleted"):
 
 
 class NodeFailed(Base, frozen=True, tag="NodeFailed"):
-    """One attempt failed. `final`: it was the last; then the node's `on_error` says what follows."""
+    """One attempt failed. `final`: it was the last; then the node's `on_error` says what follows.
+
+    `heartbeat` is what its last heartbeat told, for the next attempt.
+    """
 
     node: str
     attempt: int
@@ -145,10 +149,14 @@ class NodeFailed(Base, frozen=True, tag="NodeFailed"):
     duration_us: int = 0
     worker: str = ""
     logs: tuple[str, ...] = ()
+    heartbeat: Any = None
 
 
 class NodeTimedOut(Base, frozen=True, tag="NodeTimedOut", kw_only=True):
-    """One attempt ran into a timeout: ``start_to_close``, ``schedule_to_start``, … and failed with `error`."""
+    """One attempt ran into a timeout: ``start_to_close``, ``schedule_to_start``, … and failed with `error`.
+
+    `heartbeat` is what its last heartbeat told, and `beat_at` (ms) when that came.
+    """
 
     version: Annotated[int, Meta(ge=2, le=2)] = _version(2)
     node: str
@@ -157,6 +165,8 @@ class NodeTimedOut(Base, frozen=True, tag="NodeTimedOut", kw_only=True):
     error: NodeError
     final: bool = True
     worker: str = ""
+    heartbeat: Any = None
+    beat_at: int = 0
 
 
 class NodeRetryScheduled(Base, frozen=True, tag="NodeRetryScheduled"):

@@ -108,13 +108,17 @@ def _retried(state: State, event: e.ExecutionRetried) -> None:
 
 
 def _scheduled(state: State, event: e.NodeScheduled) -> None:
+    was = state.runs.get(event.node)
     state.runs[event.node] = NodeRun(
-        SCHEDULED, event.attempt, event.sources, due_at=event.start_by, close_by=event.close_by
-    )
+        SCHEDULED, event.attempt, event.sources, due_at=event.start_by, close_by=event.close_by,
+        beat=was.beat if was is not None else None,
+    )  # fmt: skip
 
 
 def _node_started(state: State, event: e.NodeStarted) -> None:
-    state.runs[event.node] = _replace(state.runs[event.node], due_at=event.timeout_at, started=True)
+    state.runs[event.node] = _replace(
+        state.runs[event.node], due_at=event.timeout_at, started=True, beat_by=event.beat_by
+    )
 
 
 def _completed(state: State, event: e.NodeCompleted) -> None:
@@ -138,20 +142,29 @@ def _failed(state: State, event: e.NodeFailed) -> None:
     if event.final and event.node in state.loops:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
-    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by)
+    state.runs[event.node] = NodeRun(
+        FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by, beat=_beat(run, event.heartbeat)
+    )
 
 
 def _timed_out(state: State, event: e.NodeTimedOut) -> None:
     if event.final and event.node in state.loops:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
-    state.runs[event.node] = NodeRun(FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by)
+    state.runs[event.node] = NodeRun(
+        FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by, beat=_beat(run, event.heartbeat)
+    )
+
+
+def _beat(run: NodeRun, told: Any) -> Any:
+    """What the next attempt is to know: the latest that any attempt told."""
+    return run.beat if told is None else told
 
 
 def _retry_scheduled(state: State, event: e.NodeRetryScheduled) -> None:
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(
-        BACKOFF, event.attempt, run.sources, error=run.error, due_at=event.due_at, close_by=run.close_by
+        BACKOFF, event.attempt, run.sources, error=run.error, due_at=event.due_at, close_by=run.close_by, beat=run.beat
     )
 
 
@@ -160,7 +173,7 @@ def _cancelled(state: State, event: e.NodeCancelled) -> None:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(
-        CANCELLED, event.attempt, run.sources, child=run.child, close_policy=run.close_policy
+        CANCELLED, event.attempt, run.sources, child=run.child, close_policy=run.close_policy, beat=run.beat
     )
 
 

@@ -26,10 +26,13 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
     if outcome.timed_out:
         draft.emit(
             e.NodeTimedOut, node=key, attempt=run.attempt, timeout=outcome.timed_out, error=error, final=not again,
-            worker=how.get("worker", ""),
+            worker=how.get("worker", ""), heartbeat=outcome.heartbeat, beat_at=how.get("beat_at", 0),
         )  # fmt: skip
     else:
-        draft.emit(e.NodeFailed, node=key, attempt=run.attempt, error=error, final=not again, logs=outcome.logs, **how)
+        draft.emit(
+            e.NodeFailed, node=key, attempt=run.attempt, error=error, final=not again, logs=outcome.logs,
+            heartbeat=outcome.heartbeat, **how,
+        )  # fmt: skip
     if again:
         wait = max(backoff_ms(policy, tried, draft.chance), outcome.retry_after)
         draft.emit(e.NodeRetryScheduled, node=key, attempt=run.attempt + 1, due_at=draft.at + wait)

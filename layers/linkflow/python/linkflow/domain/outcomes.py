@@ -29,12 +29,13 @@ class Completed(Struct, frozen=True, omit_defaults=True, tag="completed"):
 
 class Failed(Struct, frozen=True, omit_defaults=True, tag="failed"):
     """The attempt failed. `timed_out` names the timeout that passed, if one did.
-    `retry_after` (ms) is what the other side asked for."""
+    `retry_after` (ms) is what the other side asked for. `heartbeat` is what the attempt's last heartbeat told."""
 
     error: NodeError
     timed_out: str = ""
     retry_after: int = 0
     logs: tuple[str, ...] = ()
+    heartbeat: Any = None
 
 
 class Sleep(Struct, frozen=True, omit_defaults=True, tag="sleep"):

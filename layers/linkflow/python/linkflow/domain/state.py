@@ -57,6 +57,10 @@ class NodeRun(Struct, frozen=True, omit_defaults=True):
     """When its schedule-to-close timeout passes, over all attempts."""
     started: bool = False
     """A worker took it up; until then `due_at` is the schedule-to-start timeout."""
+    beat_by: int = 0
+    """When the first heartbeat was due; later ones move the timer and leave no trace here."""
+    beat: Any = None
+    """What the last heartbeat of an earlier attempt told."""
     wait: Wait | None = None
     child: str = ""
     detached: bool = False

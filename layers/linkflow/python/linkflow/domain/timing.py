@@ -7,6 +7,7 @@ from .definition import Retry
 RETRY, DELAY, EXECUTION = "retry", "delay", "execution"
 START_TO_CLOSE, SCHEDULE_TO_START, SCHEDULE_TO_CLOSE = "start_to_close", "schedule_to_start", "schedule_to_close"
 WAIT, ESCALATE = "wait", "escalate"
+HEARTBEAT = "heartbeat"
 
 
 def timer_id(kind: str, key: str = "", attempt: int = 0) -> str:
@@ -21,6 +22,11 @@ def parse_timer(id: str) -> tuple[str, int, str]:
     """Kind, attempt and node key of a timer's id."""
     kind, attempt, key = id.split("/", 2)
     return kind, int(attempt), key
+
+
+def limit_ms(seconds: float) -> int:
+    """A timeout in milliseconds, at least one."""
+    return max(1, round(seconds * 1000))
 
 
 def backoff_ms(retry: Retry, attempt: int, chance: float) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from linkflow.contracts.frontend import RunReply
-from linkflow.contracts.history import Execution
+from linkflow.contracts.history import Execution, LastBeat
 from linkflow.contracts.matching import DeadLetter
 from linkflow.domain.definition import Definition
 from linkflow.domain.events import iso
@@ -195,8 +195,14 @@ def node_run(run: RunOfNode) -> Json:
         "output": view.output,
         "error": view.error,
         "child_execution_id": view.child or None,
+        "heartbeat": heartbeat(view.heartbeat),
         "logs": list(view.logs),
     }
+
+
+def heartbeat(found: LastBeat | None) -> Json | None:
+    """The latest one, of the attempt that runs or the one before."""
+    return {"at": at(found.at), "attempt": found.attempt, "details": found.details} if found else None
 
 
 def dead_letter(letter: DeadLetter) -> Json:

@@ -80,6 +80,10 @@ class Egress(Protocol):
         ...
 
 
+async def _no_heartbeat(_details: Any) -> None:
+    """Pure nodes have nobody to tell."""
+
+
 @dataclass(slots=True)
 class Context:
     """What a node may use while it runs. Nothing else: no environment, no clock of its own, no store."""
@@ -102,7 +106,11 @@ class Context:
     credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Resolved credentials by slot; secrets, never to be logged."""
     log: Callable[[str], None] = lambda _line: None
-    heartbeat: Callable[[Any], Awaitable[None]] | None = None
+    heartbeat: Callable[[Any], Awaitable[None]] = _no_heartbeat
+    """Says that the node run lives, and how far it has come (JSON, up to 32 KB; null: as before). A worker beats by
+    itself for nodes with a heartbeat timeout; what they tell reaches the next attempt."""
+    heartbeat_details: Any = None
+    """What the last heartbeat of an earlier attempt told."""
     evaluate: Callable[[str], Any] | None = None
     """Evaluates an expression field against this run's scope (set for nodes whose config holds expressions)."""
 

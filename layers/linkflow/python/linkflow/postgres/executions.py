@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from psycopg import Rollback
 
-from linkflow.contracts.history import NO_STATE, Execution, HistoryReply, ListRequest, Task, TaskRef
+from linkflow.contracts.history import NO_STATE, DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
 from linkflow.domain.errors import Unavailable
 from linkflow.ports import Snapshot, StoredMessage, Transition
 
 from .arrays import arrays
+from .beats import PostgresBeats, beaten, drop_beats
 from .database import RETRY_STATES, Connection, Database
 from .queries import queries
 from .waits import PostgresWaits, columns, wait_args
@@ -26,7 +28,7 @@ _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _sql = queries("executions")
 
 
-class PostgresEvents(PostgresWaits):
+class PostgresEvents(PostgresWaits, PostgresBeats):
     """Implements `linkflow.ports.EventStore`."""
 
     def __init__(self, database: Database, republish_after_ms: int = 10_000) -> None:
@@ -78,14 +80,23 @@ class PostgresEvents(PostgresWaits):
         return created
 
     async def _advance(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
-        if not any(t.new_waits or t.done_waits for t in items):
+        if not any(t.new_waits or t.done_waits or t.done_beats for t in items):
             rows = await (await connection.execute(_sql["advance"], arrays(self._advance_args(items)))).fetchall()
             return {id for (id,) in rows}
-        async with connection.transaction():
-            rows = await (await connection.execute(_sql["advance"], arrays(self._advance_args(items)))).fetchall()
-            written = {id for (id,) in rows}
-            await connection.execute(_sql["advance_waits"], wait_args([t for t in items if t.execution_id in written]))
-        return written
+        while items:
+            async with connection.transaction() as transaction:
+                rows = await (await connection.execute(_sql["advance"], arrays(self._advance_args(items)))).fetchall()
+                written = {id for (id,) in rows}
+                done = [t for t in items if t.execution_id in written]
+                lively = await beaten(connection, done)
+                if lively:  # not dead after all: the others go without these
+                    raise Rollback(transaction)
+                if any(t.new_waits or t.done_waits for t in done):
+                    await connection.execute(_sql["advance_waits"], wait_args(done))
+                await drop_beats(connection, done)
+                return written
+            items = [t for t in items if t.execution_id not in lively]
+        return set()
 
     async def _duplicate(self, connection: Any, item: Transition) -> str:
         if item.idempotency_key:
@@ -206,9 +217,14 @@ class PostgresEvents(PostgresWaits):
                 _sql["drop_messages"], {"execution": [e for e, _ in ids], "id": [i for _, i in ids]}
             )
 
-    async def drop_timers(self, ids: Sequence[tuple[str, str]]) -> None:
+    async def drop_timers(self, timers: Sequence[DueTimer]) -> None:
+        args = {
+            "id": [t.execution_id for t in timers],
+            "name": [t.timer_id for t in timers],
+            "due": [t.due_at for t in timers],
+        }
         async with self._db.connection() as connection:
-            await connection.execute(_sql["drop_timers"], {"id": [e for e, _ in ids], "name": [n for _, n in ids]})
+            await connection.execute(_sql["drop_timers"], args)
 
     async def touch(self, tasks: Sequence[TaskRef], until_ms: int) -> list[TaskRef]:
         rows = await self._rows(

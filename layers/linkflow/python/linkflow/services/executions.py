@@ -83,12 +83,13 @@ class Executions:
 
     async def nodes(self, who: Membership, execution_id: str) -> list[RunOfNode]:
         """Every node run, in the order in which they came up. Raises `NotFound`."""
-        execution = await self._describe(who, execution_id)
+        execution = await self._describe(who, execution_id, in_full=True)
         runs, after, more = NodeRuns(), 0, True
         while more:
             found = await self._events(who, execution_id, after, _PAGE)
             runs.feed(found.events)
             after, more = found.last, found.more and bool(found.events)
+        runs.beat(execution.beats)
         nodes = await self._nodes_of(execution)
         return [RunOfNode(view, nodes.get(split_key(view.key)[0]), runs.input_of(view)) for view in runs.views.values()]
 
@@ -99,10 +100,13 @@ class Executions:
         with acting_as(who.caller()):
             return (await self._frontend.control(request)).status
 
-    async def _describe(self, who: Membership, execution_id: str, with_state: bool = False) -> Execution:
+    async def _describe(
+        self, who: Membership, execution_id: str, with_state: bool = False, in_full: bool = False
+    ) -> Execution:
         _check_id(execution_id)
+        request = DescribeRequest((execution_id,), who.workspace_id, with_state, in_full)
         with acting_as(who.caller()):
-            reply = await self._frontend.describe(DescribeRequest((execution_id,), who.workspace_id, with_state))
+            reply = await self._frontend.describe(request)
         if not reply.executions:
             raise _unknown()
         return reply.executions[0]

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from linkflow.contracts.history import LastBeat
 from linkflow.domain.state import split_key
 
 _ENDS = {
@@ -45,6 +46,7 @@ class NodeView(Struct):
     error: Any = None
     child: str = ""
     logs: tuple[str, ...] = ()
+    heartbeat: LastBeat | None = None
 
 
 class NodeRuns:
@@ -64,6 +66,12 @@ class NodeRuns:
                 self._start(event)
             elif "node" in event and not kind.startswith("Execution"):
                 self._node_event(kind, event)
+
+    def beat(self, beats: Iterable[LastBeat]) -> None:
+        """The latest heartbeats of attempts under way."""
+        for beat in beats:
+            if beat.node_key in self.views:
+                self.views[beat.node_key].heartbeat = beat
 
     def input_of(self, view: NodeView) -> Any:
         """What the node was given: one source's output, or outputs by source id; a loop hands its item in."""
@@ -105,8 +113,9 @@ class NodeRuns:
             view.status = "scheduled"  # a while loop asks its condition again
         elif kind == "NodeScheduled":
             self.views[key] = NodeView(
-                key, attempt=view.attempt, scheduled_at=at, sources=tuple(event.get("sources", ())), error=view.error
-            )
+                key, attempt=view.attempt, scheduled_at=at, sources=tuple(event.get("sources", ())), error=view.error,
+                heartbeat=view.heartbeat,
+            )  # fmt: skip
         elif kind == "NodeStarted":
             view.status, view.started_at = "running", at
         elif kind in _ENDS:
@@ -133,3 +142,6 @@ class NodeRuns:
         view.logs = tuple(event.get("logs", ()))
         view.output = event.get("output")
         view.error = event.get("error")
+        if event.get("beat_at") or event.get("heartbeat") is not None:
+            told, at = event.get("heartbeat"), event.get("beat_at") or event["at"]
+            view.heartbeat = LastBeat("", view.key, view.attempt, at, told)

@@ -149,9 +149,9 @@ DELETE FROM kept_events WHERE (workspace_id, id) IN (
 DELETE FROM kept_events WHERE workspace_id = %(workspace)s::uuid AND id = ANY (%(ids)s::text[])
 
 -- name: drop_timers
--- Forget timers that lead nowhere any more.
-DELETE FROM timers t USING unnest(%(id)s::uuid[], %(name)s::text[]) AS d (id, n)
-WHERE t.execution_id = d.id AND t.timer_id = d.n
+-- Forget timers that lead nowhere any more, unless they were moved meanwhile.
+DELETE FROM timers t USING unnest(%(id)s::uuid[], %(name)s::text[], %(due)s::bigint[]) AS d (id, n, due)
+WHERE t.execution_id = d.id AND t.timer_id = d.n AND t.due_at <= d.due
 
 -- name: load
 -- States with their versions.

@@ -21,6 +21,7 @@ from linkflow.domain.state import State, decode, new
 from linkflow.observability import logger
 from linkflow.ports import Ahead, Clock, EventStore, Transition
 
+from .beats import Latest, informed, latest
 from .plans import Plan, Plans
 from .transition import transition
 
@@ -48,12 +49,15 @@ class Written:
 class Item:
     """Commands for one execution, and who waits for them."""
 
-    __slots__ = ("commands", "done", "execution_id", "start", "tries")
+    __slots__ = ("commands", "done", "execution_id", "fires", "start", "tries")
 
-    def __init__(self, execution_id: str, commands: Sequence[c.Command], start: c.Start | None) -> None:
+    def __init__(
+        self, execution_id: str, commands: Sequence[c.Command], start: c.Start | None, fires: bool = False
+    ) -> None:
         self.execution_id = execution_id
         self.commands = commands
         self.start = start
+        self.fires = fires
         self.tries = 0
         self.done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
 
@@ -87,9 +91,9 @@ class Committer:
         """Start a run; a second start with the same id or key finds the first."""
         return await self._submit(Item(command.execution_id, (command,), command))
 
-    async def apply(self, execution_id: str, commands: Sequence[c.Command]) -> Written:
-        """Apply commands to a run. Raises `NotFound` for an unknown one."""
-        return await self._submit(Item(execution_id, commands, None))
+    async def apply(self, execution_id: str, commands: Sequence[c.Command], *, fires: bool = False) -> Written:
+        """Apply commands to a run; with `fires` there are timers among them. Raises `NotFound` for an unknown run."""
+        return await self._submit(Item(execution_id, commands, None, fires))
 
     async def _submit(self, item: Item) -> Written:
         self._waiting.setdefault(item.execution_id, []).append(item)
@@ -141,10 +145,12 @@ class Committer:
 
     async def _decide_all(self, batch: dict[str, list[Item]], states: dict[str, State]) -> list[tuple[Item, Written]]:
         prepared: list[tuple[Item, Written]] = []
+        firing = [(states[id], i.commands) for id, items in batch.items() if id in states for i in items if i.fires]
+        beats = await latest(self._store, firing) if firing else {}
         for id, items in batch.items():
             for merged in _merge(items):
                 try:
-                    prepared.append((merged, await self._decide(merged, states.get(id))))
+                    prepared.append((merged, await self._decide(merged, states.get(id), beats)))
                 except LinkFlowError as error:
                     _reject(merged, error)
                 except Exception as error:
@@ -227,7 +233,7 @@ class Committer:
                 logger.exception("A state cannot be read", extra={"execution_id": id})
         return found
 
-    async def _decide(self, item: Item, state: State | None) -> Written:
+    async def _decide(self, item: Item, state: State | None, beats: Latest) -> Written:
         if state is None:
             if item.start is None:
                 raise NotFound("There is no such run.")
@@ -241,12 +247,13 @@ class Committer:
         else:
             plan = await self._plans.get(state.workflow_id, state.workflow_version, state.trigger_node)
         settings, now = plan.definition.settings, self._clock.now_ms()
-        decision = decide(plan.graph, settings, state, item.commands, now, self._clock.random())
+        commands = informed(state, item.commands, beats) if beats else item.commands
+        decision = decide(plan.graph, settings, state, commands, now, self._clock.random())
         if decision.state.version > self._max_events and not decision.state.closed:
             decision = decide(plan.graph, settings, state, (c.Abort(_too_long(self._max_events)),), now)
             accepted = (True, *[False] * (len(item.commands) - 1))
             decision = msgspec.structs.replace(decision, accepted=accepted)
-        row = transition(decision, plan, state.version) if decision.events else None
+        row = transition(decision, plan, state.version, item.fires) if decision.events else None
         duplicate = item.execution_id if item.start is not None and row is None else ""
         return Written(decision, plan, row, duplicate)
 
@@ -288,7 +295,8 @@ class _Merged(Item):
     __slots__ = ("items",)
 
     def __init__(self, items: list[Item]) -> None:
-        super().__init__(items[0].execution_id, [x for item in items for x in item.commands], items[0].start)
+        commands = [x for item in items for x in item.commands]
+        super().__init__(items[0].execution_id, commands, items[0].start, any(item.fires for item in items))
         self.items = items
         self.done.add_done_callback(self._hand_out)
 

@@ -21,6 +21,7 @@ from linkflow.domain.ids import is_uuid
 from linkflow.domain.upcasting import current
 from linkflow.ports import Ahead, Clock, Doorbell, EventStore
 
+from .beats import Beats
 from .committer import Committer, Item, Written
 from .messages import Messenger
 from .plans import Plans
@@ -64,6 +65,7 @@ class History:
         self._plans = Plans(store)
         self._committer = Committer(store, self._plans, clock, self._after, config.max_events, ahead)
         self._world = World(store, self._committer, clock)
+        self._beats = Beats(store, clock)
         self._messenger = Messenger(store, self._committer, config.max_depth)
         self._background: set[asyncio.Task[None]] = set()
         self._takers = Takers()
@@ -116,8 +118,9 @@ class History:
             except BaseException:  # a deadline passed: what was meant for this worker is everybody's
                 self._spawn(self._push(taker.tasks))
                 raise
+        earlier = await self._beats.earlier(request) if request.started else ()
         await self._before_reply()
-        return h.CompleteReply(tuple(results), tuple(taker.tasks))
+        return h.CompleteReply(tuple(results), tuple(taker.tasks), earlier)
 
     async def _apply_group(self, id: str, group: list[tuple[int, c.Command]], results: list[h.Recorded]) -> None:
         try:
@@ -134,22 +137,25 @@ class History:
     async def fire(self, request: h.FireBatch) -> h.FireReply:
         """Fire timers. One that leads to nothing any more is dropped; one that failed stays for the next pass."""
         caller().require(COMPLETE)
-        groups: dict[str, list[str]] = {}
+        groups: dict[str, list[h.DueTimer]] = {}
         for timer in request.timers:
-            groups.setdefault(timer.execution_id, []).append(timer.timer_id)
+            groups.setdefault(timer.execution_id, []).append(timer)
         fired, failed, stale = 0, [], []
         outcomes = await asyncio.gather(
-            *(self._committer.apply(id, [c.Fire(t) for t in timers]) for id, timers in groups.items()),
+            *(
+                self._committer.apply(id, [c.Fire(t.timer_id, t.due_at) for t in timers], fires=True)
+                for id, timers in groups.items()
+            ),
             return_exceptions=True,
         )
         for (id, timers), outcome in zip(groups.items(), outcomes, strict=True):
             if isinstance(outcome, NotFound):
-                stale += [(id, timer) for timer in timers]
+                stale += timers
             elif isinstance(outcome, BaseException):
-                failed += [f"{id}/{timer}" for timer in timers]
+                failed += [f"{id}/{timer.timer_id}" for timer in timers]
             else:
                 fired += sum(outcome.decision.accepted)
-                stale += [(id, t) for t, ok in zip(timers, outcome.decision.accepted, strict=True) if not ok]
+                stale += [t for t, ok in zip(timers, outcome.decision.accepted, strict=True) if not ok]
         if outcomes and all(isinstance(outcome, Unavailable) for outcome in outcomes):
             raise Unavailable("The database does not answer now; try again.")
         if stale:
@@ -197,7 +203,8 @@ class History:
     async def describe(self, request: h.DescribeRequest) -> h.DescribeReply:
         caller().require(VIEW, request.workspace_id)
         ids = [id for id in request.execution_ids if is_uuid(id)]
-        return h.DescribeReply(tuple(await self._store.describe(ids, request.workspace_id, request.with_state)))
+        found = await self._store.describe(ids, request.workspace_id, request.with_state)
+        return h.DescribeReply(tuple(await self._beats.beside(found) if request.in_full else found))
 
     async def list(self, request: h.ListRequest) -> h.DescribeReply:
         caller().require(VIEW, request.workspace_id)
@@ -237,6 +244,11 @@ class History:
         caller().require(COMPLETE)
         until = self._clock.now_ms() + round(self._config.lease * 1000)
         return h.TouchReply(tuple(await self._store.touch(request.tasks, until)))
+
+    async def beat(self, request: h.BeatBatch) -> h.BeatReply:
+        """Heartbeats of a worker's node runs: no transition, only a later due time."""
+        caller().require(COMPLETE)
+        return await self._beats.take(request)
 
     async def sweep(self, request: h.SweepRequest) -> h.SweepReply:
         """Do again what was lost between a commit and its push, or with a flushed Valkey."""

@@ -11,6 +11,7 @@ from linkflow.domain.effects import effects, orphans
 from linkflow.domain.ids import shard_of_execution
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import State, Wait, encode, split_key
+from linkflow.domain.timing import HEARTBEAT
 from linkflow.ports import Message, Transition, WaitRow
 
 from .plans import Plan
@@ -45,8 +46,8 @@ class ChildClosed(msgspec.Struct, frozen=True, omit_defaults=True):
 _encode = msgspec.json.Encoder().encode
 
 
-def transition(decision: Decision, plan: Plan, expected: int) -> Transition:
-    """All that the decision writes. `expected` is the version it was decided on."""
+def transition(decision: Decision, plan: Plan, expected: int, fires: bool = False) -> Transition:
+    """All that the decision writes. `expected` is the version it was decided on; `fires`: it is about timers, too."""
     state = decision.state
     diff = effects(decision)
     data = encode(state)
@@ -75,6 +76,17 @@ def transition(decision: Decision, plan: Plan, expected: int) -> Transition:
         messages=_messages(decision),
         new_waits=tuple(_wait(state, key, attempt) for key, attempt in diff.new_waits),
         done_waits=diff.done_waits,
+        done_beats=diff.done_beats,
+        unbeaten=_unbeaten(decision) if fires and diff.done_beats else (),
+    )
+
+
+def _unbeaten(decision: Decision) -> tuple[tuple[str, int, int], ...]:
+    """Attempts that timed out for want of a heartbeat, and the last one that the decision knew of."""
+    return tuple(
+        (event.node, event.attempt, event.beat_at)
+        for event in decision.events
+        if isinstance(event, e.NodeTimedOut) and event.timeout == HEARTBEAT
     )
 
 

@@ -18,6 +18,7 @@ from linkflow.domain.outcomes import Failed, Iterate, NodeError, Repeat
 from linkflow.domain.state import SCHEDULED, State, key_of, split_key
 from linkflow.ports import Clock
 
+from .beating import Pulse
 from .plans import Plan, Step
 from .runner import Ran, Runner
 
@@ -41,6 +42,8 @@ class Chain:
         self._runner = runner
         self._clock = clock
         self._worker = worker
+        run = state.runs.get(task.node_key)
+        self.pulse = Pulse(run.beat if run is not None else None)
         self.reports: list[Report] = []
         self.size = 0
         self._path = split_key(task.node_key)[1]
@@ -69,7 +72,7 @@ class Chain:
         elif step.fusible:
             ran = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
         else:
-            ran = await self._runner.run(self._plan, step, self._session.state, key, attempt)
+            ran = await self._runner.run(self._plan, step, self._session.state, key, attempt, self.pulse)
         due = deque(self._record(key, attempt, ran, started, clock))
         while due and self.size < MAX_BYTES and len(self.reports) < MAX_CHAIN:
             if time.perf_counter() - began > MAX_SECONDS:

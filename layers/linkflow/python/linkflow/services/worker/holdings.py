@@ -48,6 +48,10 @@ class Holdings:
         """The job that has this task already."""
         return self.running.get(task.id) or self.reporting.get(task.id)
 
+    def holds(self, job: Job) -> bool:
+        """Does it run still, or is its result on its way?"""
+        return self.find(job.task) is job
+
     async def beat(self) -> None:
         """Renew for ever."""
         while True:
@@ -71,8 +75,12 @@ class Holdings:
 
     async def _touch(self, jobs: dict[TaskRef, Job]) -> None:
         reply = await self._history.touch(TouchRequest(tuple(jobs), self._worker))
-        gone = [jobs[ref] for ref in reply.gone if jobs[ref].task.id in self.running]
-        for job in gone:  # cancelled or overtaken
+        await self.stop([jobs[ref] for ref in reply.gone])
+
+    async def stop(self, jobs: Iterable[Job]) -> None:
+        """Nobody wants these any more (cancelled, timed out, overtaken). A result on its way History will refuse."""
+        gone = [job for job in jobs if self.running.get(job.task.id) is job]
+        for job in gone:
             job.stop()
         await self.release(job.token for job in gone)
 

@@ -19,6 +19,7 @@ from linkflow.nodes.base import Context, Egress, NodeFailure
 from linkflow.observability import logger
 from linkflow.ports import Clock
 
+from .beating import Pulse
 from .plans import Plan, Step
 from .scope import scope_of
 
@@ -53,9 +54,16 @@ class Runner:
         except Exception as error:
             return self._checked(_failed(error, logs), [])
 
-    async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> Ran:
+    async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse) -> Ran:
         """Run any node, within its start-to-close timeout. Returns the outcome and about how many bytes it is."""
+        outcome, size = await self._run(plan, step, state, key, attempt, pulse)
+        if pulse.told is not None and isinstance(outcome, Failed):
+            outcome = msgspec.structs.replace(outcome, heartbeat=pulse.told)
+        return outcome, size
+
+    async def _run(self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse) -> Ran:
         context, scope = self._context(plan, step, state, key, attempt)
+        context.heartbeat, context.heartbeat_details = pulse.give, pulse.earlier
         logs: list[str] = []
         limit = step.node.timeout.start_to_close if step.node.timeout else 0
         try:

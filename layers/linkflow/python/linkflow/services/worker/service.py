@@ -10,6 +10,7 @@ from linkflow.contracts.base import caller
 from linkflow.contracts.history import CompleteBatch, HistoryApi, LoadRequest, StartedNode, Task
 from linkflow.contracts.matching import ClaimRequest, Lease, MatchingApi
 from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest
+from linkflow.domain.definition import Timeout
 from linkflow.domain.errors import Conflict, LinkFlowError
 from linkflow.domain.state import State, decode
 from linkflow.nodes.base import Egress
@@ -17,6 +18,7 @@ from linkflow.nodes.registry import Registry
 from linkflow.observability import logger
 from linkflow.ports import Clock
 
+from .beating import Beats, Pulse
 from .chain import Chain
 from .holdings import Holdings, Job
 from .plans import Plans
@@ -50,6 +52,7 @@ class Worker:
         self._plans = Plans(history, registry)
         self._runner = Runner(clock, egress, config.connections, config.max_payload)
         self._held = Holdings(history, matching, name, config.lease)
+        self._beats = Beats(history, self._held, name)
         self._reporter = Reporter(history, self._held, name, config.worker_queues, self._room, self._take)
         self._changed = asyncio.Event()
         self._closing = False
@@ -65,16 +68,19 @@ class Worker:
     async def run_forever(self, stop: asyncio.Event) -> None:
         """Claim and run until `stop`; then finish what is running (up to a lease's time) and hand back the rest."""
         self._looping, self._closing = True, False
-        beat = asyncio.create_task(self._held.beat())
+        beats = self._beating()
         pump = asyncio.create_task(self._pump(self._config.worker_queues))
         await stop.wait()
         self._closing = True
         pump.cancel()
         await asyncio.gather(pump, return_exceptions=True)
         await self._wind_down(self._config.lease)
-        beat.cancel()
-        await asyncio.gather(beat, return_exceptions=True)
+        await _end(beats)
         self._looping = False
+
+    def _beating(self) -> list[asyncio.Task[None]]:
+        """Renewing leases, and the heartbeats of nodes."""
+        return [asyncio.create_task(self._held.beat()), asyncio.create_task(self._beats.run())]
 
     async def drain(self, request: DrainRequest) -> DrainReply:
         """Run what is queued until the time is up, or nothing was due for `idle` seconds.
@@ -87,14 +93,13 @@ class Worker:
         loop = asyncio.get_running_loop()
         before = (self.done, self.nodes)
         self._looping, self._closing = True, False
-        beat = asyncio.create_task(self._held.beat())
+        beats = self._beating()
         end = loop.time() + max(0.0, request.seconds - MARGIN)
         try:
             await self._drain(request, end)
         finally:
             await self._wind_down(max(0.0, end - loop.time()))
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
+            await _end(beats)
             self._looping = False
         return DrainReply(self.done - before[0], self.nodes - before[1])
 
@@ -183,7 +188,7 @@ class Worker:
     async def _run(self, job: Job, state: State | None, again: bool) -> None:
         task, chain = job.task, None
         try:
-            chain = await self._chain(task, state, again)
+            chain = await self._chain(job, state, again)
             if chain is not None:
                 await chain.run()
                 self.nodes += len(chain.reports)
@@ -200,8 +205,9 @@ class Worker:
             self._held.running.pop(task.id, None)
             self._changed.set()
 
-    async def _chain(self, task: Task, state: State | None, again: bool) -> Chain | None:
+    async def _chain(self, job: Job, state: State | None, again: bool) -> Chain | None:
         """The chain of a task, or None where it is no longer due. A second delivery wants a fresh state."""
+        task = job.task
         if state is None and not again and not _is_bare(task):
             state = decode(task.state)
         if state is None:
@@ -214,10 +220,21 @@ class Worker:
         if not chain.is_current:
             return None
         step = chain.step(task.node_key)
-        if step is not None and step.node.timeout is not None and step.node.timeout.start_to_close:
-            begun = StartedNode(task.execution_id, task.node_key, task.attempt, self.name)
-            await self._history.complete(CompleteBatch((), (begun,), self.name))
+        if step is not None and step.node.timeout is not None:
+            await self._started(job, step.node.timeout, chain.pulse)
         return chain
+
+    async def _started(self, job: Job, timeout: Timeout, pulse: Pulse) -> None:
+        """Say that the node starts, where a timeout depends on it. A delivery before this one may have beaten."""
+        task, beats = job.task, timeout.heartbeat > 0
+        if not (beats or timeout.start_to_close > 0 or timeout.schedule_to_start > 0):
+            return
+        begun = StartedNode(task.execution_id, task.node_key, task.attempt, self.name, beats)
+        reply = await self._history.complete(CompleteBatch((), (begun,), self.name))
+        for beat in reply.beats:
+            pulse.earlier = pulse.earlier if beat.details is None else beat.details
+        if beats:
+            self._beats.begin(pulse, job, timeout.heartbeat, at_once=bool(reply.beats))
 
     async def _wind_down(self, seconds: float) -> None:
         """Let what runs end within `seconds`, hand back the rest, and see the results off."""
@@ -233,6 +250,14 @@ class Worker:
         await self._reporter.flush(max(MARGIN / 2, end - asyncio.get_running_loop().time()))
         if self._givebacks:
             await asyncio.wait(set(self._givebacks), timeout=MARGIN / 2)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    left = set(tasks)
+    while left:  # a call whose answer comes together with the cancellation may swallow it
+        for task in left:
+            task.cancel()
+        left = (await asyncio.wait(left, timeout=0.1))[1]
 
 
 def _is_bare(task: Task) -> bool:
