@@ -1,8 +1,8 @@
 """The storage floor: what the same Postgres takes when a bare client writes the same bytes and nothing else happens.
 
 It writes what the store writes for one chain-pure run, into tables made by the same migrations in a schema of its own:
-the execution's row, two rows of history, the task in and out, the fenced update, in two commits. One connection,
-pipeline mode, prepared statements, arrays of a whole batch. The payloads are those of a run of this very session.
+the execution's row and its history in one commit; or, asked for `two`, the execution's row, two rows of history, the
+task in and out, the fenced update, in two commits. One connection, pipeline mode, prepared statements, arrays of a whole batch. The payloads are those of a run of this very session.
 The statements are plain ones of its own: what the product's cost on top of these is the product's.
 """
 
@@ -25,7 +25,7 @@ FAR = 1 << 60  # no sweep ever looks at these tasks
 INSERT_EXECUTION = """
 INSERT INTO executions (id, shard, workspace_id, workflow_id, workflow_version, status, mode, version, started_at,
                         state)
-SELECT i, 7, %(workspace)s::uuid, %(workflow)s::uuid, 1, 0, 'api', %(first)s, %(now)s, s
+SELECT i, 7, %(workspace)s::uuid, %(workflow)s::uuid, 1, %(status)s, 'api', %(last)s, %(now)s, s
 FROM unnest(%(ids)s::uuid[], %(states)s::bytea[]) AS u (i, s)
 """
 INSERT_HISTORY = """
@@ -51,6 +51,14 @@ def in_schema(url: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}options={quote(f'-csearch_path={SCHEMA}')}"
 
 
+class _Cut:
+    """One transition of the sample."""
+
+    def __init__(self, cut: dict[str, Any]) -> None:
+        self.first, self.last = cut["first"], cut["last"]
+        self.events, self.state = base64.b64decode(cut["events"]), base64.b64decode(cut["state"])
+
+
 class Floor:
     """One connection that writes batches of runs."""
 
@@ -64,38 +72,39 @@ class Floor:
         self._url = url
         self._connection = psycopg.connect(in_schema(url))
         self._connection.prepare_threshold = 0
-        self._events = [base64.b64decode(data) for data in sample["events"]]
-        self._states = [base64.b64decode(data) for data in sample["states"]]
-        self._first, self._last = sample["versions"]
+        self._shapes = {name: [_Cut(cut) for cut in cuts] for name, cuts in sample.items()}
         self._workspace, self._workflow = str(uuid.uuid4()), str(uuid.uuid4())
 
     async def rate(self, ask: dict[str, Any]) -> dict[str, Any]:
         """Executions per second at one batch size."""
         size, begin, cpu, count = ask["batch"], time.perf_counter(), time.process_time(), 0
+        first, *rest = self._shapes[ask.get("shape", "stored")]
         while (length := time.perf_counter() - begin) < ask["seconds"]:
             ids = [_uuid7() for _ in range(size)]
-            self._create(ids)
-            self._advance(ids)
+            self._create(ids, first, bool(rest))
+            for before, cut in zip([first, *rest], rest, strict=False):
+                self._advance(ids, before, cut)
             count += size
         return {"rate": count / length, "client_cpu": (time.process_time() - cpu) / length}
 
-    def _create(self, ids: list[str]) -> None:
+    def _create(self, ids: list[str], cut: _Cut, goes_on: bool) -> None:
         now, size = round(time.time() * 1000), len(ids)
-        first = {"ids": ids, "from": 1, "to": self._first, "events": [self._events[0]] * size}
+        history = {"ids": ids, "from": cut.first, "to": cut.last, "events": [cut.events] * size}
         row = {
-            "ids": ids, "workspace": self._workspace, "workflow": self._workflow, "first": self._first, "now": now,
-            "states": [self._states[0]] * size,
+            "ids": ids, "workspace": self._workspace, "workflow": self._workflow, "last": cut.last, "now": now,
+            "status": 0 if goes_on else 1, "states": [cut.state] * size,
         }  # fmt: skip
         with self._connection.pipeline():
             self._connection.execute(INSERT_EXECUTION, row)
-            self._connection.execute(INSERT_HISTORY, first)
-            self._connection.execute(INSERT_TASK, {"ids": ids, "now": now, "far": FAR})
+            self._connection.execute(INSERT_HISTORY, history)
+            if goes_on:
+                self._connection.execute(INSERT_TASK, {"ids": ids, "now": now, "far": FAR})
             self._connection.commit()
 
-    def _advance(self, ids: list[str]) -> None:
+    def _advance(self, ids: list[str], before: _Cut, cut: _Cut) -> None:
         now, size = round(time.time() * 1000), len(ids)
-        rest = {"ids": ids, "from": self._first + 1, "to": self._last, "events": [self._events[1]] * size}
-        row = {"ids": ids, "first": self._first, "last": self._last, "now": now, "states": [self._states[1]] * size}
+        rest = {"ids": ids, "from": cut.first, "to": cut.last, "events": [cut.events] * size}
+        row = {"ids": ids, "first": before.last, "last": cut.last, "now": now, "states": [cut.state] * size}
         with self._connection.pipeline():
             self._connection.execute(UPDATE_EXECUTION, row)
             self._connection.execute(INSERT_HISTORY, rest)

@@ -152,23 +152,32 @@ class Lab:
         return [float(late) for (late,) in rows]
 
     def sample(self, workflow: dict[str, Any]) -> dict[str, Any]:
-        """One run as it is stored: its two rows of history, and its state after each."""
+        """One run as it is stored, transition by transition; and `two`, the same run in two, as it was before the head
+        start and as the peers' figures and `engine.md`'s floor have it."""
         from linkflow.domain import events as e
-        from linkflow.domain.evolve import fold
-        from linkflow.domain.state import encode
 
         found = self.database.execute(queries.SAMPLE, {"workflow": workflow["id"]}).fetchall()
-        if len(found) != 2:
-            raise RuntimeError(f"A chain-pure run has {len(found)} transitions instead of two: the floor is another.")
-        id, state = found[0][0], bytes(found[0][3])
-        events = [bytes(row[2]) for row in found]
-        states = [encode(fold(id, e.decode(events[0]))), state]
-        return {
-            "events": [base64.b64encode(data).decode() for data in events],
-            "states": [base64.b64encode(data).decode() for data in states],
-            "versions": [found[0][1], found[1][1]],
-        }
+        if len(found) > 2:
+            raise RuntimeError(f"A chain-pure run has {len(found)} transitions, and the floor knows one or two.")
+        every = [event for row in found for event in e.decode(bytes(row[2]))]
+        stored = _transitions(found[0][0], every, [row[1] for row in found])
+        return {"stored": stored, "two": _transitions(found[0][0], every, [2, every[-1].event_id])}
 
     def floor(self, sample: dict[str, Any]) -> Child:
         """The floor's process; stop it when done."""
         return Child("floor", {"url": self.url, "sample": sample})
+
+
+def _transitions(id: str, events: list[Any], ends: list[int]) -> list[dict[str, Any]]:
+    """The events cut behind these ids, and the state at each cut."""
+    from linkflow.domain import events as e
+    from linkflow.domain.evolve import fold
+    from linkflow.domain.state import encode
+
+    cuts, begin = [], 0
+    for end in ends:
+        data, state = e.encode(events[begin:end]), encode(fold(id, events[:end]))
+        coded = {"events": base64.b64encode(data).decode(), "state": base64.b64encode(state).decode()}
+        cuts.append({"first": begin + 1, "last": end, **coded})
+        begin = end
+    return cuts

@@ -95,7 +95,8 @@ def table(result: dict[str, Any]) -> str:
 def _floor_lines(floor: dict[str, Any]) -> list[str]:
     batches = floor.get("rates", {})
     rates = ", ".join(f"{rate:,.0f} at batch {size}" for size, rate in batches.items())
-    return ["", f"storage floor, executions/s: {rates}"] if batches else []
+    two = f"; in two commits {floor['two_commits']:,}" if "two_commits" in floor else ""
+    return ["", f"storage floor, executions/s: {rates}{two}"] if batches else []
 
 
 def _peer_lines(peers: dict[str, Any]) -> list[str]:

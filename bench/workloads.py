@@ -88,6 +88,7 @@ def chain_pure(lab: Lab, size: Size) -> Figures:
         for batch in BATCHES:
             if batch != FLOOR_BATCH:
                 floors[batch].append(floor.ask("rate", batch=batch, seconds=size.seconds / 2)["rate"])
+        two = floor.ask("rate", batch=FLOOR_BATCH, seconds=size.seconds / 2, shape="two")["rate"]
         written = floor.ask("check")
     finally:
         floor.stop()
@@ -95,7 +96,7 @@ def chain_pure(lab: Lab, size: Size) -> Figures:
     figures["floor_ratio"] = round(median(ratios), 3)
     figures["floor"] = {
         "batch": FLOOR_BATCH, "rates": {str(batch): round(median(rates)) for batch, rates in floors.items()},
-        "rows": written,
+        "two_commits": round(two), "rows": written,
     }  # fmt: skip
     return _checked(lab, workflow, figures)
 
