@@ -13,6 +13,7 @@ from collections import OrderedDict, deque
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Session
 from linkflow.domain.definition import Definition
+from linkflow.domain.outcomes import Iterate
 from linkflow.domain.state import split_key
 from linkflow.nodes.registry import Registry
 from linkflow.ports import Clock
@@ -22,8 +23,11 @@ from .runner import Runner
 
 MAX_RESULTS = 200
 MAX_BYTES = 256 * 1024
+MAX_ITEMS = 50
+"""Iterations of a loop: a longer one is a worker's from its beginning, in one chain. Of what the head start left, each
+item would be a task of its own."""
 MAX_SECONDS = 0.02
-"""A front that is longer than any of these goes on in a worker: other starts wait for the same commit."""
+"""Of CPU: on a busy machine it does no less. A front that is longer than any of these goes on in a worker: other starts wait for the same commit."""
 
 
 class HeadStart:
@@ -40,15 +44,17 @@ class HeadStart:
     def run(self, start: c.Start, definition: Definition, session: Session) -> None:
         """Complete what is pure, from the front on, in `session`. It never raises: what fails is a failed node run."""
         plan = self._plan(start, definition)
-        due, began = deque(session.due()), time.perf_counter()
+        due, began = deque(session.due()), time.thread_time()
         count = size = 0
-        while due and count < MAX_RESULTS and size < MAX_BYTES and time.perf_counter() - began < MAX_SECONDS:
+        while due and count < MAX_RESULTS and size < MAX_BYTES and time.thread_time() - began < MAX_SECONDS:
             key, attempt = due.popleft()
             step = plan.step(key if key in plan.graph.nodes else split_key(key)[0])
             if step is None or not step.fusible:
                 continue
             started, clock = self._clock.now_ms(), time.perf_counter()
             outcome, bytes_ = self._runner.run_pure(plan, step, session.state, key, attempt)
+            if isinstance(outcome, Iterate) and len(outcome.items) > MAX_ITEMS:
+                continue
             took = round((time.perf_counter() - clock) * 1_000_000)
             command = c.Complete(key, attempt, outcome, started, took, self._name)
             due.extend(session.complete(command, self._clock.now_ms()))
