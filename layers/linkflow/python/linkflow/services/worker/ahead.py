@@ -27,7 +27,8 @@ MAX_ITEMS = 50
 """Iterations of a loop: a longer one is a worker's from its beginning, in one chain. Of what the head start left, each
 item would be a task of its own."""
 MAX_SECONDS = 0.02
-"""Of CPU: on a busy machine it does no less. A front that is longer than any of these goes on in a worker: other starts wait for the same commit."""
+"""Seconds of CPU, so that a busy machine does no less. A front that is longer than any of these goes on in a worker:
+other starts wait for the same commit."""
 
 
 class HeadStart:
