@@ -22,7 +22,7 @@ def topology(postgres, migrated_template: str, valkey, tmp_path_factory: pytest.
     with fresh_database(postgres.url, migrated_template) as database_url:
         with topologies.in_process(database_url, emptied(valkey.url, "loops"), folder) as made:
             yield made
-        assert_sound(database_url, expect=3)
+        assert_sound(database_url, expect=8)
 
 
 def _counting(most: int, **config: object) -> Json:
@@ -78,3 +78,79 @@ def test_a_condition_that_cannot_be_saved_is_refused_with_its_place(person: Pers
     assert refused.status_code == 422
     places = {problem["pointer"] for problem in refused.json()["errors"]}
     assert {"/nodes/1/config/condition", "/nodes/1/config/max_iterations"} <= places
+
+
+# Clean-up on cancel
+
+
+def _trip(web: Web) -> Json:
+    for path in ("/book", "/pay", "/unbook", "/refund"):
+        web.place(path, {"at": path})
+    return workflow(
+        node("begin", "trigger_manual"), http("book", web.url("/book")), http("pay", web.url("/pay")),
+        node("out", "noop"), http("unbook", web.url("/unbook"), method="POST", body={"was": "{{ input.data.at }}"}),
+        http("refund", web.url("/refund"), method="POST", body={"was": "{{ input }}"}),
+        edges=[edge("begin", "book"), edge("book", "pay"), edge("pay", "out"), edge("book", "unbook", "cancelled"),
+               edge("pay", "refund", "cancelled"), edge("out", "unbook", "cancelled")],
+    )  # fmt: skip
+
+
+def test_a_cancelled_run_cleans_up_what_had_started(person: Person, web: Web) -> None:
+    saved = person.save(_trip(web))
+    pay, unbook = web.place("/pay"), web.place("/unbook")
+    pay.hold()
+    unbook.hold()
+    execution = person.start(saved["id"])
+    pay.wait_for_calls(1)
+    url = f"{person.base}/executions/{execution}"
+    told = person.post(f"{url}/cancel", {"reason": "no more"})
+    assert (told["execution"]["status"], told["message"]) == ("cancelling", "Execution cancelling.")
+    unbook.wait_for_calls(1)
+    assert [row["id"] for row in person.get(f"{person.base}/executions", status="cancelling")["data"]] == [execution]
+    for verb in ("cancel", "pause", "retry"):
+        assert person.send("POST", f"{url}/{verb}", json={}).status_code == 409
+    pay.let_go()
+    unbook.let_go()
+    run = person.end(execution).check("cancelled")
+    assert run.statuses() == {
+        "begin": "completed", "book": "completed", "pay": "cancelled", "unbook": "completed", "refund": "completed",
+    }  # fmt: skip
+    assert [call.body for call in unbook.calls] == [{"was": "/book"}]
+    assert run.of("ExecutionCancelled")[0]["attributes"]["reason"] == "no more"
+    assert run.error is None
+
+
+def test_a_clean_up_that_fails_shows_in_the_run_and_terminate_stops_one(person: Person, web: Web) -> None:
+    saved = person.save(_trip(web))
+    pay, unbook = web.place("/pay"), web.place("/unbook", status=404)
+    pay.hold()
+    execution = person.start(saved["id"])
+    pay.wait_for_calls(1)
+    person.post(f"{person.base}/executions/{execution}/cancel")
+    run = person.end(execution).check("cancelled")
+    assert (run.error["code"], run.shown["failed_node"]) == ("http_status", "unbook")
+    assert run.statuses()["refund"] == "completed"
+    other = person.start(saved["id"])
+    pay.wait_for_calls(2)
+    unbook.hold()
+    person.post(f"{person.base}/executions/{other}/cancel")
+    unbook.wait_for_calls(2)
+    person.post(f"{person.base}/executions/{other}/terminate")
+    person.end(other).check("terminated")
+    pay.let_go()
+    unbook.let_go()
+
+
+def test_a_cancelled_parent_has_its_child_clean_up(person: Person, web: Web) -> None:
+    child = person.save(_trip(web))
+    pay, refund = web.place("/pay"), web.place("/refund")
+    pay.hold()
+    call = node("sub", "sub_workflow", {"workflow_id": child["id"], "parent_close_policy": "cancel"})
+    execution = person.start(person.save(workflow(call))["id"])
+    pay.wait_for_calls(1)
+    person.post(f"{person.base}/executions/{execution}/cancel")
+    run = person.end(execution).check("cancelled")
+    below = person.end(run.nodes["sub"]["child_execution_id"]).check("cancelled")
+    pay.let_go()
+    assert below.of("ExecutionCancelRequested")
+    assert len(refund.calls) == 1

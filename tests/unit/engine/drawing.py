@@ -10,7 +10,7 @@ from random import Random
 from hypothesis import strategies as st
 
 from linkflow.domain import commands as c
-from linkflow.domain.definition import LOOPS, WHILE, Definition, Edge, Node, Retry, Settings, Timeout
+from linkflow.domain.definition import CANCELLED, LOOPS, WHILE, Definition, Edge, Node, Retry, Settings, Timeout
 from linkflow.domain.graph import Graph
 from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Outcome, Repeat, Sleep
 from linkflow.domain.state import CALLING, SCHEDULED, State, split_key
@@ -38,7 +38,7 @@ class _Drawing:
     def scope(self, source: str, output: str, depth: int) -> None:
         """A few nodes behind one output; every one of them is reached from there."""
         ids = [self.node(depth) for _ in range(self.draw(st.integers(3, 6) if depth == 0 else st.integers(1, 4)))]
-        loops = {node.id for node in self.nodes if node.type in LOOPS}
+        loops = self.loops()
         for place, id in enumerate(ids):
             before = self.draw(st.lists(st.sampled_from(ids[:place]), max_size=3)) if place else []
             for other in before:
@@ -46,8 +46,25 @@ class _Drawing:
                 self.join(other, out, id)
             if not before or self.draw(st.integers(0, 5)) == 0:
                 self.join(source, output, id)
-        if depth and self.draw(st.integers(0, 3)) == 0:
+        if depth and output != CANCELLED and self.draw(st.integers(0, 3)) == 0:
             self.join(self.draw(st.sampled_from(ids)), "main", source)  # people draw the way back, too
+
+    def cleanup(self, count: int) -> None:
+        """Branches that run on cancel, perhaps with nodes in common."""
+        inside = {edge.target for edge in self.edges if edge.source_output == "each"}
+        while True:
+            more = {edge.target for edge in self.edges if edge.source in inside and edge.target not in self.loops()}
+            if more <= inside:
+                break
+            inside |= more
+        sources = [node.id for node in self.nodes if node.id not in inside]
+        for _ in range(count):
+            self.scope(self.draw(st.sampled_from(sources)), CANCELLED, 1)
+        first = self.edges[-1].target
+        self.join(self.draw(st.sampled_from(sources)), CANCELLED, first)
+
+    def loops(self) -> set[str]:
+        return {node.id for node in self.nodes if node.type in LOOPS}
 
     def node(self, depth: int) -> str:
         draw = self.draw
@@ -75,6 +92,8 @@ def definitions(draw: st.DrawFn, pure: bool = False) -> Definition:
     drawing = _Drawing(draw, pure)
     drawing.nodes.append(Node("t", "trigger_manual"))
     drawing.scope("t", "main", 0)
+    if draw(st.integers(0, 2)) == 0:
+        drawing.cleanup(draw(st.integers(1, 2)))
     settings = Settings(
         max_parallel=draw(st.sampled_from([0, 0, 1, 2, 3])),
         retry=None if pure else draw(RETRIES),

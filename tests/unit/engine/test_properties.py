@@ -90,6 +90,27 @@ def test_a_run_that_nobody_disturbs_completes_or_fails(definition: Definition, s
 
 
 @ENGINE
+@given(definitions(), SEEDS)
+def test_clean_up_runs_on_cancel_alone_and_comes_to_an_end(definition: Definition, seed: int):
+    run = play(definition, seed, stops=0.1)
+    asked = [event.event_id for event in run.all(e.ExecutionCancelRequested)]
+    cleaned = [event for event in run.events if _cleans(run, event)]
+    assert len(asked) <= 1
+    assert all(asked and event.event_id > asked[0] for event in cleaned)
+    if asked:
+        assert run.state.status in ("cancelled", "terminated", "timed_out")
+        assert not [event for event in run.all(e.NodeScheduled) if event.event_id > asked[0] and event not in cleaned]
+        if run.state.status == "cancelled":
+            assert set(run.graph.cleanup) <= set(run.state.runs), "a clean-up node never settled"
+    check_once(run)
+
+
+def _cleans(run: Run, event: e.Event) -> bool:
+    key = getattr(event, "node", "")
+    return bool(key) and run.graph.nodes[split_key(key)[0]].cleanup
+
+
+@ENGINE
 @given(definitions(), SEEDS, st.randoms(use_true_random=False))
 def test_one_event_at_a_time_is_the_fold(definition: Definition, seed: int, random: Any):
     run = play(definition, seed)
@@ -131,6 +152,9 @@ def test_a_session_forecasts_what_decide_decides(definition: Definition, seed: i
 # What a history as a whole must show
 
 
+CLOSING = (e.ExecutionCompleted, e.ExecutionFailed, e.ExecutionTimedOut, e.ExecutionCancelled, e.ExecutionTerminated)
+
+
 def rounds(events: list[e.Event]) -> list[list[e.Event]]:
     """The history, cut where the run was retried by hand: then loops run all over again."""
     parts: list[list[e.Event]] = [[]]
@@ -150,9 +174,9 @@ def check_once(run: Run) -> None:
         items = Counter((event.node, event.index) for event in part if isinstance(event, e.LoopItemCompleted))
         assert not [key for counts in (scheduled, completed, skipped, items) for key, n in counts.items() if n > 1]
         assert not set(skipped) & {key for key, _ in scheduled}
-    closing = [event for event in run.events if type(event).__name__.startswith("Execution")]
+    closing = [event for event in run.events if isinstance(event, CLOSING)]
     assert run.events[-1] is closing[-1]
-    assert len(closing) == 2 * len(rounds(run.events))
+    assert len(closing) == len(rounds(run.events))
 
 
 def check_paths(run: Run) -> None:
@@ -165,8 +189,7 @@ def check_paths(run: Run) -> None:
             sources = told.check_scope(body, path)
             assert list(event.sources) == sources
     if run.state.status == "completed":
-        top = tuple(id for id in run.graph.order if run.graph.nodes[id].loop is None)
-        sources = told.check_scope(top, ())
+        sources = told.check_scope(run.graph.top, ())
         if not run.state.answered:
             outputs = {key: told.outputs[key] for key in sources}
             assert run.state.result == (outputs if len(outputs) > 1 else outputs[sources[0]])

@@ -53,6 +53,8 @@ class Timeline:
             row.status, row.began, row.ended = "completed", at, at
         elif kind in ("ExecutionRetried", "ExecutionResumed"):
             self.status = "running"
+        elif kind == "ExecutionCancelRequested":
+            self.status = "cancelling"
         elif kind.startswith("Execution"):
             self.status = kind.removeprefix("Execution").lower()
             self.result, self.error = what.get("result"), what.get("error")

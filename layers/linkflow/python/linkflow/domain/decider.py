@@ -13,15 +13,25 @@ from msgspec import Struct
 
 from . import commands as c
 from . import events as e
+from .cancelling import cancel
 from .definition import Definition, Settings
 from .draft import Draft
 from .failing import fail
 from .firing import current, fire
-from .flow import advance, begin_items, close_if_done, emit_scheduled, let_in_all, resume_scan, schedule
+from .flow import (
+    advance,
+    begin_items,
+    close_cancelled,
+    close_if_done,
+    emit_scheduled,
+    let_in_all,
+    resume_scan,
+    schedule,
+)
 from .graph import Graph
 from .ids import derived_id, shard_of_workflow
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
-from .state import BACKOFF, CALLING, CANCELLED, FAILED, PAUSED, RUNNING, SCHEDULED, NodeRun, State, new
+from .state import BACKOFF, CALLING, CANCELLED, CANCELLING, FAILED, PAUSED, RUNNING, SCHEDULED, NodeRun, State, new
 from .timing import limit_ms
 from .turning import repeat
 from .waiting import decide_approval, request_approval, signal, wait_for
@@ -171,19 +181,19 @@ def _close_child(draft: Draft, command: c.CloseChild) -> None:
     fail(draft, command.node, Failed(error), {})
 
 
-def _stop(closing: type[e.Base]) -> Callable[[Draft, Any], None]:
-    def stop(draft: Draft, command: c.Cancel | c.Terminate) -> None:
-        if draft.state.closed:
-            return
+def _terminate(draft: Draft, command: c.Terminate) -> None:
+    if not draft.state.closed:
         draft.cancel_all()
-        draft.emit(closing, actor=command.actor, reason=command.reason)
-
-    return stop
+        draft.emit(e.ExecutionTerminated, actor=command.actor, reason=command.reason)
 
 
 def _abort(draft: Draft, command: c.Abort) -> None:
-    if not draft.state.closed:
-        draft.cancel_all()
+    if draft.state.closed:
+        return
+    draft.cancel_all()
+    if draft.state.status == CANCELLING:
+        close_cancelled(draft, command.error)
+    else:
         draft.emit(e.ExecutionFailed, error=command.error)
 
 
@@ -224,8 +234,8 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     c.Decide: decide_approval,
     c.Pause: _pause,
     c.Resume: _resume,
-    c.Cancel: _stop(e.ExecutionCancelled),
-    c.Terminate: _stop(e.ExecutionTerminated),
+    c.Cancel: cancel,
+    c.Terminate: _terminate,
     c.RetryFailed: _retry_failed,
 }
 

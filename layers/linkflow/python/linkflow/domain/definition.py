@@ -15,7 +15,11 @@ LOOPS = ("loop", WHILE)
 """Node types whose output `each` leads a body that runs once an item, or as long as a condition holds."""
 
 EACH, DONE, MAIN, ERROR = "each", "done", "main", "error"
-"""Output names with a meaning of their own."""
+CANCELLED = "cancelled"
+"""Output names with a meaning of their own. An edge from `cancelled` leads a clean-up branch."""
+
+NAMED_OUTPUTS = ("condition", "switch")
+"""Node types whose outputs their author names: there `cancelled` is one like any other."""
 
 
 class Retry(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -66,9 +66,27 @@ class ExecutionTimedOut(Base, frozen=True, tag="ExecutionTimedOut"):
     pass
 
 
-class ExecutionCancelled(Base, frozen=True, tag="ExecutionCancelled"):
+class ExecutionCancelRequested(Base, frozen=True, tag="ExecutionCancelRequested"):
+    """What was active is cancelled; the clean-up branches run, and then the run is cancelled."""
+
     actor: str = ""
     reason: str = ""
+
+
+class ExecutionCancelled(Base, frozen=True, tag="ExecutionCancelled"):
+    """`error` is what the first clean-up `node` that failed met with."""
+
+    actor: str = ""
+    reason: str = ""
+    error: NodeError | None = None
+    node: str = ""
+
+
+class CleanupFailed(Base, frozen=True, tag="CleanupFailed"):
+    """A node of a clean-up branch failed for good: its branch ends, the others go on."""
+
+    node: str
+    error: NodeError
 
 
 class ExecutionTerminated(Base, frozen=True, tag="ExecutionTerminated"):
@@ -322,7 +340,9 @@ Event = (
     | ExecutionCompleted
     | ExecutionFailed
     | ExecutionTimedOut
+    | ExecutionCancelRequested
     | ExecutionCancelled
+    | CleanupFailed
     | ExecutionTerminated
     | ExecutionPaused
     | ExecutionResumed

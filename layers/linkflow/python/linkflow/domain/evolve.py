@@ -17,6 +17,7 @@ from .state import (
     BACKOFF,
     CALLING,
     CANCELLED,
+    CANCELLING,
     DONE,
     FAILED,
     LOOPING,
@@ -25,6 +26,7 @@ from .state import (
     SCHEDULED,
     SKIPPED,
     WAITING,
+    CancelRequest,
     Loop,
     NodeRun,
     Signal,
@@ -94,8 +96,23 @@ def _closing(status: str) -> Callable[[State, Any], None]:
             state.failed_node = event.node
         elif isinstance(event, e.ExecutionTimedOut):
             state.error = NodeError("execution_timeout", "The run took longer than its timeout.", False)
+        elif isinstance(event, e.ExecutionCancelled) and event.error is not None:
+            state.error = event.error
+            state.failed_node = event.node
+        state.cancelling = None
 
     return close
+
+
+def _cancel_requested(state: State, event: e.ExecutionCancelRequested) -> None:
+    state.status = CANCELLING
+    state.cancelling = CancelRequest(event.actor, event.reason)
+
+
+def _cleanup_failed(state: State, event: e.CleanupFailed) -> None:
+    if state.error is None:
+        state.error = event.error
+        state.failed_node = event.node
 
 
 def _retried(state: State, event: e.ExecutionRetried) -> None:
@@ -306,7 +323,9 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.ExecutionCompleted: _closing("completed"),
     e.ExecutionFailed: _closing("failed"),
     e.ExecutionTimedOut: _closing("timed_out"),
+    e.ExecutionCancelRequested: _cancel_requested,
     e.ExecutionCancelled: _closing("cancelled"),
+    e.CleanupFailed: _cleanup_failed,
     e.ExecutionTerminated: _closing("terminated"),
     e.ExecutionPaused: _paused,
     e.ExecutionResumed: _resumed,

@@ -10,7 +10,7 @@ from .draft import Draft, Path
 from .evolve import error_data
 from .flow import advance, begin_items
 from .outcomes import Failed, NodeError
-from .state import ACTIVE, key_of
+from .state import ACTIVE, CANCELLING, key_of
 from .timing import backoff_ms
 
 _ONCE = Retry()
@@ -61,6 +61,10 @@ def give_up(draft: Draft, key: str, error: NodeError) -> None:
 
 def fail_scope(draft: Draft, key: str, path: Path, error: NodeError) -> None:
     """Fail what encloses the node: its iteration (and by the loop's rule the loop), or the run."""
+    if not path and draft.state.status == CANCELLING:
+        draft.emit(e.CleanupFailed, node=key, error=error)
+        advance(draft, key)
+        return
     if not path:
         draft.cancel_all()
         draft.emit(e.ExecutionFailed, error=error, node=key)

@@ -11,7 +11,8 @@ from .definition import EACH, MAIN
 from .draft import Draft, Path, terminal_outputs
 from .evolve import output_of
 from .graph import GraphNode
-from .state import ACTIVE, DONE, LOOPING, PAUSED, key_of, split_key
+from .outcomes import NodeError
+from .state import ACTIVE, CANCELLED, CANCELLING, DONE, LOOPING, PAUSED, CancelRequest, key_of, split_key
 
 
 def advance(draft: Draft, key: str) -> None:
@@ -56,6 +57,8 @@ def consider(draft: Draft, node: GraphNode, path: Path) -> bool:
 
 def _arrivals(draft: Draft, node: GraphNode, path: Path) -> tuple[tuple[str, ...], bool]:
     """Sources whose edges were taken, and whether any edge is still open."""
+    if node.cleanup and node.loop is None:
+        return _cleanup_arrivals(draft, node)
     sources: list[str] = []
     still_open = False
     runs = draft.state.runs
@@ -71,6 +74,23 @@ def _arrivals(draft: Draft, node: GraphNode, path: Path) -> tuple[tuple[str, ...
             still_open = True
         elif run.status == DONE and edge.source_output in run.ports and source not in sources:
             sources.append(source)
+    return tuple(sources), still_open
+
+
+def _cleanup_arrivals(draft: Draft, node: GraphNode) -> tuple[tuple[str, ...], bool]:
+    """As `_arrivals`; an edge that leads the branch was taken if its node had started when the run was cancelled."""
+    sources: list[str] = []
+    still_open = False
+    for edge in node.incoming:
+        run = draft.state.runs.get(edge.source)
+        if not draft.graph.nodes[edge.source].cleanup:
+            taken = run is not None and run.status in (DONE, CANCELLED)
+        elif run is None or run.status in ACTIVE:
+            taken, still_open = False, True
+        else:
+            taken = run.status == DONE and edge.source_output in run.ports
+        if taken and edge.source not in sources:
+            sources.append(edge.source)
     return tuple(sources), still_open
 
 
@@ -195,9 +215,8 @@ def resume_scan(draft: Draft) -> None:
 
 def let_in_all(draft: Draft) -> None:
     """Start every ready node that was held back."""
-    for id in draft.graph.order:
-        if draft.graph.nodes[id].loop is None:
-            _let_in(draft, id, ())
+    for id in draft.graph.cleanup if draft.state.status == CANCELLING else draft.graph.top:
+        _let_in(draft, id, ())
     for key in list(draft.state.loops):
         outer, loop = split_key(key)[1], draft.state.loops.get(key)
         for index in loop.under_way() if loop else ():
@@ -225,13 +244,21 @@ def close_if_done(draft: Draft) -> None:
     state = draft.state
     if state.closed or state.status == PAUSED or draft.active():
         return
+    if state.status == CANCELLING:
+        close_cancelled(draft, state.error, state.failed_node)
+        return
     draft.emit(e.ExecutionCompleted, result=state.result if state.answered else _result(draft))
+
+
+def close_cancelled(draft: Draft, error: NodeError | None, node: str = "") -> None:
+    """The clean-up is over: the run is cancelled."""
+    asked = draft.state.cancelling or CancelRequest()
+    draft.emit(e.ExecutionCancelled, actor=asked.actor, reason=asked.reason, error=error, node=node)
 
 
 def _result(draft: Draft) -> Any:
     """The output of the terminal nodes: one as it is, several by node id."""
-    top = tuple(id for id in draft.graph.order if draft.graph.nodes[id].loop is None)
-    keys = terminal_outputs(draft, top, ())
+    keys = terminal_outputs(draft, draft.graph.top, ())
     if len(keys) == 1:
         return output_of(draft.state, keys[0])
     return {key: output_of(draft.state, key) for key in keys} if keys else None

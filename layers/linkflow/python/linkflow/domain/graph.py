@@ -6,6 +6,9 @@ Loops: the *body* of a loop is every node that its output ``each`` reaches witho
 the body back to its loop is a *back edge*: permitted, because people draw it, and left out of the plan, because an
 iteration ends when its body has nothing left to run. Within an iteration the edge from ``each`` to an entry counts as
 an incoming edge like any other.
+
+Clean-up branches: what is behind an edge from the output ``cancelled`` of a node at the top level, and not part of the
+ordinary flow. They run when the run is cancelled; until then they are as if they were not there.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
-from linkflow.domain.definition import EACH, LOOPS, Definition, Edge, Node
+from linkflow.domain.definition import CANCELLED, EACH, LOOPS, NAMED_OUTPUTS, Definition, Edge, Node
 from linkflow.domain.errors import InvalidDefinition, Problem
 
 Adjacency = Mapping[str, Sequence[Edge]]
@@ -24,14 +27,16 @@ class GraphNode:
     """One node of a plan.
 
     `incoming` and `outgoing` hold edges within the plan, in definition order, without back edges. `path` names the
-    enclosing loops, outermost first; `loop` is the innermost, or None at the top level.
+    enclosing loops, outermost first; `loop` is the innermost, or None at the top level. Of a node in a clean-up branch
+    (`cleanup`) `incoming` holds also the edges that lead it, which are among nobody's `outgoing`.
     """
 
-    __slots__ = ("id", "incoming", "index", "is_loop", "loop", "node", "outgoing", "path")
+    __slots__ = ("cleanup", "id", "incoming", "index", "is_loop", "loop", "node", "outgoing", "path")
 
     def __init__(
-        self, node: Node, index: int, incoming: tuple[Edge, ...], outgoing: tuple[Edge, ...], path: tuple[str, ...]
-    ) -> None:
+        self, node: Node, index: int, incoming: tuple[Edge, ...], outgoing: tuple[Edge, ...], path: tuple[str, ...],
+        cleanup: bool = False,
+    ) -> None:  # fmt: skip
         self.id = node.id
         self.node = node
         self.index = index
@@ -40,6 +45,7 @@ class GraphNode:
         self.path = path
         self.loop = path[-1] if path else None
         self.is_loop = node.type in LOOPS
+        self.cleanup = cleanup
 
     def __repr__(self) -> str:
         return f"GraphNode({self.id!r}, {self.node.type!r}, path={self.path!r})"
@@ -54,28 +60,47 @@ class Graph:
     entries     loop id -> body nodes that its ``each`` leads to
     body        loop id -> nodes whose innermost loop it is (an inner loop's node is here, that loop's own body is not)
     back_edges  edges from a body to its loop
+    top         ids at the top level without the clean-up branches, in order
+    cleanup     ids at the top level of the clean-up branches, in order
+    leads       edges that lead a clean-up branch
     labels      name -> id for ``$node["Name"]``; an id stands for itself unless another node has it as its name,
                 and the first node of the definition wins where a name is given twice
     """
 
-    __slots__ = ("back_edges", "body", "entries", "index", "labels", "nodes", "order", "trigger")
+    __slots__ = (
+        "back_edges", "body", "cleanup", "entries", "index", "labels", "leads", "nodes", "order", "top", "trigger",
+    )  # fmt: skip
 
     def __init__(self, definition: Definition, trigger_node_id: str) -> None:
         """Raises `InvalidDefinition` where there is no such node, or a cycle that is not a loop's body."""
         by_id = _by_id(definition.nodes)
         if trigger_node_id not in by_id:
             raise InvalidDefinition(f"The workflow has no node {trigger_node_id!r} to start from.")
-        outgoing = adjacency(definition.edges, by_id)
-        plan = reachable([trigger_node_id], outgoing)
+        leads = [edge for edge in definition.edges if leads_cleanup(edge, by_id)]
+        flow = [edge for edge in definition.edges if not leads_cleanup(edge, by_id)] if leads else definition.edges
+        outgoing = adjacency(flow, by_id)
+        ordinary = reachable([trigger_node_id], outgoing)
+        inside = {id for loop in ordinary if by_id[loop].type in LOOPS for id in loop_body(loop, outgoing)}
+        self.leads = tuple(e for e in leads if e.source in ordinary - inside and e.target not in ordinary)
+        cleaning = reachable((edge.target for edge in self.leads), outgoing) - ordinary if self.leads else set()
+        plan = ordinary | cleaning
         bodies = {id: loop_body(id, outgoing) for id in by_id if id in plan and by_id[id].type in LOOPS}
-        edges = [edge for edge in definition.edges if edge.source in plan and edge.target in by_id]
+        # An edge from a clean-up branch into the ordinary flow is refused when the workflow is saved.
+        edges = [
+            edge
+            for edge in flow
+            if edge.target in by_id and edge.source in (ordinary if edge.target in ordinary else plan)
+        ]
 
         self.trigger = trigger_node_id
         self.back_edges = tuple(edge for edge in edges if edge.source in bodies.get(edge.target, ()))
         kept = _without(edges, self.back_edges)
-        self.order = _order_or_raise([id for id in by_id if id in plan], kept)
+        self.order = _order_or_raise([id for id in by_id if id in plan], [*kept, *self.leads])
         self.index = {id: place for place, id in enumerate(self.order)}
-        self.nodes = _nodes(self.order, by_id, kept, _paths(self.order, bodies))
+        self.nodes = _nodes(self.order, by_id, kept, _paths(self.order, bodies), self.leads, cleaning)
+        at_top = [node for node in self.nodes.values() if node.loop is None]
+        self.top = tuple(node.id for node in at_top if not node.cleanup)
+        self.cleanup = tuple(node.id for node in at_top if node.cleanup)
         self.entries = {id: _entries(self.nodes[id]) for id in self.order if id in bodies}
         self.body = {id: tuple(n for n in self.order if self.nodes[n].loop == id) for id in self.entries}
         self.labels = _labels([node for node in by_id.values() if node.id in plan])
@@ -86,8 +111,16 @@ class Graph:
 
     def terminals(self, loop: str | None = None) -> tuple[str, ...]:
         """Nodes without outgoing edges: of the run's top level, or of a loop's body. Their outputs are its result."""
-        ids = self.order if loop is None else self.body[loop]
+        ids = self.top if loop is None else self.body[loop]
         return tuple(id for id in ids if self.nodes[id].loop == loop and not self.nodes[id].outgoing)
+
+
+def leads_cleanup(edge: Edge, by_id: Mapping[str, Node]) -> bool:
+    """Does this edge, of which both ends are known, lead a clean-up branch?"""
+    if edge.source_output != CANCELLED or edge.target not in by_id:
+        return False
+    source = by_id.get(edge.source)
+    return source is not None and source.type not in NAMED_OUTPUTS
 
 
 def adjacency(edges: Iterable[Edge], known: Collection[str]) -> dict[str, list[Edge]]:
@@ -171,15 +204,18 @@ def _paths(ids: Sequence[str], bodies: Mapping[str, Collection[str]]) -> dict[st
 
 
 def _nodes(
-    order: Sequence[str], by_id: Mapping[str, Node], edges: Sequence[Edge], paths: Mapping[str, tuple[str, ...]]
-) -> dict[str, GraphNode]:
+    order: Sequence[str], by_id: Mapping[str, Node], edges: Sequence[Edge], paths: Mapping[str, tuple[str, ...]],
+    leads: Sequence[Edge], cleaning: Collection[str],
+) -> dict[str, GraphNode]:  # fmt: skip
     incoming: dict[str, list[Edge]] = {id: [] for id in order}
     outgoing: dict[str, list[Edge]] = {id: [] for id in order}
     for edge in edges:
         incoming[edge.target].append(edge)
         outgoing[edge.source].append(edge)
+    for edge in leads:
+        incoming[edge.target].append(edge)
     return {
-        id: GraphNode(by_id[id], place, tuple(incoming[id]), tuple(outgoing[id]), paths[id])
+        id: GraphNode(by_id[id], place, tuple(incoming[id]), tuple(outgoing[id]), paths[id], id in cleaning)
         for place, id in enumerate(order)
     }
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from .events import Parent
 from .outcomes import NodeError
 
-RUNNING, PAUSED = "running", "paused"
+RUNNING, PAUSED, CANCELLING = "running", "paused", "cancelling"
 CLOSED = ("completed", "failed", "cancelled", "timed_out", "terminated")
 
 SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING = "scheduled", "waiting", "backoff", "looping", "calling"
@@ -107,6 +107,13 @@ class Loop(Struct, omit_defaults=True):
         return other
 
 
+class CancelRequest(Struct, frozen=True, omit_defaults=True):
+    """Who cancelled the run, and why, while its clean-up branches run."""
+
+    actor: str = ""
+    reason: str = ""
+
+
 class State(Struct, omit_defaults=True, kw_only=True):
     """`version` is the id of the last event: the fence. `runs` are node runs by key, in the order they came up.
 
@@ -140,6 +147,7 @@ class State(Struct, omit_defaults=True, kw_only=True):
     failed_node: str = ""
     parent: Parent | None = None
     reply_to: str = ""
+    cancelling: CancelRequest | None = None
 
     @property
     def closed(self) -> bool:

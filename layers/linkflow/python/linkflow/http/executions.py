@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]
-Status = Literal["", "running", "paused", "completed", "failed", "cancelled", "timed_out", "terminated"]
+Status = Literal["", "running", "paused", "cancelling", "completed", "failed", "cancelled", "timed_out", "terminated"]
 Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow"]
 EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
 
@@ -96,8 +96,8 @@ async def nodes(
 
 @router.post("/executions/{execution_id}/cancel")
 async def cancel(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
-    """End a run: what is under way is cancelled."""
-    return await _control(services, who, execution_id, "cancel", form, "Execution cancelled.")
+    """End a run: what is under way is cancelled. With clean-up branches it is `cancelling` until they have ended."""
+    return await _control(services, who, execution_id, "cancel", form, "Execution {status}.")
 
 
 @router.post("/executions/{execution_id}/terminate")
@@ -138,4 +138,4 @@ async def _control(
 ) -> Response:
     reason = form.reason if form else ""
     status = await services.executions.control(who, execution_id, verb, reason)
-    return reply({"message": message, "execution": {"id": execution_id, "status": status}})
+    return reply({"message": message.format(status=status), "execution": {"id": execution_id, "status": status}})

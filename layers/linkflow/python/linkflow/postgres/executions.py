@@ -18,7 +18,7 @@ from .database import RETRY_STATES, Connection, Database
 from .queries import queries
 from .waits import PostgresWaits, columns, wait_args
 
-STATUS = ("running", "completed", "failed", "cancelled", "timed_out", "terminated", "paused")
+STATUS = ("running", "completed", "failed", "cancelled", "timed_out", "terminated", "paused", "cancelling")
 """Names of the `status` column's numbers."""
 
 DEADLOCK_TRIES = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from linkflow.domain.definition import ERROR, Definition, Node
+from linkflow.domain.definition import CANCELLED, ERROR, NAMED_OUTPUTS, Definition, Node
 from linkflow.domain.errors import Problem
 from linkflow.domain.validation.catalogue import Catalogue
 from linkflow.domain.validation.expressions import KnownNames, check_config, check_text
@@ -87,7 +87,7 @@ def _check_outputs(
             continue
         node, names = outputs[edge.source]
         path = f"/edges/{place}/source_output"
-        if edge.source_output in names:
+        if edge.source_output in names or (edge.source_output == CANCELLED and node.type not in NAMED_OUTPUTS):
             continue
         if edge.source_output != ERROR:
             known = ", ".join(show(name) for name in names[:10])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from linkflow.domain.definition import EACH, LOOPS, TRIGGERS, Definition, Edge, Node
-from linkflow.domain.graph import adjacency, loop_body, reachable, topological
+from linkflow.domain.graph import adjacency, leads_cleanup, loop_body, reachable, topological
+from linkflow.domain.validation.cleanup import check_cleanup
 from linkflow.domain.validation.findings import Findings
 from linkflow.domain.validation.places import show
 
@@ -23,14 +24,20 @@ def check_structure(definition: Definition, findings: Findings) -> None:
         by_id.setdefault(node.id, node)
     edges = _sound_edges(definition, by_id, findings)
     _check_triggers(by_id, edges, findings)
-    plain = [edge for _, edge in edges]
-    outgoing = adjacency(plain, by_id)
+    leads = [(place, edge) for place, edge in edges if leads_cleanup(edge, by_id)]
+    edges = [(place, edge) for place, edge in edges if not leads_cleanup(edge, by_id)]
+    outgoing = adjacency([edge for _, edge in edges], by_id)
     bodies = {id: loop_body(id, outgoing) for id, node in by_id.items() if node.type in LOOPS}
     _check_cycles(by_id, edges, bodies, findings)
     triggers = [id for id, node in by_id.items() if node.type in TRIGGERS]
     if triggers:
-        _check_reach(definition, reachable(triggers, outgoing), findings)
-        _check_bodies(triggers, edges, outgoing, bodies, findings)
+        if leads:
+            reached = check_cleanup(triggers, leads, edges, outgoing, bodies, findings)
+        else:
+            reached = reachable(triggers, outgoing)
+        _check_reach(definition, reached, findings)
+        starts = [*triggers, *(edge.target for _, edge in leads)]
+        _check_bodies(starts, edges, outgoing, bodies, findings)
 
 
 def _sound_edges(definition: Definition, by_id: Mapping[str, Node], findings: Findings) -> Placed:
@@ -123,7 +130,7 @@ def _tangle(start: str, outgoing: Mapping[str, Placed]) -> set[str]:
 
 
 def _check_bodies(
-    triggers: list[str],
+    starts: list[str],
     edges: Placed,
     outgoing: Mapping[str, list[Edge]],
     bodies: Mapping[str, Collection[str]],
@@ -132,7 +139,7 @@ def _check_bodies(
     """A node of a loop's body must not also run outside of it: it would run once for each item and once besides."""
     for loop, body in bodies.items():
         without_each = {**outgoing, loop: [edge for edge in outgoing.get(loop, ()) if edge.source_output != EACH]}
-        outside = reachable(triggers, without_each)
+        outside = reachable(starts, without_each)
         shared = outside & set(body)
         if findings.is_full:
             return  # each further loop costs a walk of the graph
