@@ -43,6 +43,7 @@ class Transition(Struct, frozen=True):
     expected: int
     version: int
     state: bytes
+    """Empty where the row keeps its snapshot (`snapshot`)."""
     events: bytes
     at: int
     idempotency_key: str = ""
@@ -57,6 +58,8 @@ class Transition(Struct, frozen=True):
     """Attempts with heartbeats that ended: their rows go."""
     unbeaten: tuple[tuple[str, int, int], ...] = ()
     """Attempts that timed out for want of a heartbeat after this time (ms): with a later one all this is a conflict."""
+    snapshot: int = 0
+    """The event up to which the row's state is folded, where that is not rewritten."""
 
 
 class WaitRow(Struct, frozen=True):
@@ -105,8 +108,12 @@ class KeptEvent(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
+    """A run as it is stored, at event `version`: a state and rows of events since (see `domain.snapshots.restore`).
+    `state` is empty where it has to be folded from all events."""
+
     version: int
     state: bytes
+    tail: tuple[bytes, ...] = ()
 
 
 class EventStore(Protocol):
@@ -117,7 +124,10 @@ class EventStore(Protocol):
         first, nothing of this one was written), or ``duplicate:<execution id>`` (the idempotency key is taken)."""
         ...
 
-    async def load(self, execution_ids: Sequence[str]) -> dict[str, Snapshot]: ...
+    async def load(self, execution_ids: Sequence[str], afresh: bool = False) -> dict[str, Snapshot]:
+        """Runs by id; unknown ones are absent. `afresh`: without their states, with all events."""
+        ...
+
     async def describe(self, execution_ids: Sequence[str], workspace_id: str, with_state: bool) -> list[Execution]: ...
     async def page(self, request: ListRequest) -> list[Execution]: ...
     async def history(self, execution_id: str, after: int, limit: int) -> HistoryReply: ...

@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from . import events as e
-from .evolve import fold
-from .state import encode
+from .evolve import apply
+from .snapshots import restored
+from .state import encode, new
 
 
 class Replay(Struct, frozen=True):
@@ -19,15 +20,29 @@ class Replay(Struct, frozen=True):
     fault: str = ""
 
 
-def replay(execution_id: str, events: bytes, stored: bytes) -> Replay:
-    """Fold `events` (a JSON array) and compare with `stored` (a state's JSON)."""
+def replay(execution_id: str, events: bytes, stored: bytes, version: int = 0, snapshot: int = 0) -> Replay:
+    """Fold `events` (a JSON array) and compare with `stored` (a state's JSON; empty where it is of another format).
+
+    `version` is the id of the last event, and `snapshot` of the last one that `stored` knows; 0 means that it knows
+    all. A snapshot is compared with the state of its time, and what follows from it with the folded state.
+    """
     decoded = e.decode(events)
     try:
-        folded = encode(fold(execution_id, decoded))
+        state, then = new(execution_id), b""
+        for event in decoded:
+            apply(state, event)
+            if event.event_id == snapshot:
+                then = encode(state)
+        folded = encode(state)
+        behind = stored and 0 < snapshot < state.version
+        loaded = restored(execution_id, stored, [events]) if behind else stored or folded
     except (ValueError, KeyError) as error:
         return Replay(len(decoded), False, 0, b"", f"{type(error).__name__}: {error}")
-    if folded == stored:
-        return Replay(len(decoded), True)
-    shorter = min(len(folded), len(stored))
-    at = next((i for i in range(shorter) if folded[i] != stored[i]), shorter)
-    return Replay(len(decoded), False, at, folded)
+    if version and state.version != version:
+        return Replay(len(decoded), False, 0, folded, f"the last event is {state.version}, and should be {version}")
+    for wanted, found in ((then if behind else loaded, stored or folded), (folded, loaded)):
+        if wanted != found:
+            shorter = min(len(wanted), len(found))
+            at = next((i for i in range(shorter) if wanted[i] != found[i]), shorter)
+            return Replay(len(decoded), False, at, wanted)
+    return Replay(len(decoded), True)

@@ -11,6 +11,11 @@ from msgspec import Struct
 from .events import Parent
 from .outcomes import NodeError
 
+FORMAT = 1
+"""Of the stored state. A new number has every stored state folded anew from its events when it is loaded: it is due
+when a fold of old events would give other bytes than a state that was stored before. New fields that stay unset there
+need none."""
+
 RUNNING, PAUSED, CANCELLING = "running", "paused", "cancelling"
 CLOSED = ("completed", "failed", "cancelled", "timed_out", "terminated")
 

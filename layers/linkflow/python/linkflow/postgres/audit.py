@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from linkflow.domain.replay import Replay, replay
+from linkflow.domain.state import FORMAT
 
 from .database import Database
 from .queries import queries
@@ -21,11 +22,11 @@ async def replays(database: Database, execution_id: str = "") -> AsyncIterator[t
     after = "00000000-0000-0000-0000-000000000000"
     while True:
         async with database.connection() as connection:
-            args = {"id": execution_id or None, "after": after, "limit": PAGE}
+            args = {"id": execution_id or None, "after": after, "limit": PAGE, "format": FORMAT}
             rows = await (await connection.execute(_sql["states_with_events"], args)).fetchall()
-        for id, state, parts in rows:
+        for id, state, version, snapshot, parts in rows:
             after = id
             events = b"[" + b",".join(bytes(part)[1:-1] for part in parts) + b"]"
-            yield id, replay(id, events, bytes(state))
+            yield id, replay(id, events, bytes(state or b""), version, snapshot)
         if execution_id or len(rows) < PAGE:
             return

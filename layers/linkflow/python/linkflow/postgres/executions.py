@@ -10,6 +10,8 @@ from psycopg import Rollback
 
 from linkflow.contracts.history import NO_STATE, DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
 from linkflow.domain.errors import Unavailable
+from linkflow.domain.snapshots import restored
+from linkflow.domain.state import FORMAT
 from linkflow.ports import Snapshot, StoredMessage, Transition
 
 from .arrays import arrays
@@ -71,21 +73,21 @@ class PostgresEvents(PostgresWaits, PostgresBeats):
 
     async def _create(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
         if not any(t.new_waits for t in items):
-            rows = await (await connection.execute(_sql["create"], arrays(self._create_args(items)))).fetchall()
+            rows = await (await connection.execute(_sql["create"], _args(self._create_args(items)))).fetchall()
             return {id for (id,) in rows}
         async with connection.transaction():
-            rows = await (await connection.execute(_sql["create"], arrays(self._create_args(items)))).fetchall()
+            rows = await (await connection.execute(_sql["create"], _args(self._create_args(items)))).fetchall()
             created = {id for (id,) in rows}
             await connection.execute(_sql["advance_waits"], wait_args([t for t in items if t.execution_id in created]))
         return created
 
     async def _advance(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
         if not any(t.new_waits or t.done_waits or t.done_beats for t in items):
-            rows = await (await connection.execute(_sql["advance"], arrays(self._advance_args(items)))).fetchall()
+            rows = await (await connection.execute(_sql["advance"], _args(self._advance_args(items)))).fetchall()
             return {id for (id,) in rows}
         while items:
             async with connection.transaction() as transaction:
-                rows = await (await connection.execute(_sql["advance"], arrays(self._advance_args(items)))).fetchall()
+                rows = await (await connection.execute(_sql["advance"], _args(self._advance_args(items)))).fetchall()
                 written = {id for (id,) in rows}
                 done = [t for t in items if t.execution_id in written]
                 lively = await beaten(connection, done)
@@ -136,6 +138,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats):
             "closed": [t.closed_at for t in items],
             "state": [t.state for t in items],
             "events": [t.events for t in items],
+            "snapshot": [t.snapshot for t in items],
             **columns("done", ("id", "key", "attempt"), done),
             **columns("gone", ("id", "name"), gone),
             **self._outbox(items),
@@ -155,13 +158,13 @@ class PostgresEvents(PostgresWaits, PostgresBeats):
             **columns("message", ("id", "name", "kind", "body", "offer"), messages),
         }
 
-    async def load(self, execution_ids: Sequence[str]) -> dict[str, Snapshot]:
-        rows = await self._rows("load", ids=list(execution_ids))
-        return {id: Snapshot(version, bytes(state)) for id, version, state in rows}
+    async def load(self, execution_ids: Sequence[str], afresh: bool = False) -> dict[str, Snapshot]:
+        rows = await self._rows("load", ids=list(execution_ids), format=0 if afresh else FORMAT)
+        return {id: Snapshot(version, bytes(state or b""), tuple(tail or ())) for id, version, state, tail in rows}
 
     async def describe(self, execution_ids: Sequence[str], workspace_id: str, with_state: bool) -> list[Execution]:
         rows = await self._rows(
-            "describe", ids=list(execution_ids), with_state=with_state, workspace=workspace_id,
+            "describe", ids=list(execution_ids), with_state=with_state, workspace=workspace_id, format=FORMAT,
             workspace_id=None if workspace_id == "*" else workspace_id,
         )  # fmt: skip
         return [_execution(row) for row in rows]
@@ -239,6 +242,10 @@ class PostgresEvents(PostgresWaits, PostgresBeats):
             return await (await connection.execute(_sql[statement], args)).fetchall()
 
 
+def _args(columns: dict[str, list[Any]]) -> dict[str, Any]:
+    return {**arrays(columns), "format": FORMAT}
+
+
 class _Id(msgspec.Struct):
     event_id: int
 
@@ -251,7 +258,9 @@ def _event_id(event: msgspec.Raw) -> int:
 
 
 def _execution(row: tuple[Any, ...]) -> Execution:
-    id, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state = row
+    id, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state, tail = row
+    if tail:
+        state = restored(id, bytes(state or b""), tail)
     return Execution(
         id, workspace, workflow, workflow_version, STATUS[status], mode, version, started, closed, parent,
         NO_STATE if state is None else msgspec.Raw(bytes(state)),

@@ -15,8 +15,9 @@ WITH input AS (
   RETURNING execution_id
 ), written AS (
   INSERT INTO executions (id, shard, workspace_id, workflow_id, workflow_version, status, mode, version, started_at,
-                          closed_at, parent_id, state)
-  SELECT id, shard, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state
+                          closed_at, parent_id, state, state_format)
+  SELECT id, shard, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state,
+         %(format)s
   FROM input WHERE key = '' OR id IN (SELECT execution_id FROM keyed)
   ON CONFLICT DO NOTHING
   RETURNING id
@@ -50,11 +51,13 @@ SELECT execution_id::text FROM idempotency_keys WHERE workflow_id = %(workflow)s
 WITH input AS (
   SELECT * FROM unnest(
     %(id)s::uuid[], %(expected)s::int[], %(version)s::int[], %(status)s::smallint[], %(closed)s::bigint[],
-    %(state)s::bytea[], %(events)s::bytea[]
-  ) AS u (id, expected, version, status, closed, state, events)
+    %(state)s::bytea[], %(events)s::bytea[], %(snapshot)s::int[]
+  ) AS u (id, expected, version, status, closed, state, events, snapshot)
 ), written AS (
   UPDATE executions e
-  SET version = i.version, status = i.status, closed_at = i.closed, state = i.state
+  SET version = i.version, status = i.status, closed_at = i.closed,
+      state = CASE WHEN i.snapshot = 0 THEN i.state ELSE e.state END, -- kept as it is, it is not written
+      state_version = nullif(i.snapshot, 0), state_format = %(format)s
   FROM input i WHERE e.id = i.id AND e.version = i.expected
   RETURNING e.id
 ), appended AS (
@@ -154,20 +157,31 @@ DELETE FROM timers t USING unnest(%(id)s::uuid[], %(name)s::text[], %(due)s::big
 WHERE t.execution_id = d.id AND t.timer_id = d.n AND t.due_at <= d.due
 
 -- name: load
--- States with their versions.
-SELECT id::text, version, state FROM executions WHERE id = ANY (%(ids)s::uuid[])
+-- States with their versions, and the events since; all events where the state is of another format.
+SELECT e.id::text, e.version, CASE WHEN e.state_format = %(format)s THEN e.state END,
+       CASE WHEN e.state_format <> %(format)s OR e.state_version IS NOT NULL THEN ARRAY(
+         SELECT h.events FROM history h
+         WHERE h.execution_id = e.id
+           AND h.last_event > CASE WHEN e.state_format = %(format)s THEN e.state_version ELSE 0 END
+         ORDER BY h.first_event) END
+FROM executions e WHERE e.id = ANY (%(ids)s::uuid[])
 
 -- name: describe
 -- Runs of a workspace by id.
 SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
-       closed_at, coalesce(parent_id::text, ''), CASE WHEN %(with_state)s THEN state END
+       closed_at, coalesce(parent_id::text, ''), CASE WHEN %(with_state)s AND state_format = %(format)s THEN state END,
+       CASE WHEN %(with_state)s AND (state_format <> %(format)s OR state_version IS NOT NULL) THEN ARRAY(
+         SELECT h.events FROM history h
+         WHERE h.execution_id = executions.id
+           AND h.last_event > CASE WHEN state_format = %(format)s THEN state_version ELSE 0 END
+         ORDER BY h.first_event) END
 FROM executions
 WHERE id = ANY (%(ids)s::uuid[]) AND (%(workspace)s = '*' OR workspace_id = %(workspace_id)s::uuid)
 
 -- name: page_by_workspace
 -- A page of a workspace's runs, newest first.
 SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
-       closed_at, coalesce(parent_id::text, ''), NULL::bytea
+       closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
 FROM executions
 WHERE workspace_id = %(workspace)s::uuid AND id < %(before)s::uuid
   AND (%(status)s < 0 OR status = %(status)s) AND (%(mode)s = '' OR mode = %(mode)s)
@@ -176,7 +190,7 @@ ORDER BY id DESC LIMIT %(limit)s
 -- name: page_by_workflow
 -- A page of a workflow's runs, newest first.
 SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
-       closed_at, coalesce(parent_id::text, ''), NULL::bytea
+       closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
 FROM executions
 WHERE workflow_id = %(workflow)s::uuid AND workspace_id = %(workspace)s::uuid AND id < %(before)s::uuid
   AND (%(status)s < 0 OR status = %(status)s) AND (%(mode)s = '' OR mode = %(mode)s)

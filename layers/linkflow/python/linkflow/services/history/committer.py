@@ -17,11 +17,13 @@ from linkflow.domain import commands as c
 from linkflow.domain.decider import Decision, Session, decide
 from linkflow.domain.errors import Internal, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.outcomes import NodeError
-from linkflow.domain.state import State, decode, new
+from linkflow.domain.snapshots import Stored, snapshot
+from linkflow.domain.state import State, new
 from linkflow.observability import logger
 from linkflow.ports import Ahead, Clock, EventStore, Transition
 
 from .beats import Latest, informed, latest
+from .loading import load
 from .plans import Plan, Plans
 from .transition import transition
 
@@ -85,6 +87,8 @@ class Committer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._states: OrderedDict[str, State] = OrderedDict()
         self._sizes: dict[str, int] = {}
+        self._stored: dict[str, Stored] = {}
+        self._faults: dict[str, Internal] = {}
         self._bytes = 0
 
     async def start(self, command: c.Start) -> Written:
@@ -196,7 +200,7 @@ class Committer:
             if verdict.startswith("duplicate:"):
                 written.duplicate = verdict.removeprefix("duplicate:")
             else:
-                self._keep(written.decision.state, len(written.row.state) if written.row else 0)
+                self._keep(written.decision.state, written.row)
             good.append((item, written))
         await self._after(good)
         for item, written in good:
@@ -225,18 +229,17 @@ class Committer:
         return found
 
     async def _read(self, ids: Sequence[str]) -> dict[str, State]:
-        found = {}
-        for id, snapshot in (await self._store.load(ids)).items():
-            try:
-                found[id] = decode(snapshot.state)
-            except ValueError:  # one unreadable row is not the others' business
-                logger.exception("A state cannot be read", extra={"execution_id": id})
-        return found
+        loaded = await load(self._store, ids)
+        for id in ids:
+            self._stored.pop(id, None)
+        self._stored |= loaded.stored
+        self._faults = loaded.faults
+        return loaded.states
 
     async def _decide(self, item: Item, state: State | None, beats: Latest) -> Written:
         if state is None:
             if item.start is None:
-                raise NotFound("There is no such run.")
+                raise self._faults.pop(item.execution_id, None) or NotFound("There is no such run.")
             state = new(item.execution_id)
             start = item.start
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
@@ -253,7 +256,8 @@ class Committer:
             decision = decide(plan.graph, settings, state, (c.Abort(_too_long(self._max_events)),), now)
             accepted = (True, *[False] * (len(item.commands) - 1))
             decision = msgspec.structs.replace(decision, accepted=accepted)
-        row = transition(decision, plan, state.version, item.fires) if decision.events else None
+        stored = self._stored.get(item.execution_id)
+        row = transition(decision, plan, state.version, item.fires, stored) if decision.events else None
         duplicate = item.execution_id if item.start is not None and row is None else ""
         return Written(decision, plan, row, duplicate)
 
@@ -263,13 +267,20 @@ class Committer:
         ahead.run(start, plan.definition, session)
         return session.decision()
 
-    def _keep(self, state: State, size: int) -> None:
+    def _keep(self, state: State, row: Transition | None) -> None:
         """Keep an open run's state, within a budget of runs and bytes; a closed one is hardly asked for again."""
         id = state.execution_id
-        size = size or self._sizes.get(id, 0)
+        stored = self._stored.get(id)
+        if row is not None and not row.snapshot:
+            stored = snapshot(state.version, len(row.state))
+        elif row is not None and stored is not None:
+            stored = stored.followed_by(len(row.events))
+        size = stored.size + stored.tail if stored else len(row.state) if row else self._sizes.get(id, 0)
         self._forget(id)
         if state.closed:
             return
+        if stored is not None:
+            self._stored[id] = stored
         self._states[id] = state
         self._sizes[id] = size
         self._bytes += size
@@ -277,6 +288,7 @@ class Committer:
             self._forget(next(iter(self._states)))
 
     def _forget(self, id: str) -> None:
+        self._stored.pop(id, None)
         if self._states.pop(id, None) is not None:
             self._bytes -= self._sizes.pop(id, 0)
 

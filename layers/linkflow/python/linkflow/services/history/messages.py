@@ -14,10 +14,11 @@ from linkflow.domain import definition as d
 from linkflow.domain.errors import InvalidInput, LinkFlowError, NotFound
 from linkflow.domain.ids import is_uuid
 from linkflow.domain.outcomes import NodeError
-from linkflow.domain.state import CALLING, decode
+from linkflow.domain.state import CALLING
 from linkflow.ports import EventStore, Message, StoredMessage
 
 from .committer import Committer
+from .loading import load_one
 from .transition import CHILD_CLOSED, CLOSE_CHILD, START_CHILD, ChildClosed, CloseChild, StartChild
 
 
@@ -73,8 +74,7 @@ class Messenger:
 
     async def _still_wanted(self, body: StartChild) -> None:
         """The parent may have closed before its child was there to be told; then it is told now."""
-        parent = (await self._store.load([body.parent.execution_id])).get(body.parent.execution_id)
-        state = decode(parent.state) if parent else None
+        state = await load_one(self._store, body.parent.execution_id)
         if state is None or body.parent.close_policy == "abandon":
             return
         run = state.runs.get(body.parent.node_key)

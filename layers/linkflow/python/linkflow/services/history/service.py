@@ -23,6 +23,7 @@ from linkflow.ports import Ahead, Clock, Doorbell, EventStore
 
 from .beats import Beats
 from .committer import Committer, Item, Written
+from .loading import load_encoded
 from .messages import Messenger
 from .plans import Plans
 from .takers import Takers
@@ -223,14 +224,14 @@ class History:
 
     async def load(self, request: h.LoadRequest) -> h.LoadReply:
         caller().require(COMPLETE)
-        found = await self._store.load([id for id in request.execution_ids if is_uuid(id)])
+        found = await load_encoded(self._store, [id for id in request.execution_ids if is_uuid(id)])
         states: deque[h.Loaded] = deque()
         size = 0
-        for id, snapshot in found.items():
-            size += len(snapshot.state)
+        for id, state in found.items():
+            size += len(state)
             if states and size > MAX_LOAD:
                 return h.LoadReply(tuple(states), True)
-            states.append(h.Loaded(id, msgspec.Raw(snapshot.state)))
+            states.append(h.Loaded(id, msgspec.Raw(state)))
         return h.LoadReply(tuple(states))
 
     async def definition(self, request: h.DefinitionRequest) -> h.DefinitionReply:

@@ -10,6 +10,7 @@ from linkflow.domain.decider import Decision
 from linkflow.domain.effects import effects, orphans
 from linkflow.domain.ids import shard_of_execution
 from linkflow.domain.outcomes import NodeError
+from linkflow.domain.snapshots import Stored
 from linkflow.domain.state import State, Wait, encode, split_key
 from linkflow.domain.timing import HEARTBEAT
 from linkflow.ports import Message, Transition, WaitRow
@@ -46,11 +47,16 @@ class ChildClosed(msgspec.Struct, frozen=True, omit_defaults=True):
 _encode = msgspec.json.Encoder().encode
 
 
-def transition(decision: Decision, plan: Plan, expected: int, fires: bool = False) -> Transition:
-    """All that the decision writes. `expected` is the version it was decided on; `fires`: it is about timers, too."""
+def transition(
+    decision: Decision, plan: Plan, expected: int, fires: bool = False, stored: Stored | None = None
+) -> Transition:
+    """All that the decision writes. `expected` is the version it was decided on; `fires`: it is about timers, too;
+    `stored` is the big snapshot that the row has."""
     state = decision.state
     diff = effects(decision)
-    data = encode(state)
+    events = e.encode(decision.events)
+    keep = stored is not None and not state.closed and stored.followed_by(len(events)) is not None
+    data = b"" if keep else encode(state)
     start = decision.events[0] if expected == 0 else None
     return Transition(
         execution_id=state.execution_id,
@@ -66,7 +72,7 @@ def transition(decision: Decision, plan: Plan, expected: int, fires: bool = Fals
         expected=expected,
         version=state.version,
         state=data,
-        events=e.encode(decision.events),
+        events=events,
         at=state.at,
         idempotency_key=start.idempotency_key if isinstance(start, e.ExecutionStarted) else "",
         new_tasks=_tasks(state, plan, diff.new_tasks, data),
@@ -78,6 +84,7 @@ def transition(decision: Decision, plan: Plan, expected: int, fires: bool = Fals
         done_waits=diff.done_waits,
         done_beats=diff.done_beats,
         unbeaten=_unbeaten(decision) if fires and diff.done_beats else (),
+        snapshot=stored.version if stored is not None and keep else 0,
     )
 
 
@@ -93,7 +100,7 @@ def _unbeaten(decision: Decision) -> tuple[tuple[str, int, int], ...]:
 def _tasks(state: State, plan: Plan, new: tuple[tuple[str, int], ...], data: bytes) -> tuple[Task, ...]:
     if not new:
         return ()
-    carried = msgspec.Raw(data) if len(data) <= TRAVELS else NO_STATE
+    carried = msgspec.Raw(data) if 0 < len(data) <= TRAVELS else NO_STATE
     tasks = []
     for key, attempt in new:
         node = plan.graph.nodes.get(key) or plan.graph.nodes[split_key(key)[0]]

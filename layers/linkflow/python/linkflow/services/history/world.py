@@ -16,6 +16,7 @@ from linkflow.observability import logger
 from linkflow.ports import Clock, EventStore, KeptEvent
 
 from .committer import Committer
+from .loading import load_one
 
 MAX_KEEP = 30 * 86_400
 """Seconds for which an event is kept at most."""
@@ -103,8 +104,9 @@ class World:
         """A decision on an approval. The first one counts."""
         if request.decision not in ("approved", "rejected"):
             raise InvalidInput("A decision is approved or rejected.")
-        snapshot = (await self._store.load([request.execution_id])).get(request.execution_id)
-        attempt = _attempt(snapshot.state, request.node_key) if snapshot else 0
+        state = await load_one(self._store, request.execution_id)
+        run = state.runs.get(request.node_key) if state else None
+        attempt = run.attempt if run else 0
         command = c.Decide(request.node_key, attempt, request.decision, request.payload, request.actor)
         written = await self._committer.apply(request.execution_id, [command])
         if not written.decision.accepted[0]:
@@ -127,19 +129,6 @@ class World:
                 )
             )  # fmt: skip
         return h.ApprovalsReply(tuple(found))
-
-
-class _Run(msgspec.Struct):
-    attempt: int = 1
-
-
-class _Runs(msgspec.Struct):
-    runs: dict[str, _Run]
-
-
-def _attempt(state: bytes, node_key: str) -> int:
-    run = msgspec.json.decode(state, type=_Runs).runs.get(node_key)
-    return run.attempt if run else 0
 
 
 def _check_event(id: str, name: str, key: str) -> None:
