@@ -41,7 +41,7 @@ bench: .venv/.ready ## benchmarks: prints a table, writes bench/results/latest.j
 	@$(PY) -m bench $(ARGS)
 
 chaos: .venv/.ready ## the long fault suites
-	@$(PY) -m pytest -m "slow or not slow" tests/chaos $(ARGS)
+	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model $(ARGS)
 
 .tools/sam/.ready: scripts/sam-tools.sh scripts/sam.lock
 	@scripts/sam-tools.sh

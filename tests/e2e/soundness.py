@@ -19,7 +19,6 @@ RESULTS = (
     "NodeSkipped",
     "NodeCancelled",
     "ChildCompleted",
-    "TimerFired",
 )
 """Events of which an attempt has one at most."""
 
@@ -70,10 +69,21 @@ def history_problems(events: list[dict[str, Any]], version: int) -> list[str]:
     times = [event["at"] for event in events]
     if times != sorted(times):
         found.append("the events' times go back")
-    once = Counter((e["type"], e["node"], e.get("attempt", 1)) for e in events if e["type"] in RESULTS)
-    once.update((e["type"], e["node"], 0) for e in events if e["type"] == "NodeCompleted")
-    found += [f"recorded {times} times: {what}" for what, times in once.items() if times > 1]
+    for part in _rounds(events):
+        once = Counter((e["type"], e["node"], e.get("attempt", 1)) for e in part if e["type"] in RESULTS)
+        once.update((e["type"], e["node"], 0) for e in part if e["type"] == "NodeCompleted")
+        found += [f"recorded {times} times: {what}" for what, times in once.items() if times > 1]
     return found
+
+
+def _rounds(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The events, cut where the run was retried by hand: then its loops run again from the start."""
+    parts: list[list[dict[str, Any]]] = [[]]
+    for event in events:
+        if event["type"] == "ExecutionRetried":
+            parts.append([])
+        parts[-1].append(event)
+    return parts
 
 
 async def _replayed(database_url: str) -> list[str]:

@@ -15,6 +15,7 @@ from linkflow.config import Config
 from linkflow.contracts import history as h
 from linkflow.contracts.base import Caller, acting_as
 from linkflow.contracts.matching import AddReply, AddRequest
+from linkflow.domain import commands as c
 from linkflow.domain import definition as d
 from linkflow.domain import events as e
 from linkflow.domain import ids
@@ -288,6 +289,20 @@ async def test_a_child_runs_and_reports_to_its_parent(world: World) -> None:
     assert msgspec.json.decode(reply.executions[0].state)["result"] == "from the child"
     assert await world.count("messages", id) == 0
     assert await world.sound(id)
+
+
+async def test_a_cancel_that_comes_just_before_its_child_s_start_does_not_undo_it(world: World) -> None:
+    """A parent that closes while its child is being started: both messages reach the child's first transition."""
+    request = world.request(await world.chain())
+    committer = world.history._committer
+    early = asyncio.create_task(committer.apply(request.execution_id, [c.Cancel("parent")]))
+    await asyncio.sleep(0)
+    reply = await world.history.start(h.StartBatch((request,)))
+    await early
+    assert reply.results[0].created
+    assert await world.events(request.execution_id) == [
+        "ExecutionStarted", "NodeScheduled", "NodeCancelled", "ExecutionCancelled",
+    ]  # fmt: skip
 
 
 async def test_another_tenants_workflow_is_no_child(world: World) -> None:

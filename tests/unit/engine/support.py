@@ -126,7 +126,7 @@ def timers_of(state: State) -> Timers:
             timers[timer_id(kind, key, run.attempt)] = run.due_at
         if run.beat_by and run.status == SCHEDULED:
             timers[timer_id(HEARTBEAT, key, run.attempt)] = run.beat_by
-        if run.close_by and run.status in (SCHEDULED, BACKOFF):
+        if run.close_by and run.status in (SCHEDULED, BACKOFF, CALLING):
             timers[timer_id(SCHEDULE_TO_CLOSE, key, run.close_by)] = run.close_by
         if run.status == WAITING and run.wait and run.wait.escalate_at:
             timers[timer_id(ESCALATE, key, run.attempt)] = run.wait.escalate_at

@@ -5,9 +5,10 @@ from __future__ import annotations
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.definition import Retry, Timeout
+from linkflow.domain.effects import orphans
 from linkflow.domain.outcomes import RequestApproval, WaitEvent
 from linkflow.domain.waiting import MAX_SIGNALS
-from tests.unit.engine.support import AT, Run, done, fails, flow, iterates
+from tests.unit.engine.support import AT, Run, calls, done, fails, flow, iterates
 
 
 def waits(key: str, name: str, correlation: str = "", until: int = 0) -> c.Complete:
@@ -135,8 +136,22 @@ def test_a_run_with_nothing_left_ends_when_it_is_resumed():
 
 def test_retries_that_fall_due_in_a_pause_start_with_the_resume():
     run = Run.given(flow("t > a", a={"retry": Retry(max_attempts=2)}), fails("a"), c.Pause())
-    assert run.when(c.Fire("retry/2/a"), at=AT + 60_000) == []
+    assert run.fire("retry/2/a") == ["TimerFired a #2"]
+    assert run.timers == {}
+    assert run.when(c.Fire("retry/2/a")) == []
     assert run.when(c.Resume()) == ["ExecutionResumed", "NodeScheduled a #2"]
+
+
+def test_a_resume_does_not_cut_a_backoff_short():
+    run = Run.given(flow("t > a", a={"retry": Retry(max_attempts=2)}), fails("a"), c.Pause())
+    assert run.when(c.Resume()) == ["ExecutionResumed"]
+    assert run.fire("retry/2/a") == ["NodeScheduled a #2"]
+
+
+def test_a_retry_fired_in_a_pause_by_a_clock_that_runs_ahead_is_not_lost():
+    run = Run.given(flow("t > a", a={"retry": Retry(max_attempts=2)}), fails("a"), c.Pause())
+    assert run.when(c.Fire("retry/2/a"), at=AT + 900) == ["TimerFired a #2"]
+    assert run.when(c.Resume(), at=AT + 950) == ["ExecutionResumed", "NodeScheduled a #2"]
 
 
 def test_loops_pause_between_their_nodes():
@@ -145,6 +160,20 @@ def test_loops_pause_between_their_nodes():
     assert run.when(c.Resume()) == ["ExecutionResumed", "NodeScheduled b[0]"]
     run.when(done("b[0]"), done("a[1]"), done("b[1]"))
     assert run.status("loop") == "completed"
+
+
+def test_an_iteration_held_by_a_pause_is_not_over_when_its_first_node_completes_on_the_spot():
+    run = Run.given(
+        flow("t > loop", "loop:each > a", "loop:each > b", a={"pinned_output": "A"}), c.Pause(), iterates("loop", 1)
+    )
+    assert run.when(c.Resume()) == [
+        "ExecutionResumed",
+        "NodeScheduled a[0]",
+        "NodeCompleted a[0]",
+        "NodeScheduled b[0]",
+    ]
+    run.when(done("b[0]", "B"))
+    assert run.state.result == {"results": [{"a": "A", "b": "B"}], "count": 1}
 
 
 def test_a_paused_run_can_be_cancelled():
@@ -170,3 +199,19 @@ def test_schedule_to_close_spans_all_attempts():
     run.fire("retry/2/a")
     assert run.last(e.NodeScheduled).close_by == close_by
     assert run.fire(f"schedule_to_close/{close_by}/a") == ["NodeTimedOut a #2", "ExecutionFailed a"]
+
+
+def test_schedule_to_close_holds_while_a_child_is_waited_for():
+    limits = {"timeout": Timeout(schedule_to_close=10), "retry": Retry(max_attempts=9)}
+    run = Run.given(flow("t > call", call=limits), calls("call", close="cancel"))
+    close_by = AT + 10_000
+    assert run.timers == {f"schedule_to_close/{close_by}/call": close_by}
+    child = run.state.runs["call"].child
+    run.when(c.CloseChild("call", 1, child, "failed"))
+    assert run.timers == {"retry/2/call": AT + 1000, f"schedule_to_close/{close_by}/call": close_by}
+    run.fire("retry/2/call")
+    run.when(calls("call", close="cancel", attempt=2))
+    second = run.state.runs["call"].child
+    assert run.fire(f"schedule_to_close/{close_by}/call") == ["NodeTimedOut call #2", "ExecutionFailed call"]
+    assert run.decision is not None
+    assert orphans(run.decision) == ((second, "cancel"),)

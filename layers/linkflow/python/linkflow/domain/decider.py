@@ -137,6 +137,7 @@ def _call(draft: Draft, command: c.Complete, outcome: CallWorkflow) -> None:
     draft.emit(
         e.ChildStarted, node=command.node, attempt=command.attempt, execution_id=child,
         workflow_id=outcome.workflow_id, wait=outcome.wait, close_policy=outcome.parent_close, input=outcome.input,
+        close_by=draft.state.runs[command.node].close_by if outcome.wait else 0,
     )  # fmt: skip
     if not outcome.wait:
         draft.emit(e.NodeCompleted, node=command.node, attempt=command.attempt, output={"execution_id": child})
@@ -203,12 +204,12 @@ def _pause(draft: Draft, command: c.Pause) -> None:
 
 
 def _resume(draft: Draft, command: c.Resume) -> None:
-    """Retries whose time came meanwhile found nobody: all that were backing off start now."""
+    """Retries whose time came meanwhile found nobody and start now; the others go on backing off."""
     if draft.state.status != PAUSED:
         return
     draft.emit(e.ExecutionResumed, actor=command.actor)
     for key, run in list(draft.state.runs.items()):
-        if run.status == BACKOFF:
+        if run.status == BACKOFF and run.due_at <= draft.at:
             emit_scheduled(draft, key, run.sources, run.attempt, run.close_by)
     let_in_all(draft)
 

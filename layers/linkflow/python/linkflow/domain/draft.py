@@ -19,7 +19,7 @@ TOP: Scope = (None, ())
 class Draft:
     """Emits events and folds them at once. `before` keeps each touched node run as it was, for the outbox's diff."""
 
-    __slots__ = ("_active", "at", "before", "chance", "events", "graph", "settings", "state")
+    __slots__ = ("_active", "at", "before", "chance", "events", "graph", "letting_in", "settings", "state")
 
     def __init__(self, graph: Graph, settings: Settings, state: State, at: int, chance: float) -> None:
         self.graph = graph
@@ -27,6 +27,8 @@ class Draft:
         self.state = state
         self.at = max(at, state.at)  # clocks differ: time never runs backwards within a run
         self.chance = chance
+        self.letting_in = False
+        """Nodes that were held back are being let in: one that is ready may not have had its turn yet."""
         self.events: list[e.Event] = []
         self.before: dict[str, NodeRun | None] = {}
         self._active: dict[Scope, int] | None = None

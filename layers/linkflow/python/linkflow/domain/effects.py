@@ -73,7 +73,7 @@ def effects(decision: Decision) -> Effects:
 
 def timers_of(key: str, run: NodeRun | None) -> dict[str, int]:
     """The timers that stand for a node run: id and due time (ms)."""
-    if run is None or run.status not in (SCHEDULED, BACKOFF, WAITING):
+    if run is None or run.status not in (SCHEDULED, BACKOFF, WAITING, CALLING):
         return {}
     found = {}
     if run.due_at:

@@ -216,6 +216,8 @@ class TimerStarted(Base, frozen=True, tag="TimerStarted"):
 
 
 class TimerFired(Base, frozen=True, tag="TimerFired"):
+    """A delay is over; or, in a pause, a backoff: then the next attempt starts when the run is resumed."""
+
     node: str
     attempt: int
 
@@ -258,7 +260,7 @@ class ApprovalRequested(Base, frozen=True, tag="ApprovalRequested"):
 
 
 class ApprovalEscalated(Base, frozen=True, tag="ApprovalEscalated"):
-    """Nobody had decided in time: these are asked as well."""
+    """Nobody had decided in time: now all of these are asked."""
 
     node: str
     attempt: int
@@ -316,6 +318,8 @@ class ChildStarted(Base, frozen=True, tag="ChildStarted"):
     wait: bool = True
     close_policy: str = "terminate"
     input: Any = None
+    close_by: int = 0
+    """When the node's schedule-to-close timeout passes (ms), which goes on."""
 
 
 class ChildCompleted(Base, frozen=True, tag="ChildCompleted"):

@@ -203,6 +203,12 @@ def _timer_started(state: State, event: e.TimerStarted) -> None:
     state.runs[event.node] = NodeRun(WAITING, event.attempt, run.sources, output=event.output, due_at=event.due_at)
 
 
+def _timer_fired(state: State, event: e.TimerFired) -> None:
+    run = state.runs[event.node]
+    if run.status == BACKOFF:  # in a pause; of a delay the next event says what follows
+        state.runs[event.node] = msgspec.structs.replace(run, due_at=0)
+
+
 def _paused(state: State, event: e.ExecutionPaused) -> None:
     state.status = PAUSED
 
@@ -298,7 +304,7 @@ def _child_started(state: State, event: e.ChildStarted) -> None:
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(
         CALLING, event.attempt, run.sources, child=event.execution_id, detached=not event.wait,
-        close_policy=event.close_policy,
+        close_policy=event.close_policy, close_by=event.close_by,
     )  # fmt: skip
 
 
@@ -344,7 +350,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.NodeCancelled: _cancelled,
     e.NodeSkipped: _skipped,
     e.TimerStarted: _timer_started,
-    e.TimerFired: _nothing,
+    e.TimerFired: _timer_fired,
     e.TimerCancelled: _nothing,
     e.LoopStarted: _loop_started,
     e.WhileStarted: _while_started,

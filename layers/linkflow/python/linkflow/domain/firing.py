@@ -8,7 +8,7 @@ from .draft import Draft
 from .failing import fail
 from .flow import advance, emit_scheduled
 from .outcomes import Failed, NodeError
-from .state import BACKOFF, PAUSED, SCHEDULED, WAITING, NodeRun
+from .state import BACKOFF, CALLING, PAUSED, SCHEDULED, WAITING, NodeRun
 from .timing import (
     DELAY,
     ESCALATE,
@@ -64,7 +64,7 @@ def _execution(draft: Draft, due_at: int) -> None:
 
 def _close_by(draft: Draft, key: str, due_at: int, command: c.Fire) -> None:
     run = draft.state.runs.get(key)
-    if draft.state.closed or run is None or run.status not in (SCHEDULED, BACKOFF) or run.close_by != due_at:
+    if draft.state.closed or run is None or run.status not in (SCHEDULED, BACKOFF, CALLING) or run.close_by != due_at:
         return
     draft.at = max(draft.at, due_at)
     _time_out(draft, key, SCHEDULE_TO_CLOSE, command, retryable=False)
@@ -84,7 +84,9 @@ def _of_node(draft: Draft, kind: str, key: str, run: NodeRun, command: c.Fire) -
         return
     draft.at = max(draft.at, run.due_at)
     if kind == RETRY:
-        if draft.state.status != PAUSED:  # resuming starts it
+        if draft.state.status == PAUSED:  # resuming starts it
+            draft.emit(e.TimerFired, node=key, attempt=run.attempt)
+        else:
             emit_scheduled(draft, key, run.sources, run.attempt, run.close_by)
     elif kind == DELAY:
         _delay_over(draft, key, run)

@@ -170,8 +170,8 @@ def _end_item(draft: Draft, key: str, path: Path) -> bool:
 
 
 def _held(draft: Draft, key: str, path: Path) -> bool:
-    """Under `max_parallel`, a ready node may be waiting for room: then its iteration is not over."""
-    if not draft.settings.max_parallel and draft.state.status != PAUSED:
+    """Under `max_parallel` or in a pause, a ready node may be held back: then its iteration is not over."""
+    if not draft.settings.max_parallel and draft.state.status != PAUSED and not draft.letting_in:
         return False
     for id in draft.state.loops[key].body:
         if key_of(id, path) not in draft.state.runs and _arrivals(draft, draft.graph.nodes[id], path)[0]:
@@ -215,6 +215,7 @@ def resume_scan(draft: Draft) -> None:
 
 def let_in_all(draft: Draft) -> None:
     """Start every ready node that was held back."""
+    draft.letting_in = True
     for id in draft.graph.cleanup if draft.state.status == CANCELLING else draft.graph.top:
         _let_in(draft, id, ())
     for key in list(draft.state.loops):
@@ -223,6 +224,7 @@ def let_in_all(draft: Draft) -> None:
             _scan_item(draft, key, (*outer, index))
         if loop is not None and loop.turns:
             next_turn(draft, key)
+    draft.letting_in = False
 
 
 def _scan_item(draft: Draft, key: str, path: Path) -> None:

@@ -334,7 +334,8 @@ def _part(written: Written, at: int, count: int) -> Written:
 
 
 def _merge(items: list[Item]) -> list[Item]:
-    return items if len(items) == 1 else [_Merged(items)]
+    # A child's start first: its parent's closing may have sent it a cancel that came here sooner.
+    return items if len(items) == 1 else [_Merged(sorted(items, key=lambda item: item.start is None))]
 
 
 def _too_long(limit: int) -> NodeError:

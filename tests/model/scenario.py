@@ -1,0 +1,199 @@
+"""Scenarios from a seed: workflows, what each attempt comes to, and what people do meanwhile.
+
+All draws hang on names (the seed, the node run, the attempt), never on how many were made before: a scenario with a
+node less behaves as it did elsewhere, so it can be made smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from linkflow.domain import outcomes as o
+from linkflow.domain.definition import Definition, Edge, Node, Retry, Settings, Timeout
+
+from .world import UNKNOWN
+
+TICK = 1_000
+"""What a logical moment lasts (ms)."""
+PORTS = ("main", "main", "main", "x", "y", "error")
+EVENTS = ("paid", "go")
+KEYS = ("", "1", "2")
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Something from outside at a moment. `pick` chooses the run, or the approval, among those there are."""
+
+    tick: int
+    what: str
+    pick: int = 0
+    name: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    seed: int
+    workflows: Mapping[str, Definition]
+    verbs: tuple[Verb, ...] = ()
+
+    def outcome(self, run: str, node: Node, key: str, attempt: int, now: int) -> o.Outcome:
+        """What an attempt comes to when it is reported at `now` (ms)."""
+        return _Outcomes(self, f"{run}/{key}/{attempt}").draw(node, now)
+
+    def without_verb(self, index: int) -> Scenario:
+        return replace(self, verbs=self.verbs[:index] + self.verbs[index + 1 :])
+
+    def with_workflow(self, name: str, definition: Definition) -> Scenario:
+        return replace(self, workflows={**self.workflows, name: definition})
+
+
+def draw(seed: int) -> Scenario:
+    """The scenario of a seed."""
+    random = Random(f"scenario {seed}")
+    workflows = {"main": _Drawing(random, 0).definition()}
+    for name in ("child", "grandchild"):
+        workflows[name] = _Drawing(random, 1).definition()
+    return Scenario(seed, workflows, _verbs(random))
+
+
+def _verbs(random: Random) -> tuple[Verb, ...]:
+    verbs = []
+    for _ in range(random.choice([0, 0, 1, 2, 4, 8])):
+        what = random.choice([
+            "signal", "signal", "publish", "publish", "pause", "pause", "resume", "cancel", "terminate", "retry",
+            "retry", "retry", "decide",
+        ])  # fmt: skip
+        verbs.append(
+            Verb(random.randint(1, 25), what, random.randint(0, 5), random.choice(EVENTS), random.choice(KEYS))
+        )
+    return tuple(sorted(verbs, key=lambda verb: verb.tick))
+
+
+class _Drawing:
+    """A definition under way: scopes within scopes, each a graph without cycles."""
+
+    def __init__(self, random: Random, depth: int) -> None:
+        self.random = random
+        self.small = depth > 0
+        self.nodes: list[Node] = [Node("t", "trigger_manual")]
+        self.edges: list[Edge] = []
+
+    def definition(self) -> Definition:
+        self._scope("t", "main", 0)
+        random = self.random
+        settings = Settings(
+            max_parallel=random.choice([0, 0, 0, 1, 2]),
+            retry=random.choice([None, None, None, Retry(max_attempts=2, initial_interval=2)]),
+            timeout=random.choice([0, 0, 0, 0, 9]),
+        )
+        nodes = random.sample(self.nodes, len(self.nodes)) if random.random() < 0.3 else self.nodes
+        return Definition("drawn", tuple(nodes), tuple(self.edges), settings=settings)
+
+    def _join(self, source: str, output: str, target: str) -> None:
+        self.edges.append(Edge(f"e{len(self.edges)}", source, target, output))
+
+    def _scope(self, source: str, output: str, depth: int) -> None:
+        random = self.random
+        most = 2 if self.small else 5 if depth == 0 else 3
+        ids = [self._node(depth) for _ in range(random.randint(1, most))]
+        loops = {node.id for node in self.nodes if node.type == "loop"}
+        for place, id in enumerate(ids):
+            before = random.sample(ids[:place], min(place, random.choice([0, 1, 1, 2, 3])))
+            for other in before:
+                self._join(other, random.choice(("done", "main", "error") if other in loops else PORTS), id)
+            if not before or random.random() < 0.15:
+                self._join(source, output, id)
+        if depth and random.random() < 0.2:
+            self._join(random.choice(ids), "main", source)  # people draw the way back, too
+
+    def _node(self, depth: int) -> str:
+        random = self.random
+        loop = depth < 2 and random.random() < 0.22
+        id = f"{'loop' if loop else 'n'}{len(self.nodes)}"
+        self.nodes.append(
+            Node(
+                id, "loop" if loop else "noop",
+                join=random.choice(["all", "all", "any"]),
+                on_error=random.choice(["stop", "continue", "branch"]),
+                disabled=random.random() < 0.05,
+                pinned_output=f"pinned {id}" if random.random() < 0.07 else None,
+                retry=_retry(random),
+                timeout=_timeout(random),
+            )
+        )  # fmt: skip
+        if loop and random.random() < 0.85:
+            self._scope(id, "each", depth + 1)
+        return id
+
+
+def _retry(random: Random) -> Retry | None:
+    return random.choice([
+        None, None, Retry(max_attempts=2, initial_interval=0), Retry(max_attempts=1),
+        Retry(max_attempts=3, initial_interval=1, backoff_coefficient=2, jitter=0.5, non_retryable=("fatal",)),
+        Retry(max_attempts=3, initial_interval=2, max_interval=3, non_retryable=("timeout",)),
+    ])  # fmt: skip
+
+
+def _timeout(random: Random) -> Timeout | None:
+    return random.choice([
+        None, None, None, None, Timeout(start_to_close=3), Timeout(schedule_to_start=4), Timeout(schedule_to_close=8),
+        Timeout(start_to_close=2, schedule_to_start=3, schedule_to_close=6),
+    ])  # fmt: skip
+
+
+class _Outcomes:
+    def __init__(self, scenario: Scenario, name: str) -> None:
+        self.random = Random(f"{scenario.seed}/{name}")
+        self.name = name
+        self.failing = Random(f"failing {scenario.seed}").choice([0.0, 0.1, 0.25, 0.5])
+
+    def draw(self, node: Node, now: int) -> o.Outcome:
+        random = self.random
+        output = f"{self.name}!"
+        if random.random() < self.failing:
+            return self._failure()
+        if node.type == "loop":
+            items = tuple(f"{self.name} {i}" for i in range(random.choice([0, 1, 2, 2, 3])))
+            if random.random() < 0.2:
+                items = (list(items), [1])  # batches are items that are lists
+            return o.Iterate(items, random.choice([0, 1, 1, 2]), random.choice(["stop", "collect"]))
+        kind = random.random()
+        if kind < 0.08:
+            return o.Sleep(now + random.choice([-5, 0, 1, 3]) * TICK, random.choice([None, output]))
+        if kind < 0.16:
+            return o.WaitEvent(
+                random.choice(EVENTS), random.choice(KEYS), random.choice([0, now + 2 * TICK, now + 6 * TICK])
+            )
+        if kind < 0.22:
+            escalate = random.choice([0, now + TICK])
+            return o.RequestApproval(
+                "Ship it?", assignees=("ada",), until=random.choice([0, now + 4 * TICK]), escalate_at=escalate,
+                escalate_to=("bob",) if escalate else (), payload=output,
+            )  # fmt: skip
+        if kind < 0.30:
+            return self._call()
+        ports = random.choice([("main",), ("main",), ("x",), ("y",), ("x", "y"), ("main", "x", "y"), ()])
+        return o.Completed(output, ports, respond=output if kind > 0.97 else None, answers=kind > 0.97)
+
+    def _call(self) -> o.Outcome:
+        deep = self.name.count(">")
+        targets = ["child", "child", UNKNOWN] if deep == 0 else ["grandchild", UNKNOWN]
+        if deep > 1:
+            return o.Completed(self.name)
+        random = self.random
+        waits = random.random() < 0.7 or "[" in self.name.rpartition(">")[2]
+        return o.CallWorkflow(
+            random.choice(targets), f"for {self.name}", waits,
+            random.choice(["terminate", "cancel", "abandon"]),
+        )  # fmt: skip
+
+    def _failure(self) -> o.Failed:
+        random = self.random
+        code = random.choice(["boom", "boom", "fatal"])
+        details: dict[str, Any] = {"of": self.name} if random.random() < 0.5 else {}
+        error = o.NodeError(code, f"{code}!", random.random() < 0.8, details)
+        return o.Failed(error, "start_to_close" if random.random() < 0.1 else "", random.choice([0, 0, 3 * TICK]))
