@@ -255,6 +255,28 @@ async def test_a_delay_is_a_timer_row_and_firing_it_twice_is_firing_it_once(worl
     assert await world.status(id) == "completed"
 
 
+async def test_the_clock_of_a_run_that_only_waits_stands(world: World) -> None:
+    id = await world.start(await world.chain(2, timeout=60))
+
+    async def timers() -> list[str]:
+        async with world.database.connection() as c:
+            rows = await (await c.execute("SELECT timer_id FROM timers WHERE execution_id = %s", (id,))).fetchall()
+        return sorted(name for (name,) in rows)
+
+    (clock,) = await timers()
+    assert clock.startswith("execution/")
+    due = world.clock.now_ms() + 3_600_000
+    await world.report(id, "n0", Sleep(due))
+    assert await timers() == ["delay/1/n0"]
+    assert (await world.history.fire(h.FireBatch((h.DueTimer(id, clock, due),)))).fired == 0
+    await world.history.fire(h.FireBatch((h.DueTimer(id, "delay/1/n0", due),)))
+    (again,) = await timers()
+    assert due + 50_000 < int(again.split("/")[1]) <= due + 60_000
+    await world.report(id, "n1", Completed())
+    assert (await world.status(id), await timers()) == ("completed", [])
+    assert await world.sound(id)
+
+
 async def test_retries_wait_in_a_timer_and_cancel_clears_everything(world: World) -> None:
     id = await world.start(await world.chain(1, retry=d.Retry(max_attempts=3)))
     await world.report(id, "n0", Failed(NodeError("boom", "it broke")))

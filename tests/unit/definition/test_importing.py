@@ -159,6 +159,12 @@ def test_the_originals_timeouts_become_the_workflows_and_each_nodes() -> None:
     assert [node.timeout for node in definition.nodes] == [None, Timeout(60), Timeout(5), None]
 
 
+def test_whether_a_timeout_counts_waiting() -> None:
+    assert not parsed({"nodes": [TRIGGER]}, settings={"timeout": 9}).settings.timeout_counts_waiting
+    settings = {"timeout": 9, "timeout_counts_waiting": True}
+    assert parsed({"nodes": [TRIGGER]}, settings=settings).settings.timeout_counts_waiting
+
+
 def test_everything_of_the_stored_form_is_read() -> None:
     node = one({
         "position": {"x": 1, "y": -2.5}, "join": "any", "timeout": {"heartbeat": 3}, "credentials": {"smtp": "c"},

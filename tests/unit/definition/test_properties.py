@@ -99,6 +99,7 @@ SETTINGS = st.builds(
     retention_days=st.integers(0, 365),
     shard_spread=st.integers(1, 16),
     max_parallel=st.integers(0, 10),
+    timeout_counts_waiting=st.booleans(),
 )
 CONFIGS = {
     "transform": st.fixed_dictionaries({"set": JSON}),

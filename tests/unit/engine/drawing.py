@@ -97,7 +97,8 @@ def definitions(draw: st.DrawFn, pure: bool = False) -> Definition:
     settings = Settings(
         max_parallel=draw(st.sampled_from([0, 0, 1, 2, 3])),
         retry=None if pure else draw(RETRIES),
-        timeout=0 if pure else draw(st.sampled_from([0, 60])),
+        timeout=draw(st.sampled_from([0, 60])),
+        timeout_counts_waiting=draw(st.booleans()),
     )
     nodes = draw(st.permutations(drawing.nodes)) if draw(st.booleans()) else drawing.nodes
     return Definition("drawn", tuple(nodes), tuple(drawing.edges), settings=settings)

@@ -66,6 +66,12 @@ def check_bounds(run: Run) -> None:
     for key, run_ in run.state.runs.items():
         if run_.status == "scheduled":
             input_of(run.state, run.graph, key)  # always there to be read
+    state, settings = run.state, run.definition.settings
+    if settings.timeout and not settings.timeout_counts_waiting and not state.closed:
+        works = any(run_.status in ("scheduled", "backoff", "calling") for run_ in state.runs.values())
+        late = 0 < state.timeout_at <= state.at
+        assert (state.timeout_at > 0) == (works or late)
+        assert (state.timeout_left > 0) == (not state.timeout_at)
     looping = {key for key, r in run.state.runs.items() if r.status == "looping"}
     asking = {key for key, loop in run.state.loops.items() if loop.turns and not loop.under_way()}
     assert looping <= set(run.state.loops) <= looping | asking

@@ -32,6 +32,7 @@ from .graph import Graph
 from .ids import derived_id, shard_of_workflow
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
 from .state import BACKOFF, CALLING, CANCELLED, CANCELLING, FAILED, PAUSED, RUNNING, SCHEDULED, NodeRun, State, new
+from .stopwatch import keep_time
 from .timing import limit_ms
 from .turning import repeat
 from .waiting import decide_approval, request_approval, signal, wait_for
@@ -62,11 +63,17 @@ def decide(
         count = len(draft.events)
         _HANDLERS[type(command)](draft, command)
         if len(draft.events) > count:
-            resume_scan(draft)
-            close_if_done(draft)
+            _settle(draft)
         accepted.append(len(draft.events) > count)
     deadline = 0 if state.closed else state.timeout_at
     return Decision(draft.state, tuple(draft.events), tuple(accepted), draft.before, state.closed, deadline)
+
+
+def _settle(draft: Draft) -> None:
+    """What follows from any command that led to events."""
+    resume_scan(draft)
+    close_if_done(draft)
+    keep_time(draft)
 
 
 def start(graph: Graph, definition: Definition, command: c.Start, at: int) -> Decision:
@@ -255,7 +262,7 @@ class Session:
         """A new run. Nobody else can know of it, so what is decided here is no forecast: see `decision`."""
         session = cls(graph, settings, new(command.execution_id), at, chance)
         _start(session._draft, command)
-        close_if_done(session._draft)
+        _settle(session._draft)
         return session
 
     def decision(self) -> Decision:
@@ -280,8 +287,7 @@ class Session:
         count = len(draft.events)
         _complete(draft, command)
         if len(draft.events) > count:
-            resume_scan(draft)
-            close_if_done(draft)
+            _settle(draft)
         if draft.state.closed:
             return []
         runs, due = draft.state.runs, []

@@ -88,7 +88,11 @@ class Concurrency(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
-    """Settings of the workflow as a whole. `timeout` is seconds, 0 means none; `max_parallel` 0 means no bound."""
+    """Settings of the workflow as a whole. `timeout` is seconds, 0 means none; `max_parallel` 0 means no bound.
+
+    The timeout counts time in which a run only waits (for a date, an event, people), or is paused, only with
+    `timeout_counts_waiting`.
+    """
 
     timeout: float = 0
     retry: Retry | None = None
@@ -99,6 +103,7 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     retention_days: int = 0
     shard_spread: int = 1
     max_parallel: int = 0
+    timeout_counts_waiting: bool = False
 
 
 class Definition(Struct, frozen=True, omit_defaults=True):

@@ -105,6 +105,18 @@ class ExecutionResumed(Base, frozen=True, tag="ExecutionResumed"):
     actor: str = ""
 
 
+class TimeoutStopped(Base, frozen=True, tag="TimeoutStopped"):
+    """The run only waits, or is paused: of its timeout `left` ms are kept."""
+
+    left: int
+
+
+class TimeoutResumed(Base, frozen=True, tag="TimeoutResumed"):
+    """The run's clock goes again, and runs out at `timeout_at` (ms)."""
+
+    timeout_at: int
+
+
 class ExecutionRetried(Base, frozen=True, tag="ExecutionRetried"):
     """A failed run goes on: these node runs get another attempt, and its timeout starts anew."""
 
@@ -350,6 +362,8 @@ Event = (
     | ExecutionTerminated
     | ExecutionPaused
     | ExecutionResumed
+    | TimeoutStopped
+    | TimeoutResumed
     | ExecutionRetried
     | NodeScheduled
     | NodeStarted

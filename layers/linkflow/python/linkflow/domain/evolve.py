@@ -115,12 +115,21 @@ def _cleanup_failed(state: State, event: e.CleanupFailed) -> None:
         state.failed_node = event.node
 
 
+def _timeout_stopped(state: State, event: e.TimeoutStopped) -> None:
+    state.timeout_at, state.timeout_left = 0, event.left
+
+
+def _timeout_resumed(state: State, event: e.TimeoutResumed) -> None:
+    state.timeout_at, state.timeout_left = event.timeout_at, 0
+
+
 def _retried(state: State, event: e.ExecutionRetried) -> None:
     state.status = RUNNING
     state.closed_at = 0
     state.error = None
     state.failed_node = ""
     state.timeout_at = event.timeout_at
+    state.timeout_left = 0
     state.earlier = {**state.earlier, **{key: state.runs[key].attempt for key in event.nodes}}
 
 
@@ -335,6 +344,8 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.ExecutionTerminated: _closing("terminated"),
     e.ExecutionPaused: _paused,
     e.ExecutionResumed: _resumed,
+    e.TimeoutStopped: _timeout_stopped,
+    e.TimeoutResumed: _timeout_resumed,
     e.ExecutionRetried: _retried,
     e.WaitStarted: _wait_started,
     e.SignalReceived: _signal,

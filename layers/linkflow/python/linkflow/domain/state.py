@@ -153,6 +153,8 @@ class State(Struct, omit_defaults=True, kw_only=True):
     parent: Parent | None = None
     reply_to: str = ""
     cancelling: CancelRequest | None = None
+    timeout_left: int = 0
+    """What is left of the timeout (ms) while the run's clock stands; then `timeout_at` is 0."""
 
     @property
     def closed(self) -> bool:

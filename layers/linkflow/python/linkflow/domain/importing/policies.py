@@ -97,6 +97,7 @@ def read_settings(document: Fields) -> tuple[Settings, float]:
         retention_days=fields.whole("retention_days", default=0),
         shard_spread=fields.whole("shard_spread", default=1),
         max_parallel=fields.whole("max_parallel", default=0),
+        timeout_counts_waiting=fields.flag("timeout_counts_waiting"),
     )
     fields.unread()
     return settings, per_node
