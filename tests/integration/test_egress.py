@@ -389,3 +389,16 @@ class TestTls:
             client(resolve={"api.example:443": f"127.0.0.1:{peer.port}"}) as egress,
         ):
             await refusal(egress.request("GET", "https://api.example/"), "http_connect")
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f000001", "017700000001", "2130706433"])
+async def test_an_address_is_dialled_as_it_was_checked(host: str):
+    async with http_peer() as peer, client() as egress:
+        assert (await egress.request("GET", f"http://{host}:{peer.port}/x?y=%20z")).status_code == 200
+        assert peer.requests[0].headers["host"] == f"127.0.0.1:{peer.port}"
+        assert peer.requests[0].path == "/x?y=%20z"
+
+
+def test_only_names_can_be_resolved_elsewhere():
+    with pytest.raises(ValueError, match="only names"):
+        EgressClient(Egress(resolve={"10.0.0.1:443": "127.0.0.1"}))

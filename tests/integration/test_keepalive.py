@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from linkflow.config import Egress
-from linkflow.nodes import keepalive
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
 
@@ -108,12 +107,3 @@ async def test_a_call_that_ran_out_of_time_leaves_no_connection_behind():
         it.quiet = False
         assert (await client.request("GET", it.url)).content == b"ok"
         assert it.connections == 2
-
-
-async def test_only_so_many_idle(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(keepalive, "MAX_IDLE", 3)
-    async with peer() as (it, client):
-        await asyncio.gather(*(client.request("GET", it.url) for _ in range(10)))
-        await it.at_most(3)
-        await asyncio.gather(*(client.request("GET", it.url) for _ in range(3)))
-        assert it.connections <= 10

@@ -70,6 +70,8 @@ class HttpPeer:
             self.requests.append(request)
             answer = self.answer(request)
             data = answer if isinstance(answer, bytes) else await answer
+            if method == "HEAD" and data:  # an answer to HEAD has no body (RFC 9110, 9.3.2)
+                data = data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
             writer.write(data or b"")
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

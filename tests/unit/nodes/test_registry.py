@@ -141,7 +141,7 @@ def test_the_catalogue_is_json(registry: Registry):
 
 def test_loading_is_light():
     """A cold start must not pay for clients that the run may not need."""
-    heavy = ("httpx", "httpcore", "psycopg", "aiosmtplib", "ssl")
+    heavy = ("httpx", "aiohttp", "psycopg", "aiosmtplib", "ssl")
     load = "import sys; from linkflow.nodes.registry import Registry; Registry.load()"
     code = f"{load}; print([name for name in {heavy} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path("/"))

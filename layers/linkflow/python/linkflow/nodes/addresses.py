@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from linkflow.config import Egress as Settings
@@ -70,6 +71,8 @@ class Rules:
 
     def __init__(self, settings: Settings) -> None:
         self._allowed = tuple(_allowed(text) for text in settings.allow)
+        if spelt := next((name for name in settings.resolve if literal(_place(name)[0])), None):
+            raise ValueError(f"{spelt!r} is an address: only names can be resolved to another one.")
         self._fixed = {_place(name): _fixed(target, _place(name)[1]) for name, target in settings.resolve.items()}
 
     def fixed(self, host: str, port: int) -> tuple[str, int] | None:
@@ -102,6 +105,7 @@ def normal(host: str) -> str:
     return host.strip("[]").rstrip(".").lower()
 
 
+@lru_cache(maxsize=4096)
 def literal(host: str) -> str | None:
     """The address that `host` spells, if it is no name. IPv4's old forms (``127.1``, ``0x7f000001``, ``017700000001``)
     count, because the system's resolver takes them too."""

@@ -1,0 +1,105 @@
+"""aiohttp behind the egress client: it dials only what it is told, and its errors become ours."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from socket import AF_INET, AF_INET6, AI_NUMERICHOST, AI_NUMERICSERV, AddressFamily
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from linkflow.nodes.base import NodeFailure
+
+Places = Callable[[str, int], Awaitable[list[tuple[str, int]]]]
+"""Checked addresses and ports of a host, best first. Raises `NodeFailure` where it may not be reached."""
+
+KEEPALIVE = 15.0
+"""Seconds for which an idle connection may be used again."""
+MAX_LINE = 65_536
+"""Bytes of a status line, and of all headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer under way. `headers` are as they came; `chunks` are the body's bytes, not decompressed."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    chunks: AsyncIterator[bytes]
+
+
+class _Resolver(AbstractResolver):
+    """Asks the one who checks: what is dialled is what was checked."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    async def resolve(self, host: str, port: int = 0, family: AddressFamily = AF_INET) -> list[ResolveResult]:
+        flags = AI_NUMERICHOST | AI_NUMERICSERV
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=at, family=AF_INET6 if ":" in address else AF_INET, proto=0,
+                flags=flags,
+            )
+            for address, at in await self._places(host, port)
+        ]  # fmt: skip
+
+    async def close(self) -> None:
+        return
+
+
+class Outgoing:
+    """Connections of one event loop; made inside it."""
+
+    def __init__(self, places: Places, tls: Callable[[bool], ssl.SSLContext]) -> None:
+        self._tls = tls
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        connector = aiohttp.TCPConnector(
+            resolver=_Resolver(places), use_dns_cache=False, limit=0, keepalive_timeout=KEEPALIVE
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None),  # the caller has one clock for all hops
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    @contextlib.asynccontextmanager
+    async def send(
+        self, method: str, url: str, headers: dict[str, str], content: bytes | None, verify: bool
+    ) -> AsyncIterator[Answer]:
+        """One request, no redirects. Raises `NodeFailure` ``http_connect`` or ``http_bad_request``, and what `places`
+        raises."""
+        if verify not in self._contexts:
+            self._contexts[verify] = self._tls(verify)
+        address = URL(url, encoded=True)
+        try:
+            async with self._session.request(
+                method, address, headers=headers, data=content, allow_redirects=False, ssl=self._contexts[verify]
+            ) as response:
+                yield Answer(response.status, response.raw_headers, response.content.iter_any())
+        except (aiohttp.InvalidURL, UnicodeError):
+            raise NodeFailure("http_bad_request", "The request is not valid HTTP.", retryable=False) from None
+        except TimeoutError:
+            raise
+        except (aiohttp.ClientError, OSError) as error:
+            raise _broken(address.host or "", error) from None
+
+
+def _broken(host: str, error: Exception) -> NodeFailure:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        why = getattr(cause, "verify_message", "") or str(cause)
+        return NodeFailure("http_connect", f"The certificate of {host} does not verify: {why}.", retryable=False)
+    return NodeFailure("http_connect", f"The connection to {host} failed: {error or type(error).__name__}.")
