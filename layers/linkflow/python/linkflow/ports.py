@@ -184,6 +184,10 @@ class EventStore(Protocol):
         """The latest heartbeats of attempts under way, those that sent any."""
         ...
 
+    async def error_runs(self, execution_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Error workflows' runs that failures of these runs have started, as (failed run, its answer), oldest first."""
+        ...
+
     async def beats_of(self, execution_ids: Sequence[str]) -> list[LastBeat]:
         """The latest heartbeats of runs."""
         ...

@@ -56,7 +56,7 @@ class StartRequest(Struct, frozen=True, omit_defaults=True):
     workflow_version: int
     trigger_node: str
     trigger: Any = None
-    mode: str = "manual"  # manual | api | webhook | schedule | retry | sub_workflow
+    mode: str = "manual"  # manual | api | webhook | schedule | retry | sub_workflow | error
     actor: str = ""
     idempotency_key: str = ""
     on_conflict: str = "return_existing"  # return_existing | reject
@@ -298,7 +298,11 @@ class DescribeRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class Execution(Struct, frozen=True, omit_defaults=True):
-    """A run as rows tell it. Times are ms since the epoch, 0 means not yet."""
+    """A run as rows tell it. Times are ms since the epoch, 0 means not yet.
+
+    `parent_id` is the run that waits for it, or in the mode ``error`` the one whose failure it answers; `error_runs`
+    are those that answered failures of this one.
+    """
 
     id: str
     workspace_id: str
@@ -312,6 +316,7 @@ class Execution(Struct, frozen=True, omit_defaults=True):
     parent_id: str = ""
     state: msgspec.Raw = NO_STATE
     beats: tuple[LastBeat, ...] = ()
+    error_runs: tuple[str, ...] = ()
 
 
 class DescribeReply(Struct, frozen=True):

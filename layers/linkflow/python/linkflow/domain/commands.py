@@ -22,6 +22,7 @@ class Start(Struct, frozen=True):
     idempotency_key: str = ""
     parent: Parent | None = None
     reply_to: str = ""
+    caused_by: str = ""
 
 
 class Complete(Struct, frozen=True):
@@ -69,6 +70,14 @@ class CloseChild(Struct, frozen=True):
 class Abort(Struct, frozen=True):
     """The engine itself ends a run that would harm the store: it fails with `error`."""
 
+    error: NodeError
+
+
+class RefuseErrorWorkflow(Struct, frozen=True):
+    """The error workflow for the failure at event `failure` cannot be started: say so in the history."""
+
+    failure: int
+    workflow_id: str
     error: NodeError
 
 
@@ -130,6 +139,7 @@ Command = (
     | Pause
     | Resume
     | Abort
+    | RefuseErrorWorkflow
     | Cancel
     | Terminate
     | RetryFailed

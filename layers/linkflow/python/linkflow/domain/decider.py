@@ -96,6 +96,7 @@ def _start(draft: Draft, command: c.Start) -> None:
         idempotency_key=command.idempotency_key,
         parent=command.parent,
         reply_to=command.reply_to,
+        caused_by=command.caused_by,
         timeout_at=_deadline(draft),
     )
     advance(draft, command.trigger_node)
@@ -205,6 +206,13 @@ def _abort(draft: Draft, command: c.Abort) -> None:
         draft.emit(e.ExecutionFailed, error=command.error)
 
 
+def _refuse_error_workflow(draft: Draft, command: c.RefuseErrorWorkflow) -> None:
+    if draft.state.unanswered < command.failure <= draft.state.version:
+        draft.emit(
+            e.ErrorWorkflowRefused, failure=command.failure, workflow_id=command.workflow_id, error=command.error
+        )
+
+
 def _pause(draft: Draft, command: c.Pause) -> None:
     if draft.state.status == RUNNING:
         draft.emit(e.ExecutionPaused, actor=command.actor, reason=command.reason)
@@ -238,6 +246,7 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     c.Fire: fire,
     c.CloseChild: _close_child,
     c.Abort: _abort,
+    c.RefuseErrorWorkflow: _refuse_error_workflow,
     c.Signal: signal,
     c.Decide: decide_approval,
     c.Pause: _pause,

@@ -37,6 +37,8 @@ class Parent(Struct, frozen=True, omit_defaults=True):
     attempt: int
     depth: int
     close_policy: str = "terminate"
+    in_error: bool = False
+    """It belongs to an error workflow's run: what fails in it starts no further one."""
 
 
 class ExecutionStarted(Base, frozen=True, tag="ExecutionStarted"):
@@ -51,6 +53,8 @@ class ExecutionStarted(Base, frozen=True, tag="ExecutionStarted"):
     parent: Parent | None = None
     reply_to: str = ""
     timeout_at: int = 0
+    caused_by: str = ""
+    """The failed run that an error workflow was started for."""
 
 
 class ExecutionCompleted(Base, frozen=True, tag="ExecutionCompleted"):
@@ -123,6 +127,14 @@ class ExecutionRetried(Base, frozen=True, tag="ExecutionRetried"):
     nodes: tuple[str, ...]
     actor: str = ""
     timeout_at: int = 0
+
+
+class ErrorWorkflowRefused(Base, frozen=True, tag="ErrorWorkflowRefused"):
+    """The error workflow could not be started for the failure that event `failure` tells of."""
+
+    failure: int
+    workflow_id: str
+    error: NodeError
 
 
 class NodeScheduled(Base, frozen=True, tag="NodeScheduled"):
@@ -365,6 +377,7 @@ Event = (
     | TimeoutStopped
     | TimeoutResumed
     | ExecutionRetried
+    | ErrorWorkflowRefused
     | NodeScheduled
     | NodeStarted
     | NodeCompleted

@@ -39,6 +39,9 @@ from .state import (
 
 _replace = msgspec.structs.replace
 
+TIMED_OUT = NodeError("execution_timeout", "The run took longer than its timeout.", False)
+"""The error of a run that took too long."""
+
 SEEN = 100
 """Ids of received events that are remembered."""
 
@@ -80,6 +83,7 @@ def _started(state: State, event: e.ExecutionStarted) -> None:
     state.started_at = event.at
     state.timeout_at = event.timeout_at
     state.parent = event.parent
+    state.caused_by = event.caused_by
     state.reply_to = event.reply_to
     # The trigger's run: its output is the trigger data, kept once (see `output_of`).
     state.runs[event.trigger_node] = NodeRun(DONE, ports=("main",))
@@ -95,7 +99,7 @@ def _closing(status: str) -> Callable[[State, Any], None]:
             state.error = event.error
             state.failed_node = event.node
         elif isinstance(event, e.ExecutionTimedOut):
-            state.error = NodeError("execution_timeout", "The run took longer than its timeout.", False)
+            state.error = TIMED_OUT
         elif isinstance(event, e.ExecutionCancelled) and event.error is not None:
             state.error = event.error
             state.failed_node = event.node
@@ -131,6 +135,10 @@ def _retried(state: State, event: e.ExecutionRetried) -> None:
     state.timeout_at = event.timeout_at
     state.timeout_left = 0
     state.earlier = {**state.earlier, **{key: state.runs[key].attempt for key in event.nodes}}
+
+
+def _error_workflow_refused(state: State, event: e.ErrorWorkflowRefused) -> None:
+    state.unanswered = event.failure
 
 
 def _scheduled(state: State, event: e.NodeScheduled) -> None:
@@ -347,6 +355,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.TimeoutStopped: _timeout_stopped,
     e.TimeoutResumed: _timeout_resumed,
     e.ExecutionRetried: _retried,
+    e.ErrorWorkflowRefused: _error_workflow_refused,
     e.WaitStarted: _wait_started,
     e.SignalReceived: _signal,
     e.ApprovalRequested: _approval,

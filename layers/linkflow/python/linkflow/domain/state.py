@@ -151,6 +151,9 @@ class State(Struct, omit_defaults=True, kw_only=True):
     error: NodeError | None = None
     failed_node: str = ""
     parent: Parent | None = None
+    caused_by: str = ""
+    unanswered: int = 0
+    """The latest failure whose error workflow could not be started, by its event."""
     reply_to: str = ""
     cancelling: CancelRequest | None = None
     timeout_left: int = 0

@@ -121,7 +121,8 @@ def execution(found: Execution) -> Json:
         "started_at": at(found.started_at),
         "completed_at": at(found.closed_at),
         "duration_ms": found.closed_at - found.started_at if found.closed_at else None,
-        "parent_execution_id": found.parent_id or None,
+        "parent_execution_id": (found.mode != "error" and found.parent_id) or None,
+        "caused_by": (found.mode == "error" and found.parent_id) or None,
         "last_event_id": found.version,
     }
 
@@ -136,6 +137,7 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
         "result": state.result,
         "error": msgspec.to_builtins(state.error),
         "failed_node": state.failed_node or None,
+        "error_executions": list(found.error_runs),
         "nodes": {
             key: {"status": PUBLIC_STATUS.get(run.status, run.status), "attempt": run.attempt}
             for key, run in state.runs.items()

@@ -206,6 +206,9 @@ class PostgresEvents(PostgresWaits, PostgresBeats):
         rows = await self._rows("workflow", workflow=workflow_id)
         return (rows[0][0], rows[0][1]) if rows else None
 
+    async def error_runs(self, execution_ids: Sequence[str]) -> list[tuple[str, str]]:
+        return [(failed, id) for failed, id in await self._rows("error_runs", ids=list(execution_ids))]
+
     async def lost_tasks(self, now_ms: int, republish_after_ms: int, limit: int) -> list[Task]:
         rows = await self._rows("lost_tasks", now=now_ms, next=now_ms + republish_after_ms, limit=limit)
         return [Task(*row) for row in rows]

@@ -63,7 +63,7 @@ class Executions:
 
     async def show(self, who: Membership, execution_id: str) -> tuple[Execution, State | None]:
         """Raises `NotFound`."""
-        execution = await self._describe(who, execution_id, with_state=True)
+        execution = await self._describe(who, execution_id, with_state=True, in_full=True)
         return execution, decode_state(execution.state) if execution.state is not None else None
 
     async def history(

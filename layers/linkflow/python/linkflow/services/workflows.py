@@ -12,7 +12,7 @@ from msgspec import Struct
 from linkflow.contracts.base import acting_as
 from linkflow.contracts.frontend import FrontendApi, RunReply, RunRequest
 from linkflow.domain.definition import Definition, Node, encode
-from linkflow.domain.errors import InvalidInput, NotFound, Problem, VersionConflict
+from linkflow.domain.errors import InvalidDefinition, InvalidInput, NotFound, Problem, VersionConflict
 from linkflow.domain.ids import is_uuid, uuid7
 from linkflow.ports import Clock
 
@@ -76,7 +76,7 @@ class Workflows:
 
     async def create(self, who: Membership, document: Mapping[str, Any]) -> Shown:
         """Raises `InvalidDefinition` with every problem."""
-        definition, warnings = self._read(document)
+        definition, warnings = await self._read(who, document)
         return await self._add(who, definition, warnings)
 
     async def duplicate(self, who: Membership, workflow_id: str, name: str = "") -> Shown:
@@ -93,7 +93,7 @@ class Workflows:
 
         `expected` are the lock versions that the caller knows. Raises `VersionConflict` where it is another by now.
         """
-        definition, warnings = self._read(document)
+        definition, warnings = await self._read(who, document)
         workflow = await self._get(who, workflow_id, expected)
         return await self._update(who, workflow, definition, warnings)
 
@@ -103,7 +103,7 @@ class Workflows:
         """Like `replace`, where the fields that `part` does not name stay as they are."""
         workflow = await self._get(who, workflow_id, expected)
         current = msgspec.json.decode(encode(await self._definitions.get(workflow.id, workflow.version)))
-        definition, warnings = self._read({**current, **part})
+        definition, warnings = await self._read(who, {**current, **part})
         return await self._update(who, workflow, definition, warnings)
 
     async def activate(self, who: Membership, workflow_id: str, active: bool) -> Shown:
@@ -141,12 +141,31 @@ class Workflows:
         with acting_as(who.caller()):
             return workflow, await self._frontend.run(request)
 
-    def _read(self, document: Mapping[str, Any]) -> tuple[Definition, tuple[Problem, ...]]:
+    async def _read(self, who: Membership, document: Mapping[str, Any]) -> tuple[Definition, tuple[Problem, ...]]:
         from linkflow.domain import importing  # here, because a cold start without it is 60 ms shorter
 
         own = {name: value for name, value in document.items() if name not in _ANSWERED}
-        definition, warnings = importing.read(own, self._catalogue)
+        more = await self._unknown_error_workflow(who, document)
+        try:
+            definition, warnings = importing.read(own, self._catalogue)
+        except InvalidDefinition as error:
+            raise _and(error, more) from None
+        if more:
+            raise InvalidDefinition("The workflow has 1 problem.", problems=[*more, *warnings])
         return sealed(definition), tuple(warnings)
+
+    async def _unknown_error_workflow(self, who: Membership, document: Mapping[str, Any]) -> list[Problem]:
+        """The error workflow has to be there, in this workspace; it may be the workflow itself."""
+        wrapped = "nodes" not in document and isinstance(document.get("workflow"), Mapping)
+        settings = (document["workflow"] if wrapped else document).get("settings")
+        id = settings.get("error_workflow") if isinstance(settings, Mapping) else None
+        if not id or not isinstance(id, str):  # what is no text the importer refuses
+            return []
+        if is_uuid(id) and await self._store.get(who.workspace_id, id) is not None:
+            return []
+        message = "There is no such workflow in this workspace. Name another one by its id, or leave it out."
+        path = "/workflow/settings/error_workflow" if wrapped else "/settings/error_workflow"
+        return [Problem(path, "unknown_workflow", message)]
 
     async def _add(self, who: Membership, definition: Definition, warnings: Sequence[Problem]) -> Shown:
         now = self._clock.now_ms()
@@ -197,6 +216,15 @@ class Workflows:
         if expected is not None and found.lock_version not in expected:
             raise _overtaken()
         return found
+
+
+def _and(error: InvalidDefinition, more: Sequence[Problem]) -> InvalidDefinition:
+    """The same with further problems."""
+    if not more:
+        return error
+    problems = [*error.problems, *more]
+    count = sum(problem.severity == "error" for problem in problems)
+    return InvalidDefinition(f"The workflow has {count} problems.", problems=problems)
 
 
 def _overtaken() -> VersionConflict:

@@ -178,6 +178,11 @@ SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status
 FROM executions
 WHERE id = ANY (%(ids)s::uuid[]) AND (%(workspace)s = '*' OR workspace_id = %(workspace_id)s::uuid)
 
+-- name: error_runs
+-- Runs of error workflows, by the failed runs that they were started for.
+SELECT parent_id::text, id::text FROM executions
+WHERE mode = 'error' AND parent_id = ANY (%(ids)s::uuid[]) ORDER BY id
+
 -- name: page_by_workspace
 -- A page of a workspace's runs, newest first.
 SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,

@@ -31,11 +31,18 @@ class Beats:
         return h.BeatReply((*gone, *strange))
 
     async def beside(self, executions: Sequence[h.Execution]) -> list[h.Execution]:
-        """The runs, with the latest heartbeats of their nodes."""
-        found: dict[str, list[h.LastBeat]] = {}
-        for beat in await self._store.beats_of([execution.id for execution in executions]):
-            found.setdefault(beat.execution_id, []).append(beat)
-        return [msgspec.structs.replace(one, beats=tuple(found.get(one.id, ()))) for one in executions]
+        """The runs, with the latest heartbeats of their nodes and the runs of their error workflows."""
+        ids = [execution.id for execution in executions]
+        beats: dict[str, list[h.LastBeat]] = {id: [] for id in ids}
+        for beat in await self._store.beats_of(ids):
+            beats[beat.execution_id].append(beat)
+        answers: dict[str, list[str]] = {id: [] for id in ids}
+        for failed, answer in await self._store.error_runs(ids):
+            answers[failed].append(answer)
+        return [
+            msgspec.structs.replace(one, beats=tuple(beats[one.id]), error_runs=tuple(answers[one.id]))
+            for one in executions
+        ]
 
     async def earlier(self, request: h.CompleteBatch) -> tuple[h.LastBeat, ...]:
         """What earlier deliveries of the attempts that begin now have told."""

@@ -11,6 +11,7 @@ import msgspec
 from linkflow.contracts.base import ANY_WORKSPACE
 from linkflow.domain import commands as c
 from linkflow.domain import definition as d
+from linkflow.domain.answering import ERROR_MODE
 from linkflow.domain.errors import InvalidInput, LinkFlowError, NotFound
 from linkflow.domain.ids import is_uuid
 from linkflow.domain.outcomes import NodeError
@@ -19,7 +20,16 @@ from linkflow.ports import EventStore, Message, StoredMessage
 
 from .committer import Committer
 from .loading import load_one
-from .transition import CHILD_CLOSED, CLOSE_CHILD, START_CHILD, ChildClosed, CloseChild, StartChild
+from .transition import (
+    CHILD_CLOSED,
+    CLOSE_CHILD,
+    START_CHILD,
+    START_ERROR,
+    ChildClosed,
+    CloseChild,
+    StartChild,
+    StartError,
+)
 
 
 class Messenger:
@@ -41,11 +51,15 @@ class Messenger:
             await self._close(msgspec.json.decode(message.body, type=CloseChild))
         elif message.kind == CHILD_CLOSED:
             await self._report(msgspec.json.decode(message.body, type=ChildClosed))
+        elif message.kind == START_ERROR:
+            await self._start_error(msgspec.json.decode(message.body, type=StartError))
         await self._store.drop_messages([(message.execution_id, message.id)])
 
     async def _start(self, body: StartChild) -> None:
         try:
-            version, trigger = await self._entrance(body)
+            if body.parent.depth > self._max_depth:
+                raise InvalidInput(f"Sub-workflows nest deeper than {self._max_depth}.")
+            version, trigger = await self._entrance(body.workspace_id, body.workflow_id)
             command = c.Start(
                 body.execution_id, body.workspace_id, body.workflow_id, version, trigger, body.input,
                 "sub_workflow", f"execution:{body.parent.execution_id}", "", body.parent,
@@ -58,14 +72,28 @@ class Messenger:
             refused = NodeError(error.code, error.message, False)
             await self._report(ChildClosed(body.parent, body.execution_id, "rejected", None, refused))
 
-    async def _entrance(self, body: StartChild) -> tuple[int, str]:
-        """The version and trigger a child starts with. Another tenant's workflow does not exist."""
-        if body.parent.depth > self._max_depth:
-            raise InvalidInput(f"Sub-workflows nest deeper than {self._max_depth}.")
-        found = await self._store.workflow(body.workflow_id) if is_uuid(body.workflow_id) else None
-        if found is None or found[0] not in (body.workspace_id, ANY_WORKSPACE):
-            raise NotFound(f"There is no workflow {body.workflow_id[:64]!r} in this workspace.")
-        data = await self._store.definition(body.workflow_id, found[1])
+    async def _start_error(self, body: StartError) -> None:
+        """Start an error workflow; where that cannot be, the failed run's history says why."""
+        try:
+            version, trigger = await self._entrance(body.workspace_id, body.workflow_id)
+            command = c.Start(
+                body.execution_id, body.workspace_id, body.workflow_id, version, trigger, body.trigger, ERROR_MODE,
+                f"execution:{body.caused_by}", caused_by=body.caused_by,
+            )  # fmt: skip
+            await self._committer.start(command)
+        except LinkFlowError as error:
+            if error.retryable:
+                raise
+            refused = NodeError(error.code, error.message, False)
+            note = c.RefuseErrorWorkflow(body.failure, body.workflow_id, refused)
+            await self._committer.apply(body.caused_by, [note])
+
+    async def _entrance(self, workspace_id: str, workflow_id: str) -> tuple[int, str]:
+        """The version and trigger such a run starts with. Another tenant's workflow does not exist."""
+        found = await self._store.workflow(workflow_id) if is_uuid(workflow_id) else None
+        if found is None or found[0] not in (workspace_id, ANY_WORKSPACE):
+            raise NotFound(f"There is no workflow {workflow_id[:64]!r} in this workspace.")
+        data = await self._store.definition(workflow_id, found[1])
         triggers = d.decode(data).triggers if data else ()
         if not triggers:
             raise InvalidInput("The workflow has no trigger to start from.")

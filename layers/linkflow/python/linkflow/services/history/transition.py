@@ -6,6 +6,7 @@ import msgspec
 
 from linkflow.contracts.history import NO_STATE, Task
 from linkflow.domain import events as e
+from linkflow.domain.answering import Call, error_calls, in_error
 from linkflow.domain.decider import Decision
 from linkflow.domain.effects import effects, orphans
 from linkflow.domain.ids import shard_of_execution
@@ -21,6 +22,7 @@ TRAVELS = 32_768
 """A state up to this many bytes goes along with its tasks; of a larger one the worker asks for it."""
 
 START_CHILD, CLOSE_CHILD, CHILD_CLOSED = "start_child", "close_child", "child_closed"
+START_ERROR = "start_error"
 
 
 class StartChild(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,6 +31,17 @@ class StartChild(msgspec.Struct, frozen=True, omit_defaults=True):
     workflow_id: str
     input: object
     parent: e.Parent
+
+
+class StartError(msgspec.Struct, frozen=True):
+    """Start the error workflow for a failure of the run `caused_by`."""
+
+    execution_id: str
+    workspace_id: str
+    workflow_id: str
+    trigger: object
+    caused_by: str
+    failure: int
 
 
 class CloseChild(msgspec.Struct, frozen=True):
@@ -65,7 +78,7 @@ def transition(
         workflow_id=state.workflow_id,
         workflow_version=state.workflow_version,
         mode=state.mode,
-        parent_id=state.parent.execution_id if state.parent else "",
+        parent_id=state.parent.execution_id if state.parent else state.caused_by,
         status=state.status,
         started_at=state.started_at,
         closed_at=state.closed_at,
@@ -79,7 +92,7 @@ def transition(
         done_tasks=diff.done_tasks,
         new_timers=diff.new_timers,
         done_timers=diff.done_timers,
-        messages=_messages(decision),
+        messages=_messages(decision, plan),
         new_waits=tuple(_wait(state, key, attempt) for key, attempt in diff.new_waits),
         done_waits=diff.done_waits,
         done_beats=diff.done_beats,
@@ -120,7 +133,7 @@ def _wait(state: State, key: str, attempt: int) -> WaitRow:
     return WaitRow(key, attempt, kind, wait.name, wait.key, run.due_at, _encode(wait))
 
 
-def _messages(decision: Decision) -> tuple[Message, ...]:
+def _messages(decision: Decision, plan: Plan) -> tuple[Message, ...]:
     state = decision.state
     found = [_start_child(state, event) for event in decision.events if isinstance(event, e.ChildStarted)]
     for child, verb in orphans(decision):
@@ -128,11 +141,21 @@ def _messages(decision: Decision) -> tuple[Message, ...]:
     if state.parent is not None and state.closed and not decision.was_closed:
         body = ChildClosed(state.parent, state.execution_id, state.status, state.result, state.error)
         found.append(Message(f"{CHILD_CLOSED}/{state.version}", CHILD_CLOSED, _encode(body)))
+    if state.closed and plan.definition.settings.error_workflow:
+        found += [_start_error(state, plan, call) for call in error_calls(decision, plan.definition)]
     return tuple(found)
+
+
+def _start_error(state: State, plan: Plan, call: Call) -> Message:
+    workflow = plan.definition.settings.error_workflow
+    body = StartError(
+        call.execution_id, state.workspace_id, workflow, call.trigger, state.execution_id, call.failure
+    )  # fmt: skip
+    return Message(f"{START_ERROR}/{call.failure}", START_ERROR, _encode(body))
 
 
 def _start_child(state: State, event: e.ChildStarted) -> Message:
     depth = state.parent.depth + 1 if state.parent else 1
-    parent = e.Parent(state.execution_id, event.node, event.attempt, depth, event.close_policy)
+    parent = e.Parent(state.execution_id, event.node, event.attempt, depth, event.close_policy, in_error(state))
     body = StartChild(event.execution_id, state.workspace_id, event.workflow_id, event.input, parent)
     return Message(f"{START_CHILD}/{event.node}/{event.attempt}", START_CHILD, _encode(body))

@@ -43,11 +43,11 @@ class Pulse:
         self.job: Job | None = None
         self._beats: Beats | None = None
 
-    def bind(self, beats: Beats, job: Job, seconds: float) -> None:
-        """It is to be sent: within `seconds`, again and again."""
+    def bind(self, beats: Beats, job: Job, seconds: float, since: float) -> None:
+        """It is to be sent: within `seconds`, again and again, counted from `since` on (the loop's time)."""
         self._beats, self.job, self.timeout = beats, job, limit_ms(seconds)
         self.every = seconds / SHARE
-        self.due = asyncio.get_running_loop().time() + self.every
+        self.due = since + self.every
 
     async def give(self, details: Any = None) -> None:
         """`Context.heartbeat`. Raises `NodeFailure` for details that are no JSON, or too large."""
@@ -68,12 +68,10 @@ class Beats:
         self._pulses: dict[str, Pulse] = {}
         self._wake = asyncio.Event()
 
-    def begin(self, pulse: Pulse, job: Job, seconds: float, *, at_once: bool) -> None:
+    def begin(self, pulse: Pulse, job: Job, seconds: float, since: float) -> None:
         """Beat for this job for as long as it is held: until its result is recorded."""
-        pulse.bind(self, job, seconds)
+        pulse.bind(self, job, seconds, since)
         self._pulses[job.task.id] = pulse
-        if at_once:
-            pulse.due = 0.0
         self.hurry()
 
     def hurry(self) -> None:

@@ -229,12 +229,13 @@ class Worker:
         task, beats = job.task, timeout.heartbeat > 0
         if not (beats or timeout.start_to_close > 0 or timeout.schedule_to_start > 0):
             return
+        since = asyncio.get_running_loop().time()
         begun = StartedNode(task.execution_id, task.node_key, task.attempt, self.name, beats)
         reply = await self._history.complete(CompleteBatch((), (begun,), self.name))
         for beat in reply.beats:
             pulse.earlier = pulse.earlier if beat.details is None else beat.details
         if beats:
-            self._beats.begin(pulse, job, timeout.heartbeat, at_once=bool(reply.beats))
+            self._beats.begin(pulse, job, timeout.heartbeat, 0.0 if reply.beats else since)
 
     async def _wind_down(self, seconds: float) -> None:
         """Let what runs end within `seconds`, hand back the rest, and see the results off."""

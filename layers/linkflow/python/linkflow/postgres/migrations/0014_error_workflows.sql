@@ -1,0 +1,3 @@
+-- Error workflows: from a failed run to those that were started for it.
+
+CREATE INDEX executions_by_failure ON executions (parent_id) WHERE mode = 'error';
