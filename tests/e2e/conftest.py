@@ -24,6 +24,7 @@ REDIS_DATABASES = {
     "lambda_faults": 9,
     "waiting": 8,
     "loops": 7,
+    "payloads": 6,
 }
 
 

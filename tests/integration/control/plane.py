@@ -25,6 +25,9 @@ from linkflow.contracts.history import (
     HistoryReply,
     HistoryRequest,
     ListRequest,
+    Payload,
+    PayloadsReply,
+    PayloadsRequest,
     PublishReply,
     PublishRequest,
     SignalRequest,
@@ -114,6 +117,7 @@ class RecordingFrontend:
         self.by_key: dict[str, str] = {}
         self.approvals_open: list[tuple[str, Approval]] = []
         self.took: tuple[str, ...] = ()
+        self.blobs: dict[str, bytes] = {}
         self.dead_letters: list[DeadLetter] = []
 
     @property
@@ -195,6 +199,11 @@ class RecordingFrontend:
         page = found[: request.limit]
         last = page[-1]["event_id"] if page else 0
         return HistoryReply(msgspec.Raw(msgspec.json.encode(page)), last, len(found) > len(page))
+
+    async def payloads(self, request: PayloadsRequest) -> PayloadsReply:
+        self._enter("execution.view", request)
+        mine = [key for key in request.keys if key in self.blobs and key.startswith(f"{request.workspace_id}/")]
+        return PayloadsReply(tuple(Payload(key, msgspec.Raw(self.blobs[key])) for key in mine))
 
     def _visible(self, request: ControlRequest | HistoryRequest | SignalRequest | DecideRequest) -> None:
         found = self.executions.get(request.execution_id)

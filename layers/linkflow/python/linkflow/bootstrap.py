@@ -198,7 +198,7 @@ class System:
 
         made = History(
             self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
-            push_before_reply=self.on_lambda, ahead=self._ahead(),
+            push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs,
         )  # fmt: skip
         return self._closing(made)
 
@@ -258,8 +258,9 @@ class System:
             name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
             egress = self._closing(EgressClient(self.config.egress))
             return Worker(
-                self.client(HistoryApi), self.client(MatchingApi), self.registry, egress, self.clock, self.config, name
-            )
+                self.client(HistoryApi), self.client(MatchingApi), self.registry, egress, self.clock, self.config, name,
+                self.blobs,
+            )  # fmt: skip
 
         found: Worker = self._once("worker", build)
         return found

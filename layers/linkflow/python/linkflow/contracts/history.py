@@ -351,6 +351,25 @@ class HistoryReply(Struct, frozen=True):
     more: bool = False
 
 
+class PayloadsRequest(Struct, frozen=True):
+    """Payloads that are kept outside of their runs' rows, by the keys in references."""
+
+    workspace_id: str
+    keys: tuple[str, ...]
+
+
+class Payload(Struct, frozen=True):
+    key: str
+    data: msgspec.Raw
+
+
+class PayloadsReply(Struct, frozen=True, omit_defaults=True):
+    """Those that exist in the workspace. `more` where a reply could not carry all: ask again for the others."""
+
+    found: tuple[Payload, ...]
+    more: bool = False
+
+
 class LoadRequest(Struct, frozen=True):
     """A worker asks for states that did not travel with their tasks."""
 
@@ -420,6 +439,7 @@ class HistoryApi(Protocol):
     async def describe(self, request: DescribeRequest) -> DescribeReply: ...
     async def list(self, request: ListRequest) -> DescribeReply: ...
     async def history(self, request: HistoryRequest) -> HistoryReply: ...
+    async def payloads(self, request: PayloadsRequest) -> PayloadsReply: ...
     async def load(self, request: LoadRequest) -> LoadReply: ...
     async def definition(self, request: DefinitionRequest) -> DefinitionReply: ...
     async def touch(self, request: TouchRequest) -> TouchReply: ...

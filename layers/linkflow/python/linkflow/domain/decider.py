@@ -31,6 +31,7 @@ from .flow import (
 from .graph import Graph
 from .ids import derived_id, shard_of_workflow
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
+from .payloads import Stowage
 from .state import BACKOFF, CALLING, CANCELLED, CANCELLING, FAILED, PAUSED, RUNNING, SCHEDULED, NodeRun, State, new
 from .stopwatch import keep_time
 from .timing import limit_ms
@@ -54,10 +55,14 @@ class Decision(Struct, frozen=True):
 
 
 def decide(
-    graph: Graph, settings: Settings, state: State, commands: Sequence[c.Command], at: int, chance: float = 0.0
-) -> Decision:
-    """Apply commands in order. `state` stays as it is; `at` is ms since the epoch; `chance` in [0, 1) is for jitter."""
-    draft = Draft(graph, settings, state.copy(), at, chance)
+    graph: Graph, settings: Settings, state: State, commands: Sequence[c.Command], at: int, chance: float = 0.0,
+    stow: Stowage | None = None,
+) -> Decision:  # fmt: skip
+    """Apply commands in order. `state` stays as it is; `at` is ms since the epoch; `chance` in [0, 1) is for jitter.
+
+    What is put together here and is large goes into `stow`, where there is one.
+    """
+    draft = Draft(graph, settings, state.copy(), at, chance, stow)
     accepted = []
     for command in commands:
         count = len(draft.events)
@@ -127,7 +132,7 @@ def _complete(draft: Draft, command: c.Complete) -> None:
         body = draft.graph.body.get(draft.node_of(command.node)[0].id, ())
         draft.emit(
             e.LoopStarted, **node, items=outcome.items, body=body, concurrency=outcome.concurrency,
-            on_item_error=outcome.on_item_error,
+            on_item_error=outcome.on_item_error, parts=outcome.parts,
         )  # fmt: skip
         begin_items(draft, command.node)
     elif isinstance(outcome, Repeat):

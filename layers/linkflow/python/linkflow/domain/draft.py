@@ -8,6 +8,7 @@ from . import events as e
 from .definition import EACH, Settings
 from .evolve import apply, output_of
 from .graph import Graph, GraphNode
+from .payloads import Stowage, whole
 from .state import ACTIVE, BACKOFF, CALLING, DONE, PAUSED, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
 
 Path = tuple[int, ...]
@@ -19,9 +20,11 @@ TOP: Scope = (None, ())
 class Draft:
     """Emits events and folds them at once. `before` keeps each touched node run as it was, for the outbox's diff."""
 
-    __slots__ = ("_active", "at", "before", "chance", "events", "graph", "letting_in", "settings", "state")
+    __slots__ = ("_active", "at", "before", "chance", "events", "graph", "letting_in", "settings", "state", "stow")
 
-    def __init__(self, graph: Graph, settings: Settings, state: State, at: int, chance: float) -> None:
+    def __init__(
+        self, graph: Graph, settings: Settings, state: State, at: int, chance: float, stow: Stowage | None = None
+    ) -> None:
         self.graph = graph
         self.settings = settings
         self.state = state
@@ -29,6 +32,7 @@ class Draft:
         self.chance = chance
         self.letting_in = False
         """Nodes that were held back are being let in: one that is ready may not have had its turn yet."""
+        self.stow = stow
         self.events: list[e.Event] = []
         self.before: dict[str, NodeRun | None] = {}
         self._active: dict[Scope, int] | None = None
@@ -86,6 +90,15 @@ class Draft:
     def input_of(self, key: str) -> Any:
         """A node's input: its source's output; with several taken edges, outputs by source id."""
         return input_of(self.state, self.graph, key)
+
+    def keep(self, value: Any) -> Any:
+        """A value that was put together here, as it is recorded: by reference where it is large."""
+        return value if self.stow is None else self.stow.keep(value)
+
+    def keep_list(self, items: list[Any]) -> Any:
+        """The same for a list: a large one is kept in parts."""
+        parts = self.stow.split(items) if self.stow else ()
+        return whole(parts) if parts else items
 
     def cancel_run(self, key: str) -> None:
         """Cancel one active node run, and whatever runs inside it."""
@@ -145,7 +158,7 @@ def item_of(state: State, graph: Graph, key: str, index: int) -> Any:
     the loop's own input."""
     loop = state.loops[key]
     if not loop.turns:
-        return loop.items[index]
+        return loop.item(index)
     return loop.results.get(index - 1) if index else input_of(state, graph, key)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from .outcomes import NodeError
+from .payloads import Part
 from .upcasting import current
 
 
@@ -300,12 +301,15 @@ class ApprovalDecided(Base, frozen=True, tag="ApprovalDecided"):
 
 
 class LoopStarted(Base, frozen=True, tag="LoopStarted"):
+    """Large items are kept outside, in `parts`; then `items` is empty."""
+
     node: str
     attempt: int
     items: tuple[Any, ...]
     body: tuple[str, ...] = ()
     concurrency: int = 1
     on_item_error: str = "stop"
+    parts: tuple[Part, ...] = ()
 
 
 class WhileStarted(Base, frozen=True, tag="WhileStarted"):

@@ -269,7 +269,9 @@ def _nothing(state: State, event: e.Event) -> None:
 def _loop_started(state: State, event: e.LoopStarted) -> None:
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(LOOPING, event.attempt, run.sources)
-    state.loops[event.node] = Loop(list(event.items), event.body, event.concurrency, event.on_item_error)
+    state.loops[event.node] = Loop(
+        list(event.items), event.body, event.concurrency, event.on_item_error, parts=event.parts
+    )
 
 
 def _while_started(state: State, event: e.WhileStarted) -> None:
@@ -290,7 +292,7 @@ def _item_completed(state: State, event: e.LoopItemCompleted) -> None:
         loop.results[event.index] = {"error": error_data(event.error)}
         loop.errors += 1
     elif not loop.body:  # nothing hangs on `each`: the item is its own result
-        loop.results[event.index] = None if loop.turns else loop.items[event.index]
+        loop.results[event.index] = None if loop.turns else loop.item(event.index)
     elif len(event.sources) == 1:
         loop.results[event.index] = output_of(state, event.sources[0])
     else:

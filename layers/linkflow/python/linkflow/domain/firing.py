@@ -109,7 +109,7 @@ def _no_heartbeat(draft: Draft, key: str, run: NodeRun, command: c.Fire) -> None
 
 
 def _delay_over(draft: Draft, key: str, run: NodeRun) -> None:
-    output = draft.input_of(key) if run.output is None else run.output
+    output = draft.keep(draft.input_of(key)) if run.output is None else run.output
     draft.emit(e.TimerFired, node=key, attempt=run.attempt)
     draft.emit(e.NodeCompleted, node=key, attempt=run.attempt, output=output)
     advance(draft, key)

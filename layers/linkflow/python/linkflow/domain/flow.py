@@ -101,7 +101,7 @@ def schedule(draft: Draft, key: str, sources: tuple[str, ...], attempt: int) -> 
     emit_scheduled(draft, key, sources, attempt)
     if not node.disabled and node.pinned_output is None:
         return False
-    output = draft.input_of(key) if node.disabled else node.pinned_output
+    output = draft.keep(draft.input_of(key) if node.disabled else node.pinned_output)
     ports = (DONE_PORT, MAIN) if planned.is_loop else (MAIN,)
     draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output, ports=ports, pinned=True)
     return True
@@ -127,7 +127,7 @@ def begin_items(draft: Draft, key: str) -> None:
         if loop.turns:
             next_turn(draft, key)
             return
-        total, running = len(loop.items), loop.started - loop.ended
+        total, running = loop.total, loop.started - loop.ended
         if loop.ended == total:
             complete_loop(draft, key)
             return
@@ -182,8 +182,8 @@ def _held(draft: Draft, key: str, path: Path) -> bool:
 def complete_loop(draft: Draft, key: str) -> None:
     """All iterations ended: the loop completes with its results in the items' order."""
     loop, run = draft.state.loops[key], draft.state.runs[key]
-    results = [loop.results[index] for index in range(len(loop.items))]
-    output: dict[str, Any] = {"results": results, "count": len(results)}
+    results = [loop.results[index] for index in range(loop.total)]
+    output: dict[str, Any] = {"results": draft.keep_list(results), "count": len(results)}
     if loop.errors:
         output["errors"] = loop.errors
     draft.emit(e.NodeCompleted, node=key, attempt=run.attempt, output=output, ports=(DONE_PORT, MAIN))
@@ -263,4 +263,4 @@ def _result(draft: Draft) -> Any:
     keys = terminal_outputs(draft, draft.graph.top, ())
     if len(keys) == 1:
         return output_of(draft.state, keys[0])
-    return {key: output_of(draft.state, key) for key in keys} if keys else None
+    return draft.keep({key: output_of(draft.state, key) for key in keys}) if keys else None

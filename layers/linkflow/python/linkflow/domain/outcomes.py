@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from .payloads import Part
+
 
 class NodeError(Struct, frozen=True, omit_defaults=True):
     """Why a node run failed. `code` is what `retry.non_retryable` names."""
@@ -55,6 +57,8 @@ class Iterate(Struct, frozen=True, omit_defaults=True, tag="iterate"):
     items: tuple[Any, ...]
     concurrency: int = 1
     on_item_error: str = "stop"
+    parts: tuple[Part, ...] = ()
+    """In place of items that are too large: where they are kept."""
 
 
 class Repeat(Struct, frozen=True, omit_defaults=True, tag="repeat"):

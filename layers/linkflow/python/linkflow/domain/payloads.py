@@ -78,15 +78,21 @@ def is_intact(key: str, data: bytes) -> bool:
 
 def blob_of(value: Any) -> Blob | None:
     """The reference that `value` is, if it is one."""
-    if type(value) is dict and len(value) == 1 and BLOB in value:
-        inside = value[BLOB]
-        return Blob(inside["key"], inside["size"], inside.get("at", -1))
-    return None
+    if type(value) is not dict or len(value) != 1 or BLOB not in value:
+        return None
+    try:
+        found = msgspec.convert(value[BLOB], Blob)
+    except msgspec.ValidationError:
+        return None
+    return found if found.key.count("/") == 2 else None
 
 
 def lists_of(value: Any) -> list[Any] | None:
     """The lists that `value` puts together, if it is such a reference."""
-    return value[LIST] if type(value) is dict and len(value) == 1 and LIST in value else None
+    if type(value) is not dict or len(value) != 1 or not isinstance(value.get(LIST), list):
+        return None
+    found: list[Any] = value[LIST]
+    return found
 
 
 def references(value: Any) -> Iterator[Blob]:
@@ -166,20 +172,26 @@ class Stowage:
     Pure: a key follows from run and bytes.
     """
 
-    __slots__ = ("blobs", "execution_id", "limit", "workspace_id")
+    __slots__ = ("blobs", "execution_id", "limit", "values", "workspace_id")
 
     def __init__(self, workspace_id: str, execution_id: str, limit: int = LIMIT) -> None:
         self.workspace_id = workspace_id
         self.execution_id = execution_id
         self.limit = limit
         self.blobs: dict[str, bytes] = {}
+        self.values: dict[str, Any] = {}
+        """The same, decoded: whoever set them aside has them in hand."""
 
     def keep(self, value: Any) -> Any:
         """`value` as it goes on: itself, or a reference where it is over the limit."""
         if value is None or isinstance(value, bool | int | float):
             return value
         data = encode(value)
-        return value if len(data) <= self.limit else Blob(self.stow(data), len(data)).value
+        if len(data) <= self.limit:
+            return value
+        key = self.stow(data)
+        self.values[key] = value
+        return Blob(key, len(data)).value
 
     def stow(self, data: bytes) -> str:
         """Set these bytes aside; returns their key."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from .events import Parent
 from .outcomes import NodeError
+from .payloads import Part, item_of, whole
 
 FORMAT = 1
 """Of the stored state. A new number has every stored state folded anew from its events when it is loaded: it is due
@@ -91,6 +92,20 @@ class Loop(Struct, omit_defaults=True):
     dropped: int = 0
     attempts: int = 0
     """A while loop's attempts that answered: the retries of the next evaluation count from there."""
+    parts: tuple[Part, ...] = ()
+    """Where large items are kept; then `items` is empty."""
+
+    @property
+    def total(self) -> int:
+        return sum(part.count for part in self.parts) if self.parts else len(self.items)
+
+    def item(self, index: int) -> Any:
+        """An item, or the reference to it."""
+        return self.items[index] if self.items else item_of(self.parts, index)
+
+    def all_items(self) -> Any:
+        """The items, or the reference to them."""
+        return self.items if self.items or not self.parts else whole(self.parts)
 
     @property
     def ended(self) -> int:

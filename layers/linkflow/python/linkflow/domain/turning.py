@@ -39,8 +39,8 @@ def _complete(draft: Draft, key: str) -> None:
     state = draft.state
     loop, attempt = state.loops.get(key), state.runs[key].attempt
     results = list(loop.results.values()) if loop else []
-    last = results[-1] if results else draft.input_of(key)
-    output: dict[str, Any] = {"results": results, "count": loop.ended if loop else 0, "output": last}
+    last = results[-1] if results else draft.keep(draft.input_of(key))
+    output: dict[str, Any] = {"results": draft.keep_list(results), "count": loop.ended if loop else 0, "output": last}
     if loop and loop.errors:
         output["errors"] = loop.errors
     draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output, ports=(DONE, MAIN))

@@ -15,6 +15,7 @@ from . import shapes
 from .bodies import Control, Cursor, Page
 from .guard import can
 from .paging import id_cursor, number_cursor, page
+from .payloads import shown
 from .replying import reply
 from .wiring import Given, Services
 
@@ -75,7 +76,8 @@ async def history(
     """Events after an id. With `wait`, a run that goes on is waited for: so many seconds, until there is one."""
     found = await services.executions.history(who, execution_id, after=after, limit=limit, wait=wait)
     meta = {"last_event_id": found.last or after, "more": found.more}
-    return reply({"data": [public(event) for event in found.events], "meta": meta})
+    events = [shown(public(event), who.workspace_id) for event in found.events]
+    return reply({"data": events, "meta": meta})
 
 
 @router.get("/executions/{execution_id}/nodes")
@@ -89,9 +91,21 @@ async def nodes(
     """Its node runs in the order in which they came up: input, output, error, times. Loops have one an iteration."""
     first = number_cursor(cursor)
     found = await services.executions.nodes(who, execution_id)
-    rows = [shapes.node_run(run) for run in found[first : first + per_page]]
+    page = await services.executions.filled(who, found[first : first + per_page])
+    rows = [shapes.node_run(run, who.workspace_id) for run in page]
     following = str(first + per_page) if len(found) > first + per_page else None
     return reply({"data": rows, "meta": {"next_cursor": following, "per_page": per_page, "total": len(found)}})
+
+
+@router.get("/executions/{execution_id}/blobs/{name}")
+async def blob(
+    execution_id: str, name: str, services: Given, who: Viewer, at: Annotated[int, Query(ge=0)] | None = None
+) -> Response:
+    """A payload that was too large to come along where it is linked; with `at`, one item of the list that it is. It
+    never changes."""
+    value = await services.executions.payload(who, execution_id, name, -1 if at is None else at)
+    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
+    return reply(shown(value, who.workspace_id), headers=headers)
 
 
 @router.post("/executions/{execution_id}/cancel")

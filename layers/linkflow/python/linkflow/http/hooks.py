@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linkflow.contracts.frontend import RunReply
+from linkflow.domain.payloads import references
 from linkflow.services.control_ports import Webhook
 from linkflow.services.webhooks import Knock
 
@@ -103,6 +104,9 @@ def _fields(text: str) -> dict[str, Any]:
 
 def _answer(request: Request, services: Services, webhook: Webhook, run: RunReply) -> Response:
     rules = webhook.rules
+    if rules.mode == "wait" and next(references(run.result), None) is not None:
+        detail = "The answer is larger than one that comes by webhook may be."
+        return problem(request, 502, "answer_too_large", detail, extra={"execution_id": run.execution_id})
     if rules.mode == "wait" and run.answered:
         return _given(run.result)
     if rules.mode == "wait" and run.closed:

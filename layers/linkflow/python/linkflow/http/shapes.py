@@ -19,6 +19,8 @@ from linkflow.services.noderuns import PUBLIC_STATUS
 from linkflow.services.workflows import Shown
 from linkflow.services.world import ApprovalView
 
+from .payloads import shown as shown_payload
+
 Json = dict[str, Any]
 
 
@@ -133,8 +135,8 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
         return document
     return document | {
         "trigger_node": state.trigger_node,
-        "trigger_data": state.trigger,
-        "result": state.result,
+        "trigger_data": shown_payload(state.trigger, found.workspace_id),
+        "result": shown_payload(state.result, found.workspace_id),
         "error": msgspec.to_builtins(state.error),
         "failed_node": state.failed_node or None,
         "error_executions": list(found.error_runs),
@@ -145,7 +147,7 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
     }
 
 
-def approval(found: ApprovalView) -> Json:
+def approval(found: ApprovalView, workspace_id: str) -> Json:
     """`id` names it in addresses."""
     return {
         "id": found.id,
@@ -156,11 +158,11 @@ def approval(found: ApprovalView) -> Json:
         "status": found.status,
         "title": found.title,
         "description": found.description,
-        "payload": found.payload,
+        "payload": shown_payload(found.payload, workspace_id),
         "assignees": list(found.assignees),
         "requested_at": at(found.requested_at),
         "due_at": at(found.due_at),
-        "decision_payload": found.decision_payload,
+        "decision_payload": shown_payload(found.decision_payload, workspace_id),
         "decided_by": found.decided_by or None,
         "decided_at": at(found.decided_at),
     }
@@ -176,11 +178,11 @@ def started(run: RunReply, found: Workflow) -> Json:
         "mode": "manual",
     }
     if run.closed:
-        document |= {"result": run.result, "error": run.error}
+        document |= {"result": shown_payload(run.result, found.workspace_id), "error": run.error}
     return document
 
 
-def node_run(run: RunOfNode) -> Json:
+def node_run(run: RunOfNode, workspace_id: str) -> Json:
     view, node = run.view, run.node
     over = bool(view.completed_at)
     return {
@@ -193,8 +195,8 @@ def node_run(run: RunOfNode) -> Json:
         "started_at": at(view.started_at),
         "completed_at": at(view.completed_at),
         "duration_ms": round(view.duration_us / 1000, 3) if over else None,
-        "input": run.input,
-        "output": view.output,
+        "input": shown_payload(run.input, workspace_id),
+        "output": shown_payload(view.output, workspace_id),
         "error": view.error,
         "child_execution_id": view.child or None,
         "heartbeat": heartbeat(view.heartbeat),

@@ -63,13 +63,13 @@ async def approvals(
 ) -> Response:
     """A page of the approvals that wait for somebody, the newest runs first."""
     found = await services.world.approvals(who, workflow_id=id_cursor(workflow_id), after=cursor, limit=per_page + 1)
-    return reply(page([shapes.approval(view) for view in found], per_page, "id"))
+    return reply(page([shapes.approval(view, who.workspace_id) for view in found], per_page, "id"))
 
 
 @router.get("/approvals/{approval_id}")
 async def approval(approval_id: str, services: Given, who: Viewer) -> Response:
     """One approval, and what became of it."""
-    return reply({"approval": shapes.approval(await services.world.approval(who, approval_id))})
+    return reply({"approval": shapes.approval(await services.world.approval(who, approval_id), who.workspace_id)})
 
 
 @router.post("/approvals/{approval_id}/decision")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from linkflow.contracts.base import acting_as
 from linkflow.contracts.frontend import FrontendApi
@@ -19,6 +21,7 @@ from linkflow.ports import Clock
 
 from .definitions import Definitions
 from .noderuns import NodeRuns, NodeView
+from .payloads import Reader, holds_references
 from .workspaces import Membership
 
 MAX_WAIT = 20.0
@@ -52,6 +55,7 @@ class Executions:
         self._frontend = frontend
         self._definitions = definitions
         self._clock = clock
+        self._payloads = Reader(frontend)
 
     async def page(
         self, who: Membership, *, workflow_id: str, status: str, mode: str, before: str, limit: int
@@ -64,7 +68,12 @@ class Executions:
     async def show(self, who: Membership, execution_id: str) -> tuple[Execution, State | None]:
         """Raises `NotFound`."""
         execution = await self._describe(who, execution_id, with_state=True, in_full=True)
-        return execution, decode_state(execution.state) if execution.state is not None else None
+        if execution.state is None:
+            return execution, None
+        state = decode_state(execution.state)
+        if holds_references(execution.state):
+            state.result, state.trigger = await self._payloads.show(who.caller(), [state.result, state.trigger])
+        return execution, state
 
     async def history(
         self, who: Membership, execution_id: str, *, after: int = 0, limit: int = 100, wait: float = 0.0
@@ -92,6 +101,21 @@ class Executions:
         runs.beat(execution.beats)
         nodes = await self._nodes_of(execution)
         return [RunOfNode(view, nodes.get(split_key(view.key)[0]), runs.input_of(view)) for view in runs.views.values()]
+
+    async def filled(self, who: Membership, found: Sequence[RunOfNode]) -> list[RunOfNode]:
+        """The same with large inputs and outputs, as far as they come along in one answer."""
+        values = [[run.input, run.view.output] for run in found]
+        shown = await self._payloads.show(who.caller(), values)
+        if shown is values:
+            return list(found)
+        return [
+            RunOfNode(replace(run.view, output=output), run.node, input)
+            for run, (input, output) in zip(found, shown, strict=True)
+        ]
+
+    async def payload(self, who: Membership, execution_id: str, name: str, at: int = -1) -> Any:
+        """What a run keeps outside of its rows, or one item of it. Raises `NotFound`."""
+        return await self._payloads.one(who.caller(), execution_id, name, at)
 
     async def control(self, who: Membership, execution_id: str, verb: str, reason: str = "") -> str:
         """A verb of `ControlRequest`; returns the run's status. Raises `NotFound` and `Conflict`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -32,6 +32,8 @@ from linkflow.contracts.history import (
     HistoryReply,
     HistoryRequest,
     ListRequest,
+    PayloadsReply,
+    PayloadsRequest,
     PublishReply,
     PublishRequest,
     SignalRequest,
@@ -52,16 +54,20 @@ from linkflow.contracts.matching import (
 )
 from linkflow.domain.errors import InvalidInput, NotFound, Unavailable
 from linkflow.domain.ids import execution_id, is_uuid, shard_of_workflow
+from linkflow.domain.payloads import references, refuse_reserved
 from linkflow.domain.state import CLOSED
 from linkflow.ports import Clock, Doorbell, RateLimiter
 
 from .inbox import Inbox
+from .payloads import expand, fetch_all
 from .quota import Quota
 from .starts import StartBatcher
 
 FIRST_LOOK = 1.0
 """Seconds until a waiting start asks History itself: the price of a lost ring."""
 NEXT_LOOK = 2.0
+MAX_ANSWER = 4 * 1024 * 1024
+"""Bytes of kept payloads in one answer: any transport carries it."""
 
 T = TypeVar("T")
 
@@ -106,6 +112,7 @@ class Frontend:
         `on_conflict` is ``reject``, `InvalidInput` for an execution id that is no UUID.
         """
         await self._enter("workflow.execute", request.workspace_id)
+        refuse_reserved(request.trigger, "" if request.mode == "webhook" else "/input")
         start = self._start_request(request)
         if request.wait <= 0:
             started = await self._starts.start(start)
@@ -122,17 +129,20 @@ class Frontend:
         """An event for one run, which takes or keeps it."""
         await self._enter("workflow.execute", request.workspace_id)
         _known_form(request.execution_id)
+        refuse_reserved(request.payload, "/payload")
         return await _as_service(self._history.signal(request))
 
     async def publish(self, request: PublishRequest) -> PublishReply:
         """An event for the runs of a workspace that wait for it, or will."""
         await self._enter("workflow.execute", request.workspace_id)
+        refuse_reserved(request.payload, "/data")
         return await _as_service(self._history.publish(request))
 
     async def decide(self, request: DecideRequest) -> ControlReply:
         """Somebody's decision on an approval. Raises `Conflict` where it is not open any more."""
         await self._enter("workflow.execute", request.workspace_id)
         _known_form(request.execution_id)
+        refuse_reserved(request.payload, "/payload")
         return await _as_service(self._history.decide(request))
 
     async def approvals(self, request: ApprovalsRequest) -> ApprovalsReply:
@@ -164,6 +174,11 @@ class Frontend:
         if request.after == 0 and reply.last == 0:  # every run has a first event
             raise _unknown(request.execution_id)
         return reply
+
+    async def payloads(self, request: PayloadsRequest) -> PayloadsReply:
+        """What a workspace's references stand for; unknown keys, and another workspace's, are absent."""
+        await self._enter("execution.view", request.workspace_id)
+        return await self._history.payloads(request)
 
     async def stats(self, request: StatsRequest) -> StatsReply:
         """The numbers of task queues."""
@@ -269,10 +284,21 @@ class Frontend:
             created=started.created,
             closed=closed.status in CLOSED,
             status=closed.status,
-            result=closed.result,
+            result=await self._answer(request.workspace_id, closed.result),
             error=closed.error,
             answered=closed.answered,
         )
+
+    async def _answer(self, workspace_id: str, result: Any) -> Any:
+        """A result for somebody who waits: what is kept outside of the run comes along, up to `MAX_ANSWER` bytes."""
+        if next(references(result), None) is None:
+            return result
+
+        async def fetch(keys: Sequence[str]) -> dict[str, Any]:
+            found = await _as_service(fetch_all(self._history.payloads, workspace_id, keys))
+            return {key: msgspec.json.decode(data) for key, data in found.items()}
+
+        return (await expand(result, fetch, MAX_ANSWER)).value
 
     async def _wait(
         self, id: str, workspace_id: str, ring: asyncio.Future[Closed], deadline: int, look_in: float

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from linkflow.contracts.history import LastBeat
-from linkflow.domain.state import split_key
+from linkflow.domain.payloads import Part
+from linkflow.domain.state import Loop, split_key
 
 _ENDS = {
     "NodeCompleted": "completed",
@@ -26,6 +27,8 @@ _WAITS = {
     "ChildStarted": "waiting",
     "NodeRetryScheduled": "retrying",
 }
+
+Parts = tuple[Part, ...]
 
 PUBLIC_STATUS = {"backoff": "retrying", "looping": "waiting", "calling": "waiting"}
 """Outside names of the state's own; the others are the same."""
@@ -56,7 +59,7 @@ class NodeRuns:
         self.views: dict[str, NodeView] = {}
         self._trigger_node = ""
         self._trigger: Any = None
-        self._items: dict[str, list[Any]] = {}
+        self._items: dict[str, Loop] = {}
         self._turns: dict[str, Any] = {}
 
     def feed(self, events: Iterable[dict[str, Any]]) -> None:
@@ -85,9 +88,9 @@ class NodeRuns:
 
     def _handed(self, key: str, source: str) -> Any:
         path, outer = split_key(key)[1], split_key(source)[1]
-        items = self._items.get(source)
-        if items is not None and len(path) == len(outer) + 1 and path[-1] < len(items):
-            return items[path[-1]]
+        loop = self._items.get(source)
+        if loop is not None and len(path) == len(outer) + 1 and path[-1] < loop.total:
+            return loop.item(path[-1])
         return self.views[source].output if source in self.views else None
 
     def _result(self, event: dict[str, Any]) -> Any:
@@ -126,11 +129,11 @@ class NodeRuns:
             view.status, view.started_at = _WAITS[kind], view.started_at or at
             view.child = event.get("execution_id", view.child)
             if kind == "LoopStarted":
-                self._items[key] = list(event.get("items", ()))
+                self._items[key] = Loop(event.get("items", []), parts=convert(event.get("parts", ()), Parts))
             elif kind == "LoopItemsStarted" and key in self._turns:
-                self._items[key].append(self._turns[key])
+                self._items[key].items.append(self._turns[key])
         elif kind == "WhileStarted":
-            self._items[key], self._turns[key] = [], self.input_of(view)
+            self._items[key], self._turns[key] = Loop([]), self.input_of(view)
         elif kind == "LoopItemCompleted" and key in self._turns:
             self._turns[key] = self._result(event)
 

@@ -23,6 +23,7 @@ from linkflow.contracts.history import (
 from linkflow.domain.errors import Conflict, NotFound
 from linkflow.domain.ids import is_uuid
 
+from .payloads import Reader
 from .workspaces import Membership
 
 PENDING = "pending"
@@ -58,6 +59,7 @@ class World:
 
     def __init__(self, frontend: FrontendApi) -> None:
         self._frontend = frontend
+        self._payloads = Reader(frontend)
 
     async def signal(
         self, who: Membership, execution_id: str, *, signal_id: str, name: str, key: str, payload: Any
@@ -83,7 +85,11 @@ class World:
         request = ApprovalsRequest(who.workspace_id, workflow_id, before, node, limit)
         with acting_as(who.caller()):
             reply = await self._frontend.approvals(request)
-        return [_open(found) for found in reply.approvals]
+        views = [_open(found) for found in reply.approvals]
+        shown = await self._payloads.show(who.caller(), [view.payload for view in views])
+        for view, payload in zip(views, shown, strict=True):
+            view.payload = payload
+        return views
 
     async def approval(self, who: Membership, id: str) -> ApprovalView:
         """One, open or not, as the run's history tells it. Raises `NotFound`."""
@@ -95,6 +101,8 @@ class World:
         found = await self._asked(who, execution_id, reply.executions[0].workflow_id, node)
         if found is None:
             raise _unknown()
+        both = [found.payload, found.decision_payload]
+        found.payload, found.decision_payload = await self._payloads.show(who.caller(), both)
         return found
 
     async def decide(self, who: Membership, id: str, decision: str, payload: Any) -> str:

@@ -20,6 +20,8 @@ class Context(ABC):
         self.nodes: set[str] = set()
         self.names: set[str] = set()
         self.credentials: set[str] = set()
+        self.fixed: set[str] = set()
+        self.any_node = False
         self.uses_clock = False
         self.uses_random = False
         self.builds = False
@@ -44,4 +46,10 @@ class Context(ABC):
     def facts(self) -> Facts:
         """What was found."""
         found = frozenset(self.nodes), frozenset(self.names), frozenset(self.credentials)
-        return Facts(*found, uses_clock=self.uses_clock, uses_random=self.uses_random)
+        return Facts(
+            *found,
+            uses_clock=self.uses_clock,
+            uses_random=self.uses_random,
+            fixed=frozenset(self.fixed),
+            any_node=self.any_node,
+        )

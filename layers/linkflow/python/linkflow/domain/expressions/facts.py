@@ -16,6 +16,10 @@ class Facts:
     credentials: frozenset[str] = _NO_NAMES
     uses_clock: bool = False
     uses_random: bool = False
+    fixed: frozenset[str] = _NO_NAMES
+    """Fixed names that are read, such as ``trigger``; a member of `loop` as ``loop.item``."""
+    any_node: bool = False
+    """A node is looked up by a computed name."""
 
     def __or__(self, other: Facts) -> Facts:
         return Facts(
@@ -24,6 +28,8 @@ class Facts:
             self.credentials | other.credentials,
             self.uses_clock or other.uses_clock,
             self.uses_random or other.uses_random,
+            self.fixed | other.fixed,
+            self.any_node or other.any_node,
         )
 
 

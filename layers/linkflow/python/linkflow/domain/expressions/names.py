@@ -9,7 +9,7 @@ from linkflow.domain.expressions.errors import Fault
 from linkflow.domain.expressions.functions import CONSTANTS, NAMESPACES
 from linkflow.domain.expressions.scope import NodeRecord
 from linkflow.domain.expressions.syntax import Index, Member, Name, Node
-from linkflow.domain.expressions.values import to_text
+from linkflow.domain.expressions.values import member, to_text
 
 _FIXED: dict[str, Closure] = {
     "trigger": lambda run: run.scope.trigger,
@@ -32,6 +32,7 @@ def compile_name(context: Context, node: Name) -> Closure:
         place = context.parameters[name]
         return lambda run: run.locals[place]
     if name in _FIXED:
+        context.fixed.add(name)
         return _FIXED[name]
     if name == "$node":
         raise Fault('$node needs a node\'s name, as in $node["Fetch order"].output', node.at)
@@ -56,6 +57,8 @@ def compile_special(context: Context, node: Member) -> Closure | None:
         return lambda run: run.scope.vars.get(name)
     if owner == "credential":
         return _credential(context, node.name)
+    if owner == "loop":
+        return _of_loop(context, node.name)
     if owner in NAMESPACES:
         constant = CONSTANTS.get(f"{owner}.{node.name}")
         if constant is None:
@@ -75,6 +78,16 @@ def _free_name(context: Context, node: Node) -> str:
     return node.name if isinstance(node, Name) and node.name not in context.parameters else ""
 
 
+def _of_loop(context: Context, key: str) -> Closure:
+    context.fixed.add(f"loop.{key}")
+
+    def closure(run: Any) -> Any:
+        value = run.scope.loop
+        return value.get(key) if type(value) is dict else member(value, key)
+
+    return closure
+
+
 def _credential(context: Context, name: str) -> Closure:
     context.credentials.add(name)
 
@@ -89,6 +102,7 @@ def _record(context: Context, node: Member | Index) -> Closure:
     """A node's record, or None."""
     if isinstance(node, Index):
         computed = context.compile(node.index)
+        context.any_node = True
         return lambda run: run.scope.node(to_text(computed(run), run))
     name = node.name
     if name == "prev":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from linkflow.domain.definition import Concurrency, Definition, Node, Retry, Settings
 from linkflow.domain.ids import SHARDS
+from linkflow.domain.payloads import RESERVED, reserved
 from linkflow.domain.validation.findings import Findings
 
 MAX_NODES = 1_000
@@ -55,6 +56,8 @@ def _check_node(node: Node, path: str, findings: Findings) -> None:
     if not node.queue.strip():
         findings.error(f"{path}/queue", "invalid_value", "A queue needs a name; leave it out for the default one.")
     _check_range(node.priority, -MAX_PRIORITY, MAX_PRIORITY, f"{path}/priority", "invalid_value", findings)
+    if at := reserved(node.pinned_output, f"{path}/pinned_output"):
+        findings.error(at, "reserved_name", f"Names that begin with {RESERVED} are LinkFlow's own; use another one.")
     if node.retry:
         _check_retry(node.retry, f"{path}/retry", findings)
     for name in _TIMEOUTS if node.timeout else ():

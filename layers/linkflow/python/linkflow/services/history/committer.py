@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 
 import msgspec
@@ -17,6 +17,7 @@ from linkflow.domain import commands as c
 from linkflow.domain.decider import Decision, Session, decide
 from linkflow.domain.errors import Internal, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.outcomes import NodeError
+from linkflow.domain.payloads import Stowage
 from linkflow.domain.snapshots import Stored, snapshot
 from linkflow.domain.state import State, new
 from linkflow.observability import logger
@@ -24,6 +25,7 @@ from linkflow.ports import Ahead, Clock, EventStore, Transition
 
 from .beats import Latest, informed, latest
 from .loading import load
+from .packing import Packer
 from .plans import Plan, Plans
 from .transition import transition
 
@@ -39,13 +41,22 @@ MAX_STATE_BYTES = 64 * 1024 * 1024
 class Written:
     """What one execution's part of a batch came to. `duplicate` names the run that holds the key instead."""
 
-    __slots__ = ("decision", "duplicate", "plan", "row")
+    __slots__ = ("blobs", "decision", "duplicate", "plan", "row")
 
-    def __init__(self, decision: Decision, plan: Plan, row: Transition | None, duplicate: str = "") -> None:
+    def __init__(
+        self,
+        decision: Decision,
+        plan: Plan,
+        row: Transition | None,
+        duplicate: str = "",
+        blobs: Mapping[str, bytes] | None = None,
+    ) -> None:
         self.decision = decision
         self.plan = plan
         self.row = row
         self.duplicate = duplicate
+        self.blobs = blobs
+        """What has to be durable before the row is."""
 
 
 class Item:
@@ -64,6 +75,21 @@ class Item:
         self.done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
 
 
+class _Moment(msgspec.Struct, frozen=True):
+    """What a decision is made on."""
+
+    plan: Plan
+    state: State
+    item: Item
+    now: int
+    chance: float
+
+    @property
+    def owner(self) -> str:
+        """The workspace."""
+        return self.item.start.workspace_id if self.item.start else self.state.workspace_id
+
+
 class Committer:
     """Decides and writes. `after` runs once a batch is committed, before its callers are answered."""
 
@@ -75,6 +101,7 @@ class Committer:
         after: Callable[[list[tuple[Item, Written]]], Awaitable[None]],
         max_events: int = 50_000,
         ahead: Ahead | None = None,
+        packer: Packer | None = None,
     ) -> None:
         self._store = store
         self._plans = plans
@@ -82,6 +109,7 @@ class Committer:
         self._after = after
         self._max_events = max_events
         self._ahead = ahead
+        self._packer = packer
         self._waiting: OrderedDict[str, list[Item]] = OrderedDict()
         self._busy: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,6 +171,7 @@ class Committer:
     async def _write(self, batch: dict[str, list[Item]]) -> None:
         states = await self._load(batch)
         prepared = await self._recheck(batch, states, await self._decide_all(batch, states))
+        prepared = await self._keep_blobs(prepared)
         rows = [written.row for _, written in prepared if written.row is not None]
         verdicts = dict(zip((r.execution_id for r in rows), await self._commit(rows), strict=True)) if rows else {}
         await self._settle(prepared, verdicts)
@@ -180,6 +209,21 @@ class Committer:
             self._forget(id)
         kept = [(item, written) for item, written in prepared if item.execution_id not in overtaken]
         return kept + await self._decide_all(overtaken, fresh)
+
+    async def _keep_blobs(self, prepared: list[tuple[Item, Written]]) -> list[tuple[Item, Written]]:
+        """Blobs first, then the rows that refer to them: a crash between leaves blobs that nobody misses. Runs without
+        any do not wait for a store that is away."""
+        blobs = {key: data for _, written in prepared for key, data in (written.blobs or {}).items()}
+        if not blobs or self._packer is None:
+            return prepared
+        try:
+            await self._packer.payloads.put(blobs)
+        except LinkFlowError as error:
+            for item, written in prepared:
+                if written.blobs:
+                    _reject(item, error)
+            return [(item, written) for item, written in prepared if not written.blobs]
+        return prepared
 
     async def _commit(self, rows: list[Transition]) -> list[str]:
         try:
@@ -244,28 +288,50 @@ class Committer:
             start = item.start
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
             if self._ahead is not None and len(item.commands) == 1:
-                decision = self._with_head_start(self._ahead, start, plan)
-                if decision.state.version <= self._max_events:
-                    return Written(decision, plan, transition(decision, plan, 0))
+                written = self._with_head_start(self._ahead, start, plan)
+                if written is not None:
+                    return written
         else:
             plan = await self._plans.get(state.workflow_id, state.workflow_version, state.trigger_node)
-        settings, now = plan.definition.settings, self._clock.now_ms()
-        commands = informed(state, item.commands, beats) if beats else item.commands
-        decision = decide(plan.graph, settings, state, commands, now, self._clock.random())
+        moment = _Moment(plan, state, item, self._clock.now_ms(), self._clock.random())
+        given = informed(state, item.commands, beats) if beats else item.commands
+        written = self._apply(moment, given)
+        packer = self._packer
+        if packer is None or written.row is None or not packer.is_due(written.row.events):
+            return written
+        stow = packer.stowage(moment.owner, item.execution_id)
+        commands = await packer.pack(given, stow)
+        return written if commands is given else self._apply(moment, commands, stow)
+
+    def _apply(self, moment: _Moment, commands: Sequence[c.Command], stow: Stowage | None = None) -> Written:
+        plan, state, item = moment.plan, moment.state, moment.item
+        if stow is None and self._packer is not None:
+            stow = self._packer.stowage(moment.owner, item.execution_id)
+        settings = plan.definition.settings
+        decision = decide(plan.graph, settings, state, commands, moment.now, moment.chance, stow)
         if decision.state.version > self._max_events and not decision.state.closed:
-            decision = decide(plan.graph, settings, state, (c.Abort(_too_long(self._max_events)),), now)
-            accepted = (True, *[False] * (len(item.commands) - 1))
+            decision = decide(plan.graph, settings, state, (c.Abort(_too_long(self._max_events)),), moment.now)
+            accepted = (True, *[False] * (len(commands) - 1))
             decision = msgspec.structs.replace(decision, accepted=accepted)
         stored = self._stored.get(item.execution_id)
         row = transition(decision, plan, state.version, item.fires, stored) if decision.events else None
         duplicate = item.execution_id if item.start is not None and row is None else ""
-        return Written(decision, plan, row, duplicate)
+        return Written(decision, plan, row, duplicate, stow.blobs if stow else None)
 
-    def _with_head_start(self, ahead: Ahead, start: c.Start, plan: Plan) -> Decision:
+    def _with_head_start(self, ahead: Ahead, start: c.Start, plan: Plan) -> Written | None:
+        """None where the run has to go the ordinary way: it is too long, or has something to be set aside or read."""
+        if self._packer is not None and self._packer.refers(start):
+            return None
         now, chance = self._clock.now_ms(), self._clock.random()
         session = Session.of_start(plan.graph, plan.definition.settings, start, now, chance)
         ahead.run(start, plan.definition, session)
-        return session.decision()
+        decision = session.decision()
+        if decision.state.version > self._max_events:
+            return None
+        row = transition(decision, plan, 0)
+        if self._packer is not None and self._packer.is_due(row.events) and self._packer.has_large(decision.events):
+            return None
+        return Written(decision, plan, row)
 
     def _keep(self, state: State, row: Transition | None) -> None:
         """Keep an open run's state, within a budget of runs and bytes; a closed one is hardly asked for again."""

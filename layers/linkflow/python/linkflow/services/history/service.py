@@ -19,12 +19,14 @@ from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFou
 from linkflow.domain.evolve import error_data
 from linkflow.domain.ids import is_uuid
 from linkflow.domain.upcasting import current
-from linkflow.ports import Ahead, Clock, Doorbell, EventStore
+from linkflow.ports import Ahead, Blobs, Clock, Doorbell, EventStore
+from linkflow.services.payloads import Payloads
 
 from .beats import Beats
 from .committer import Committer, Item, Written
 from .loading import load_encoded
 from .messages import Messenger
+from .packing import Packer
 from .plans import Plans
 from .takers import Takers
 from .upkeep import Sweeper, quietly
@@ -35,6 +37,9 @@ TIMERS = "timers"
 
 MAX_LOAD = 4 * 1024 * 1024
 """Bytes of states in one reply: any transport carries it."""
+
+PAYLOADS_AT_ONCE = 16
+"""Kept payloads that are read together."""
 
 MESSAGES_DEEP = 4
 """How far messages that lead to messages are waited for before a reply on Lambda; the sweep tells the others."""
@@ -54,17 +59,20 @@ class History:
 
     def __init__(
         self, store: EventStore, matching: MatchingApi, doorbell: Doorbell, clock: Clock, config: Config,
-        *, push_before_reply: bool = False, ahead: Ahead | None = None,
+        *, push_before_reply: bool = False, ahead: Ahead | None = None, blobs: Blobs | None = None,
     ) -> None:  # fmt: skip
         """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
-        front of a run before its first commit; without it, workers do."""
+        front of a run before its first commit; without it, workers do. Without `blobs` payloads of any size stay in the
+        rows."""
         self._store = store
         self._matching = matching
         self._doorbell = doorbell
         self._clock = clock
         self._config = config
         self._plans = Plans(store)
-        self._committer = Committer(store, self._plans, clock, self._after, config.max_events, ahead)
+        self._payloads = Payloads(blobs) if blobs else None
+        packer = Packer(self._payloads, config.blob_limit) if self._payloads else None
+        self._committer = Committer(store, self._plans, clock, self._after, config.max_events, ahead, packer)
         self._world = World(store, self._committer, clock)
         self._beats = Beats(store, clock)
         self._messenger = Messenger(store, self._committer, config.max_depth)
@@ -221,6 +229,22 @@ class History:
         caller().require(permission, workspace_id)
         if not is_uuid(id) or not await self._store.describe([id], workspace_id, False):
             raise NotFound("There is no such run.")
+
+    async def payloads(self, request: h.PayloadsRequest) -> h.PayloadsReply:
+        """Kept payloads of one workspace; another's do not exist."""
+        caller().require(VIEW, request.workspace_id)
+        found: deque[h.Payload] = deque()
+        if self._payloads is None:
+            return h.PayloadsReply(())
+        size = 0
+        for at in range(0, len(request.keys), PAYLOADS_AT_ONCE):
+            keys = request.keys[at : at + PAYLOADS_AT_ONCE]
+            for key, data in (await self._payloads.raw(request.workspace_id, keys)).items():
+                size += len(data)
+                if found and size > MAX_LOAD:
+                    return h.PayloadsReply(tuple(found), True)
+                found.append(h.Payload(key, msgspec.Raw(data)))
+        return h.PayloadsReply(tuple(found))
 
     async def load(self, request: h.LoadRequest) -> h.LoadReply:
         caller().require(COMPLETE)

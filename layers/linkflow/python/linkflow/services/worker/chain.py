@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 
 from linkflow.contracts.history import Report, Task
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Session
-from linkflow.domain.outcomes import Failed, Iterate, NodeError, Repeat
+from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, Outcome, Repeat
+from linkflow.domain.packing import pack
+from linkflow.domain.payloads import Stowage
 from linkflow.domain.state import SCHEDULED, State, key_of, split_key
 from linkflow.ports import Clock
 
 from .beating import Pulse
+from .hydration import Hydration
 from .plans import Plan, Step
 from .runner import Ran, Runner
 
@@ -26,6 +30,10 @@ MAX_CHAIN = 2000
 """Results recorded in one go."""
 MAX_BYTES = 1024 * 1024
 """A chain whose results are larger is recorded before it goes on."""
+MAX_ASIDE = 8 * 1024 * 1024
+"""The same for results that are set aside, which a chain holds twice."""
+PACKED = 1024
+"""About how many bytes a result is whose payload was set aside."""
 BREATH = 50
 """Results after which the other tasks of this worker get a turn."""
 MAX_SECONDS = 0.25
@@ -35,7 +43,12 @@ MAX_SECONDS = 0.25
 class Chain:
     """One task and what follows from it. `reports` is what there is to record."""
 
-    def __init__(self, task: Task, plan: Plan, state: State, runner: Runner, clock: Clock, worker: str) -> None:
+    def __init__(
+        self, task: Task, plan: Plan, state: State, runner: Runner, clock: Clock, worker: str, blob_limit: int,
+        hydrate: Callable[[State], Hydration] | None = None,
+    ) -> None:  # fmt: skip
+        """Results over `blob_limit` bytes are set aside. `hydrate` brings in what the state refers to; None where it
+        refers to nothing."""
         self._task = task
         self._plan = plan
         self._session = Session(plan.graph, plan.definition.settings, state, clock.now_ms())
@@ -44,10 +57,17 @@ class Chain:
         self._worker = worker
         run = state.runs.get(task.node_key)
         self.pulse = Pulse(run.beat if run is not None else None)
+        self._stow = Stowage(state.workspace_id, state.execution_id, blob_limit)
+        self._hydration = hydrate(self._session.state) if hydrate else None
         self.reports: list[Report] = []
-        self.size = 0
+        self.size = self.aside = 0
         self._path = split_key(task.node_key)[1]
         self._loops: set[str] = set()
+
+    @property
+    def stow(self) -> Stowage:
+        """What has to be kept before the results are recorded."""
+        return self._stow
 
     @property
     def is_current(self) -> bool:
@@ -69,26 +89,34 @@ class Chain:
             type = self._plan.graph.nodes[split_key(key)[0]].node.type
             unknown = NodeError("unknown_node_type", f"This worker has no node type {type!r}.", False)
             ran: Ran = (Failed(unknown), 256)
+        elif fault := await self._hydrate(step, key):
+            ran = fault
         elif step.fusible:
             ran = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
         else:
             ran = await self._runner.run(self._plan, step, self._session.state, key, attempt, self.pulse)
         due = deque(self._record(key, attempt, ran, started, clock))
-        while due and self.size < MAX_BYTES and len(self.reports) < MAX_CHAIN:
+        while due and self.size < MAX_BYTES and self.aside < MAX_ASIDE and len(self.reports) < MAX_CHAIN:
             if time.thread_time() - began > MAX_SECONDS:
                 break
-            self._next(due)
+            await self._next(due)
             if len(self.reports) % BREATH == 0:
                 await asyncio.sleep(0)
 
-    def _next(self, due: deque[tuple[str, int]]) -> None:
+    async def _next(self, due: deque[tuple[str, int]]) -> None:
         key, attempt = due.popleft()
         step = self.step(key)
         if step is None or not step.fusible or not self._is_ours(key):
             return
         started, clock = self._clock.now_ms(), time.perf_counter()
-        ran = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
+        ran = self._hydration and await self._hydrate(step, key)
+        ran = ran or self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
         due.extend(self._record(key, attempt, ran, started, clock))
+
+    async def _hydrate(self, step: Step, key: str) -> Ran | None:
+        """Bring in what the node run reads; how it ends where that cannot be had."""
+        fault = await self._hydration.prepare(step, key) if self._hydration else None
+        return (Failed(fault), 256) if fault else None
 
     def _is_ours(self, key: str) -> bool:
         """Is this node run surely nobody else's? What lies behind the task in its own iteration, and loops that began
@@ -99,10 +127,18 @@ class Chain:
 
     def _record(self, key: str, attempt: int, ran: Ran, started: int, clock: float) -> list[tuple[str, int]]:
         outcome, size = ran
-        self.size += size
         if isinstance(outcome, Iterate | Repeat):
             self._loops.add(key)
         took = round((time.perf_counter() - clock) * 1_000_000)
-        self.reports.append(Report(self._task.execution_id, key, attempt, outcome, started, took, self._worker))
+        told: Outcome = outcome
+        if size > self._stow.limit:
+            told = pack(outcome, self._stow)
+            if told is not outcome:
+                self.aside += size
+                size = PACKED
+        self.size += size
+        if self._hydration and isinstance(outcome, Completed):
+            self._hydration.made(key)
+        self.reports.append(Report(self._task.execution_id, key, attempt, told, started, took, self._worker))
         command = c.Complete(key, attempt, outcome, started, took, self._worker)
         return self._session.complete(command, self._clock.now_ms())

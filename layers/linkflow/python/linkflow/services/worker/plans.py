@@ -9,15 +9,18 @@ from typing import Any
 from linkflow.contracts.history import DefinitionRequest, HistoryApi
 from linkflow.domain import definition as d
 from linkflow.domain.expressions import Compiled, compile_value
+from linkflow.domain.expressions.facts import Facts
 from linkflow.domain.graph import Graph
 from linkflow.nodes.base import NodeType, Params
 from linkflow.nodes.registry import Registry
+
+from .reading import facts_of
 
 
 class Step:
     """One node, ready to run: its type, and its config with the expressions compiled."""
 
-    __slots__ = ("_compiled", "_constant", "_raw", "fusible", "node", "type")
+    __slots__ = ("_compiled", "_constant", "_facts", "_raw", "fusible", "node", "type")
 
     def __init__(self, node: d.Node, type: NodeType) -> None:
         self.node = node
@@ -25,7 +28,15 @@ class Step:
         self._raw = {name: node.config[name] for name in type.expression_fields if name in node.config}
         self._compiled: Compiled = compile_value({k: v for k, v in node.config.items() if k not in self._raw})
         self._constant: Params | None = None
+        self._facts: Facts | None = None
         self.fusible = type.pure and node.queue == "default" and node.timeout is None
+
+    @property
+    def facts(self) -> Facts:
+        """What the config reads; reckoned when first asked for."""
+        if self._facts is None:
+            self._facts = facts_of(self.node.config, tuple(self._raw))
+        return self._facts
 
     @property
     def is_constant(self) -> bool:

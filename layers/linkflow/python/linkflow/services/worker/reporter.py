@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -26,12 +26,16 @@ _PASSING = {"unavailable", "deadline_exceeded", "version_conflict"}
 class _Entry:
     """One job's results. `size` is about how many bytes they are."""
 
-    __slots__ = ("job", "reports", "size", "waited")
+    __slots__ = ("blobs", "job", "reports", "size", "waited")
 
-    def __init__(self, job: Job, reports: Sequence[Report], size: int) -> None:
+    def __init__(
+        self, job: Job, reports: Sequence[Report], size: int, blobs: Mapping[str, bytes] | None = None
+    ) -> None:
         self.job = job
         self.reports = reports
         self.size = size
+        self.blobs = blobs or {}
+        """What has to be durable before the results are recorded."""
         self.waited = 0.0
 
 
@@ -49,32 +53,36 @@ class Reporter:
         queues: tuple[str, ...],
         room: Callable[[], int],
         take: Callable[[Task], None],
+        put: Callable[[Mapping[str, bytes]], Awaitable[None]] | None = None,
     ) -> None:
+        """`put` keeps what results have set aside."""
         self._history = history
         self._holdings = holdings
         self._worker = worker
         self._queues = queues
         self._room = room
         self._take = take
+        self._put = put
+        self._later: set[asyncio.Task[None]] = set()
         self._entries: list[_Entry] = []
         self._sending: set[asyncio.Task[None]] = set()
 
-    def report(self, job: Job, reports: Sequence[Report], size: int) -> None:
-        """Queue a job's results."""
+    def report(self, job: Job, reports: Sequence[Report], size: int, blobs: Mapping[str, bytes] | None = None) -> None:
+        """Queue a job's results, and what they have set aside."""
         self._holdings.reporting[job.task.id] = job
-        self._entries.append(_Entry(job, reports, size))
+        self._entries.append(_Entry(job, reports, size, blobs))
         self._kick()
 
     @property
     def pending(self) -> bool:
-        return bool(self._entries or self._sending)
+        return bool(self._entries or self._sending or self._later)
 
     async def flush(self, seconds: float) -> None:
         """Wait until everything queued is recorded, for so long at most; then let go of what is left."""
         end = asyncio.get_running_loop().time() + seconds
         while self.pending and (left := end - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait(set(self._sending), timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        for task in set(self._sending):
+            await asyncio.wait(self._sending | self._later, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        for task in self._sending | self._later:
             task.cancel()
 
     def _kick(self) -> None:
@@ -105,6 +113,10 @@ class Reporter:
 
     async def _send(self, batch: list[_Entry]) -> None:
         """Offer a batch until it is taken. One that cannot be taken at all is halved until the culprit is alone."""
+        if self._put is not None and any(entry.blobs for entry in batch):
+            batch = await self._keep_blobs(batch, self._put)
+        if not batch:
+            return
         try:
             reply = await self._offer(tuple(report for entry in batch for report in entry.reports))
         except Exception as error:
@@ -118,6 +130,40 @@ class Reporter:
         for task in reply.next:
             self._take(task)
         await self._settle(batch, reply.results)
+
+    async def _keep_blobs(
+        self, batch: list[_Entry], put: Callable[[Mapping[str, bytes]], Awaitable[None]]
+    ) -> list[_Entry]:
+        """Blobs before the results that refer to them. Where the store is away these results wait, and no others."""
+        due = [entry for entry in batch if entry.blobs]
+        try:
+            await put({key: data for entry in due for key, data in entry.blobs.items()})
+        except Exception as error:
+            if isinstance(error, LinkFlowError) and error.retryable:
+                logger.warning("Results cannot be set aside now", extra={"code": error.code})
+                task = asyncio.create_task(self._once_more(due))
+                self._later.add(task)
+            else:
+                logger.error("Results cannot be set aside", exc_info=error)
+                for entry in due:
+                    await self._refused(entry, error)
+            return [entry for entry in batch if not entry.blobs]
+        for entry in due:
+            entry.blobs = {}
+        return batch
+
+    async def _once_more(self, entries: list[_Entry]) -> None:
+        try:
+            wait = max(entry.waited for entry in entries) * 2 or FIRST_WAIT
+            for entry in entries:
+                entry.waited = min(wait, LONGEST_WAIT)
+            await asyncio.sleep(min(wait, LONGEST_WAIT))
+            self._entries.extend(entries)
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._later.discard(task)
+        self._kick()
 
     async def _offer(self, reports: tuple[Report, ...]) -> CompleteReply:
         wait = FIRST_WAIT

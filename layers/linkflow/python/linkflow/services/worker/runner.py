@@ -14,6 +14,7 @@ from linkflow.domain.draft import input_of
 from linkflow.domain.events import iso
 from linkflow.domain.expressions import ExpressionError, Scope, compile_expression
 from linkflow.domain.outcomes import Completed, Failed, NodeError, Outcome
+from linkflow.domain.payloads import MARK, RESERVED, reserved
 from linkflow.domain.state import State, split_key
 from linkflow.nodes.base import Context, Egress, NodeFailure
 from linkflow.observability import logger
@@ -117,13 +118,23 @@ class Runner:
         except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
             message = f"The result cannot be written as JSON: {type(error).__name__}."
             return Failed(NodeError("output_not_json", message, False)), 256
-        if len(data) > self._max_payload:
-            message = f"The output has {len(data):,} bytes; the limit is {self._max_payload:,}."
+        if MARK in data and (at := reserved(msgspec.json.decode(data))):
+            message = f"Names that begin with {RESERVED} are LinkFlow's own; the result has one at {at}."
+            return Failed(NodeError("reserved_name", message, False)), 256
+        if len(data) > self._max_payload and (size := _largest(outcome, len(data))) > self._max_payload:
+            message = f"The output has {size:,} bytes; the limit is {self._max_payload:,}."
             return Failed(NodeError("output_too_large", message, False)), 256
         if b"null" in data:  # perhaps a NaN, which JSON has not: what is recorded is what is written
             outcome = _decode(data)
         result: Outcome = outcome
         return result, len(data)
+
+
+def _largest(outcome: Outcome, size: int) -> int:
+    """Bytes of the largest value in an outcome of `size` bytes: an answer mostly holds the output once more."""
+    if not isinstance(outcome, Completed) or not outcome.answers:
+        return size
+    return max(len(_encode(outcome.output)), len(_encode(outcome.respond)))
 
 
 def _failed(error: Exception, logs: list[str]) -> Failed:

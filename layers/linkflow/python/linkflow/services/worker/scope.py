@@ -72,7 +72,8 @@ def _loop(state: State, graph: Graph, key: str, path: tuple[int, ...]) -> dict[s
     index = path[-1]
     if loop.turns:
         return _turn(state, graph, outer, index)
-    return {"item": loop.items[index], "index": index, "items": loop.items, "output": loop.results.get(index - 1)}
+    before = loop.results.get(index - 1)
+    return {"item": loop.item(index), "index": index, "items": loop.all_items(), "output": before}
 
 
 def _turn(state: State, graph: Graph, key: str, index: int) -> dict[str, Any]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
+from functools import partial
+
+import msgspec
 
 from linkflow.config import Config
 from linkflow.contracts.base import caller
@@ -16,11 +20,13 @@ from linkflow.domain.state import State, decode
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
 from linkflow.observability import logger
-from linkflow.ports import Clock
+from linkflow.ports import Blobs, Clock
+from linkflow.services.payloads import Payloads, holds_references
 
 from .beating import Beats, Pulse
 from .chain import Chain
 from .holdings import Holdings, Job
+from .hydration import Hydration
 from .plans import Plans
 from .reporter import Reporter
 from .runner import Runner
@@ -29,6 +35,10 @@ CLAIM_WAIT = 5.0
 MAX_CLAIM = 200
 MARGIN = 1.0
 """Seconds before a drain's end at which running nodes are handed back."""
+
+
+Read = tuple[State, bool]
+"""A state, and whether it refers to payloads that are kept outside."""
 
 
 class Worker:
@@ -43,7 +53,9 @@ class Worker:
         clock: Clock,
         config: Config,
         name: str,
+        blobs: Blobs | None = None,
     ) -> None:
+        """Without `blobs` results of any size go to History as they are, which may set them aside itself."""
         self._history = history
         self._matching = matching
         self._clock = clock
@@ -51,9 +63,11 @@ class Worker:
         self.name = name
         self._plans = Plans(history, registry)
         self._runner = Runner(clock, egress, config.connections, config.max_payload)
+        self._payloads = Payloads(blobs) if blobs else None
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)
-        self._reporter = Reporter(history, self._held, name, config.worker_queues, self._room, self._take)
+        put = self._payloads.put if self._payloads else None
+        self._reporter = Reporter(history, self._held, name, config.worker_queues, self._room, self._take, put)
         self._changed = asyncio.Event()
         self._closing = False
         self._looping = False
@@ -153,16 +167,16 @@ class Worker:
             self._begin(lease.task, lease.token, states.get(lease.task.execution_id), lease)
         return len(leases)
 
-    async def _states(self, tasks: Sequence[Task]) -> dict[str, State]:
+    async def _states(self, tasks: Sequence[Task]) -> dict[str, Read]:
         """States that did not travel with their tasks. History answers as many at once as a reply may carry."""
         wanted = {task.execution_id for task in tasks if _is_bare(task)}
-        found: dict[str, State] = {}
+        found: dict[str, Read] = {}
         while wanted:
             reply = await self._history.load(LoadRequest(tuple(wanted)))
             for item in reply.states:
                 wanted.discard(item.execution_id)
                 try:
-                    found[item.execution_id] = decode(item.state)
+                    found[item.execution_id] = _read(item.state)
                 except ValueError:
                     logger.exception("A state cannot be read", extra={"execution_id": item.execution_id})
             if not reply.more:
@@ -178,21 +192,26 @@ class Worker:
         else:
             self._begin(task, "", None)
 
-    def _begin(self, task: Task, token: str, state: State | None, lease: Lease | None = None) -> None:
+    def _begin(self, task: Task, token: str, state: Read | None, lease: Lease | None = None) -> None:
         if found := self._held.find(task):
             found.token = token or found.token  # a second delivery: we have it, and now its lease as well
             return
         job = self._held.running[task.id] = Job(task, token)
         job.work = asyncio.create_task(self._run(job, state, bool(lease and lease.deliveries > 1)))
 
-    async def _run(self, job: Job, state: State | None, again: bool) -> None:
+    async def _run(self, job: Job, state: Read | None, again: bool) -> None:
         task, chain = job.task, None
         try:
             chain = await self._chain(job, state, again)
             if chain is not None:
                 await chain.run()
                 self.nodes += len(chain.reports)
-            self._reporter.report(job, chain.reports if chain else (), chain.size if chain else 0)
+            if chain is None:
+                self._reporter.report(job, (), 0)
+            else:
+                if self._payloads is not None and chain.stow.blobs:
+                    self._payloads.remember(chain.stow)
+                self._reporter.report(job, chain.reports, chain.size, chain.stow.blobs)
             self.done += 1
         except asyncio.CancelledError:
             return
@@ -205,18 +224,23 @@ class Worker:
             self._held.running.pop(task.id, None)
             self._changed.set()
 
-    async def _chain(self, job: Job, state: State | None, again: bool) -> Chain | None:
+    async def _chain(self, job: Job, read: Read | None, again: bool) -> Chain | None:
         """The chain of a task, or None where it is no longer due. A second delivery wants a fresh state."""
         task = job.task
-        if state is None and not again and not _is_bare(task):
-            state = decode(task.state)
-        if state is None:
+        if read is None and not again and not _is_bare(task):
+            read = _read(task.state)
+        if read is None:
             reply = await self._history.load(LoadRequest((task.execution_id,)))
-            state = decode(reply.states[0].state) if reply.states else None
-        if state is None:
+            read = _read(reply.states[0].state) if reply.states else None
+        if read is None:
             return None
+        state, refers = read
         plan = await self._plans.get(task.workflow_id, task.workflow_version, state.trigger_node)
-        chain = Chain(task, plan, state, self._runner, self._clock, self.name)
+        limit, hydrate = sys.maxsize, None
+        if self._payloads is not None:
+            limit = self._config.blob_limit
+            hydrate = partial(Hydration, self._payloads, plan.graph, self._config.max_resolved) if refers else None
+        chain = Chain(task, plan, state, self._runner, self._clock, self.name, limit, hydrate)
         if not chain.is_current:
             return None
         step = chain.step(task.node_key)
@@ -259,6 +283,10 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in left:
             task.cancel()
         left = (await asyncio.wait(left, timeout=0.1))[1]
+
+
+def _read(raw: msgspec.Raw) -> Read:
+    return decode(raw), holds_references(raw)
 
 
 def _is_bare(task: Task) -> bool:

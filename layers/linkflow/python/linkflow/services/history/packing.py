@@ -1,0 +1,77 @@
+"""The door of a run: what is large is set aside before it is decided upon, and what belongs to another run is copied.
+
+Every run has all that it refers to under its own name, so a run's payloads can go when its history goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from linkflow.domain import commands as c
+from linkflow.domain import events as e
+from linkflow.domain.errors import InvalidInput
+from linkflow.domain.packing import pack, payloads_of
+from linkflow.domain.payloads import MARK, Blob, Stowage, encode, references, substitute
+from linkflow.services.payloads import Payloads
+
+
+class Packer:
+    """Makes commands fit for a run's rows. `limit` is bytes."""
+
+    def __init__(self, payloads: Payloads, limit: int) -> None:
+        self.payloads = payloads
+        self.limit = limit
+
+    def stowage(self, workspace_id: str, execution_id: str) -> Stowage:
+        return Stowage(workspace_id, execution_id, self.limit)
+
+    def is_due(self, events: bytes) -> bool:
+        """Do these events hold something large, or a reference that has to be looked at?"""
+        return len(events) > self.limit or MARK in events
+
+    def refers(self, start: c.Start) -> bool:
+        """Does a run begin with data that is kept outside?"""
+        return next(references(start.trigger), None) is not None
+
+    def has_large(self, events: Sequence[e.Event]) -> bool:
+        """Does one of these alone hold something large?"""
+        return any(len(encode(event)) > self.limit for event in events)
+
+    async def pack(self, commands: Sequence[c.Command], stow: Stowage) -> Sequence[c.Command]:
+        """The commands as they are to be decided; the same object where nothing had to be done.
+
+        Raises `InvalidInput` for a reference into another workspace, `Unavailable` where the store does not answer."""
+        packed = [await self._own(pack(command, stow), stow) for command in commands]
+        return packed if any(new is not old for new, old in zip(packed, commands, strict=True)) else commands
+
+    async def _own(self, command: Any, stow: Stowage) -> Any:
+        changes = {}
+        for name, value in payloads_of(command).items():
+            own = await self._adopt(value, stow)
+            if own is not value:
+                changes[name] = own
+        if isinstance(command, c.Complete):
+            outcome = await self._own(command.outcome, stow)
+            if outcome is not command.outcome:
+                changes["outcome"] = outcome
+        return msgspec.structs.replace(command, **changes) if changes else command
+
+    async def _adopt(self, value: Any, stow: Stowage) -> Any:
+        """References to what another run of the workspace keeps, say a child's result, become this run's own."""
+        strange = {blob.key for blob in references(value) if blob.execution_id != stow.execution_id}
+        if any(not key.startswith(f"{stow.workspace_id}/") for key in strange):
+            raise InvalidInput("A reference leads into another workspace.")
+        if not strange:
+            return value
+        moved: dict[str, tuple[str, int]] = {}
+        for key, data in (await self.payloads.raw(stow.workspace_id, sorted(strange))).items():
+            own = encode(await self._adopt(msgspec.json.decode(data), stow)) if MARK in data else data
+            moved[key] = (stow.stow(own), len(own))
+
+        def named(blob: Blob) -> Any:
+            return Blob(*moved[blob.key], blob.at).value if blob.key in moved else blob.value
+
+        return substitute(value, named)
