@@ -65,6 +65,29 @@ async def test_show_and_list(plane: Plane):
     check_problem(await plane.client.delete(f"{ada.base}/executions/{ids[0]}", headers=ada.auth), 405)
 
 
+async def test_a_run_that_waits_says_for_what(plane: Plane):
+    ada = await plane.person()
+    workflow = await plane.workflow(ada)
+    id = _run(plane, ada, workflow["id"], status="queued")
+    queued = e.ExecutionQueued(
+        event_id=1, at=AT, workspace_id=ada.workspace_id, workflow_id=workflow["id"], workflow_version=1,
+        trigger_node="start", line="concurrency", key="acme", trigger={"n": 1},
+    )  # fmt: skip
+    state = fold(id, [queued])
+    plane.frontend.executions[id] = Execution(
+        id, ada.workspace_id, workflow["id"], 1, "queued", "manual", 1, 0, state=msgspec.Raw(encode(state)), position=2
+    )
+    shown = (await plane.client.get(f"{ada.base}/executions/{id}", headers=ada.auth)).json()["execution"]
+    assert (shown["status"], shown["started_at"], shown["nodes"]) == ("queued", None, {})
+    assert shown["waiting"] == {
+        "for": "concurrency", "key": "acme", "since": "2025-11-24T16:00:00.000Z", "until": None, "position": 2,
+        "collected": None,
+    }  # fmt: skip
+    for status in ("queued", "collecting"):
+        response = await plane.client.get(f"{ada.base}/executions?status={status}", headers=ada.auth)
+        assert (response.status_code, plane.frontend.last.status) == (200, status)
+
+
 @pytest.mark.parametrize(
     "query", ["status=odd", "mode=odd", "cursor=odd", "workflow_id=odd", "per_page=1000", "per_page=-1", "status=%ff"]
 )

@@ -199,6 +199,9 @@ async def test_waiting_for_the_result(plane: Plane):
     late = await plane.client.post(hook)
     assert late.status_code == 202
     assert late.json()["status_url"].endswith(late.json()["execution_id"])
+    plane.frontend.answer = RunReply("", status="queued", position=4)
+    body = (await plane.client.post(hook)).json()
+    assert (body["status"], body["position"]) == ("queued", 4)
     for status in ("failed", "cancelled", "timed_out", "terminated"):
         error = {"code": "http_500", "message": "inside"}
         plane.frontend.answer = RunReply("", closed=True, status=status, error=error)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from linkflow.contracts.frontend import RunReply
-from linkflow.domain.errors import DeadlineExceeded, RateLimited, Unavailable
+from linkflow.domain.errors import DeadlineExceeded, NoSlot, RateLimited, TooManyStarts, Unavailable
 from linkflow.postgres.database import Database
 from tests.integration.control.plane import Plane, build, check_problem, cron_document, document, hook_document
 
@@ -262,9 +262,44 @@ async def test_execute(plane: Plane):
     assert plane.frontend.last.wait == 5.0
 
 
+@pytest.mark.parametrize(("status", "position"), [("queued", 3), ("queued", 0), ("collecting", 0)])
+async def test_a_start_that_is_not_let_in_yet_is_202(plane: Plane, status: str, position: int):
+    ada = await plane.person()
+    made = await plane.workflow(ada)
+    plane.frontend.answer = RunReply("", status=status, position=position)
+    url = f"{ada.base}/workflows/{made['id']}/execute"
+    response = await plane.client.post(url, json={"on_conflict": "terminate_existing"}, headers=ada.auth)
+    run = response.json()["execution"]
+    assert (response.status_code, run["status"], run.get("position", 0)) == (202, status, position)
+    assert response.headers["location"].endswith(run["id"])
+    assert plane.frontend.last.on_conflict == "terminate_existing"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (NoSlot("full", details={"key": "acme", "limit": 2}), 409, {"key": "acme", "limit": 2}),
+        (
+            TooManyStarts("full", details={"key": "", "limit": 1, "per": 60.0, "retry_after": 41.5}),
+            429,
+            {"key": "", "limit": 1, "per": 60.0, "retry_after": 41.5},
+        ),
+    ],
+)
+async def test_a_limit_that_refuses_a_start_is_named(plane: Plane, error: Exception, status: int, told: dict):
+    ada = await plane.person()
+    made = await plane.workflow(ada)
+    plane.frontend.error = error
+    response = await plane.client.post(f"{ada.base}/workflows/{made['id']}/execute", headers=ada.auth)
+    body = check_problem(response, status)
+    assert {name: body[name] for name in told} == told
+    assert response.headers.get("retry-after") == ("42" if status == 429 else None)
+
+
 @pytest.mark.parametrize(
     ("query", "body"),
     [
+        ("", {"on_conflict": "fight"}),
         ("?wait=29", {}),
         ("?wait=-1", {}),
         ("?wait=nan", {}),

@@ -5,7 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from linkflow.domain.definition import Concurrency, Definition, Edge, Node, Settings
+from linkflow.domain.definition import (
+    Batch,
+    Concurrency,
+    Debounce,
+    Definition,
+    Edge,
+    Node,
+    RateLimit,
+    Settings,
+)
 from linkflow.domain.errors import Problem
 from linkflow.domain.validation import Places, check
 from tests.unit.definition.literal_catalogue import CATALOGUE, definition, edges
@@ -169,6 +178,49 @@ def test_the_concurrency_key_is_an_expression_too() -> None:
         definition("t>a"), settings=Settings(concurrency=Concurrency("{{ $node.x.output }}"))
     )
     assert found(drawn) == [("/settings/concurrency/key", "unknown_node_in_expression")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(rate_limit=-1), ["/settings/rate_limit"]),
+        (Settings(rate_limit=RateLimit("", 0, 0.5)), ["/settings/rate_limit/limit", "/settings/rate_limit/per"]),
+        (Settings(concurrency=Concurrency("", 0)), ["/settings/concurrency/limit"]),
+        (Settings(debounce=Debounce()), ["/settings/debounce/wait"]),
+        (Settings(debounce=Debounce("", 10, 5)), ["/settings/debounce/max_wait"]),
+        (Settings(batch=Batch("", 0, 0)), ["/settings/batch/size", "/settings/batch/wait"]),
+        (Settings(batch=Batch("", 1_001, float("nan"))), ["/settings/batch/size", "/settings/batch/wait"]),
+        (Settings(debounce=Debounce("", 1), batch=Batch("", 2, 1)), ["/settings/batch"]),
+    ],
+)
+def test_limits_of_starts_have_bounds(settings: Settings, expected: list[str]) -> None:
+    drawn = msgspec.structs.replace(definition("t>a"), settings=settings)
+    assert found(drawn) == [(path, "invalid_settings") for path in expected]
+
+
+@pytest.mark.parametrize(
+    "key", ["{{ a }}", "{{ $node.a.output.x }}", "{{ credential.api_key }}", "{{ now() }}", "x-{{ random() }}"]
+)
+def test_a_key_can_read_only_what_is_there_before_a_node_ran(key: str) -> None:
+    settings = Settings(
+        concurrency=Concurrency(key), rate_limit=RateLimit(key), debounce=Debounce(key, 1), fairness_key=key
+    )
+    drawn = msgspec.structs.replace(definition("t>a"), settings=settings)
+    places = ["concurrency/key", "rate_limit/key", "debounce/key", "fairness_key"]
+    assert found(drawn) == [(f"/settings/{place}", "expression_not_allowed") for place in places]
+
+
+@pytest.mark.parametrize("key", ["", "all", "{{ trigger.customer.id }}", "{{ input.id }}-{{ workflow.version }}"])
+def test_keys_that_are_fine(key: str) -> None:
+    settings = Settings(
+        concurrency=Concurrency(key), rate_limit=RateLimit(key, per=1), batch=Batch(key, 5, 1), fairness_key=key
+    )
+    assert found(msgspec.structs.replace(definition("t>a"), settings=settings)) == []
+
+
+def test_a_key_that_does_not_parse_is_told_once() -> None:
+    drawn = msgspec.structs.replace(definition("t>a"), settings=Settings(batch=Batch("{{ trigger. }}", 5, 1)))
+    assert found(drawn) == [("/settings/batch/key", "expression_syntax")]
 
 
 def test_problems_are_told_where_the_author_wrote_them() -> None:

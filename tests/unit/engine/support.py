@@ -17,9 +17,22 @@ from linkflow.domain.effects import effects, orphans
 from linkflow.domain.evolve import fold
 from linkflow.domain.graph import Graph
 from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, Sleep
-from linkflow.domain.state import BACKOFF, CALLING, PAUSED, SCHEDULED, WAITING, State, decode, encode, new
+from linkflow.domain.state import (
+    BACKOFF,
+    CALLING,
+    COLLECTING,
+    PAUSED,
+    QUEUED,
+    SCHEDULED,
+    WAITING,
+    State,
+    decode,
+    encode,
+    new,
+)
 from linkflow.domain.timing import (
     DELAY,
+    ENTER,
     ESCALATE,
     EXECUTION,
     HEARTBEAT,
@@ -132,6 +145,8 @@ def timers_of(state: State) -> Timers:
             timers[timer_id(ESCALATE, key, run.attempt)] = run.wait.escalate_at
     if state.timeout_at and not state.closed:
         timers[timer_id(EXECUTION, attempt=state.timeout_at)] = state.timeout_at
+    if state.entry is not None and state.entry.due_at:
+        timers[timer_id(ENTER, attempt=state.entry.due_at)] = state.entry.due_at
     return timers
 
 
@@ -226,7 +241,8 @@ class Run:
             assert not any("[" in key for key in self.state.runs)
         else:
             waiting = calling or any(run.wait for run in self.state.runs.values())
-            assert self.tasks or self.timers or waiting or self.state.status == PAUSED, "it is stuck"
+            assert self.tasks or self.timers or waiting or self.state.status in (PAUSED, QUEUED), "it is stuck"
+            assert (self.state.entry is not None) == (self.state.status in (QUEUED, COLLECTING))
 
 
 def joined(events: Sequence[str], *kinds: str) -> list[str]:

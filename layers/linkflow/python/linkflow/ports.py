@@ -6,12 +6,14 @@ Fakes exist only in contract suites that run the same tests against the real thi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from linkflow.contracts.history import Beat, DueTimer, Execution, HistoryReply, LastBeat, ListRequest, Task, TaskRef
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
+from linkflow.domain.admission import Line
 from linkflow.domain.commands import Start
 from linkflow.domain.decider import Session
 from linkflow.domain.definition import Definition
@@ -25,6 +27,35 @@ class Clock(Protocol):
     def random(self) -> float: ...
     def rand_bits(self, bits: int) -> int: ...
     async def sleep(self, seconds: float) -> None: ...
+
+
+class Slot(Struct, frozen=True):
+    """A run's place at a concurrency key: it has a slot, or waits (`queued`) behind those with a lower `position`."""
+
+    key: str
+    limit: int
+    queued: bool = False
+    position: int = 0
+
+
+class Entrance(Struct, frozen=True):
+    """What a transition writes about how its run is let in. Only runs with such settings have one.
+
+    `leaves`: it gives up what it had at the door. `reopens`: it needs a slot again, and nothing is written without.
+    `lets_in` (ms) is when a waiting run began. `collects` is (trigger node, key) of a run that begins to collect;
+    `keys` are idempotency keys of collected starts; `takes` one that passes to this run from another. `ends` are runs
+    that were asked to end.
+    """
+
+    slot: Slot | None = None
+    leaves: bool = False
+    reopens: bool = False
+    lets_in: int = 0
+    fairness: str = ""
+    collects: tuple[str, str] | None = None
+    keys: tuple[str, ...] = ()
+    takes: str = ""
+    ends: tuple[str, ...] = ()
 
 
 class Transition(Struct, frozen=True):
@@ -60,6 +91,7 @@ class Transition(Struct, frozen=True):
     """Attempts that timed out for want of a heartbeat after this time (ms): with a later one all this is a conflict."""
     snapshot: int = 0
     """The event up to which the row's state is folded, where that is not rewritten."""
+    entrance: Entrance | None = None
 
 
 class WaitRow(Struct, frozen=True):
@@ -116,12 +148,71 @@ class Snapshot(Struct, frozen=True):
     tail: tuple[bytes, ...] = ()
 
 
+class Look(Struct, frozen=True):
+    """What a door is asked about one workflow: runs by id, idempotency keys, concurrency keys (with those who may be
+    asked to end, if `staying`), rates, and what collects, by (trigger node, key)."""
+
+    workflow_id: str
+    ids: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()
+    staying: bool = False
+    rates: tuple[str, ...] = ()
+    collectors: tuple[tuple[str, str], ...] = ()
+
+
+class Seen(Struct, frozen=True):
+    """The answers; what is not there is absent. `holders` are runs by idempotency key, `rates` µs (see
+    `domain.admission`), `collectors` execution ids with their states."""
+
+    ids: set[str]
+    holders: dict[str, str]
+    lines: dict[str, Line]
+    rates: dict[str, int]
+    collectors: dict[tuple[str, str], tuple[str, Snapshot]]
+
+
+class Door(Protocol):
+    """A transaction in which it is decided who is let in."""
+
+    async def lock(self, names: Sequence[str]) -> None:
+        """Wait for these; they are free again when the transaction ends. Once, before anything is read."""
+        ...
+
+    async def look(self, asked: Look) -> Seen: ...
+    async def next(self, workflow_id: str, key: str, limit: int) -> list[tuple[str, Slot]]:
+        """Who waits for a slot, in order."""
+        ...
+
+    async def write(self, transitions: Sequence[Transition], rates: Mapping[tuple[str, str], int]) -> list[str]:
+        """Verdicts as `EventStore.commit` has them. `rates` are by workflow and key."""
+        ...
+
+
 class EventStore(Protocol):
     """Execution state and events. One database, or several behind a shard map."""
 
     async def commit(self, transitions: Sequence[Transition]) -> list[str]:
         """Write all in one transaction; returns a verdict each: ``ok``, ``conflict`` (the fence: somebody else wrote
-        first, nothing of this one was written), or ``duplicate:<execution id>`` (the idempotency key is taken)."""
+        first, nothing of this one was written), ``full`` (it needs a slot again, and there is none), or
+        ``duplicate:<execution id>`` (the idempotency key is taken)."""
+        ...
+
+    def door(self) -> AbstractAsyncContextManager[Door]:
+        """A transaction of one's own: committed at the end, undone by any error."""
+        ...
+
+    async def queued(self, workflow_id: str, key: str, limit: int) -> list[str]:
+        """Runs that wait for a slot, in order."""
+        ...
+
+    async def positions(self, execution_ids: Sequence[str]) -> dict[str, int]:
+        """The places of runs that wait for a slot, 1 is next."""
+        ...
+
+    async def lost_slots(self, now_ms: int, limit: int) -> list[tuple[str, str]]:
+        """Give up slots of runs that are closed; returns workflows and keys where somebody waits though there is
+        room."""
         ...
 
     async def load(self, execution_ids: Sequence[str], afresh: bool = False) -> dict[str, Snapshot]:

@@ -51,6 +51,9 @@ class Timeline:
         if kind == "ExecutionStarted":
             row = self._rows.setdefault(what["trigger_node"], _Row(what["trigger_node"]))
             row.status, row.began, row.ended = "completed", at, at
+            self.status = "running"
+        elif kind == "ExecutionHeld":
+            self.status = "queued"
         elif kind in ("ExecutionRetried", "ExecutionResumed"):
             self.status = "running"
         elif kind == "ExecutionCancelRequested":
@@ -125,6 +128,10 @@ class _drawing:
 
 def _line(event: dict[str, Any]) -> None:
     what = event["attributes"]
+    if event["type"] in ("ExecutionQueued", "ExecutionCollecting", "ExecutionHeld"):
+        print(
+            f"  {event['at'][11:23]}  the run waits: {what['line']} {what.get('key', '')}", file=sys.stderr, flush=True
+        )
     status = _TURNS.get(event["type"])
     if status:
         print(f"  {event['at'][11:23]}  {what['node']:<16} {status:<10} attempt {what.get('attempt', 1)}",

@@ -123,7 +123,7 @@ def executions(home: str, url: str, status: str, workflow: str, limit: int, as_j
             return 0
         for item in found:
             took = f"{item['duration_ms']} ms" if item["duration_ms"] is not None else "-"
-            print(f"{item['id']}  {item['status']:<10} {item['mode']:<12} {item['started_at']}  {took}")
+            print(f"{item['id']}  {item['status']:<10} {item['mode']:<12} {item['started_at'] or '-':<24}  {took}")
         if not found:
             say("No runs yet. `linkflow run WORKFLOW.json` starts one.")
         return 0

@@ -59,7 +59,7 @@ class RunRequest(Struct, frozen=True, omit_defaults=True):
 class RunReply(Struct, frozen=True, omit_defaults=True):
     """`closed` is true where the run ended within the wait; then `status` and `result` or `error` say how.
 
-    `answered` is true where a respond node gave the answer.
+    `answered` is true where a respond node gave the answer. `position` is the place of a run that waits for a slot.
     """
 
     execution_id: str
@@ -69,6 +69,7 @@ class RunReply(Struct, frozen=True, omit_defaults=True):
     result: Any = None
     error: dict[str, Any] | None = None
     answered: bool = False
+    position: int = 0
 
 
 class RedriveRequest(Struct, frozen=True, omit_defaults=True):

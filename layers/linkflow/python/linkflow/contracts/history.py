@@ -59,7 +59,7 @@ class StartRequest(Struct, frozen=True, omit_defaults=True):
     mode: str = "manual"  # manual | api | webhook | schedule | retry | sub_workflow | error
     actor: str = ""
     idempotency_key: str = ""
-    on_conflict: str = "return_existing"  # return_existing | reject
+    on_conflict: str = "return_existing"  # return_existing | reject | terminate_existing
     parent: ParentRef | None = None
     reply_to: str = ""
     """Inbox (a doorbell topic) that is rung with the result when the run closes."""
@@ -93,12 +93,16 @@ class Started(Struct, frozen=True, omit_defaults=True):
     """`created` is false where an idempotency key or a repeated call found the run that was there.
 
     `closed` where the run ended, or answered, in its first transition and somebody waits: then nobody is rung.
+    `status` is ``queued`` or ``collecting`` where the run was not let in at once; `position` is its place in the line
+    (1 is next). A start that was collected is answered with the run that collects it.
     """
 
     execution_id: str = ""
     created: bool = True
     error: ErrorData | None = None
     closed: Closed | None = None
+    status: str = ""
+    position: int = 0
 
 
 class StartReply(Struct, frozen=True):
@@ -317,6 +321,8 @@ class Execution(Struct, frozen=True, omit_defaults=True):
     state: msgspec.Raw = NO_STATE
     beats: tuple[LastBeat, ...] = ()
     error_runs: tuple[str, ...] = ()
+    position: int = 0
+    """Its place among those that wait for a slot, 1 is next; told by `describe` alone."""
 
 
 class DescribeReply(Struct, frozen=True):
@@ -417,12 +423,14 @@ class SweepRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class SweepReply(Struct, frozen=True, omit_defaults=True):
-    """How many of each; `events` are kept ones that found their wait, `forgotten` those that nobody took in time."""
+    """How many of each; `events` are kept ones that found their wait, `forgotten` those that nobody took in time,
+    `admitted` runs that were let in where the word of a free slot was lost."""
 
     tasks: int
     messages: int
     events: int = 0
     forgotten: int = 0
+    admitted: int = 0
 
 
 class HistoryApi(Protocol):

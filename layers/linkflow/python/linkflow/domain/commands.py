@@ -23,6 +23,35 @@ class Start(Struct, frozen=True):
     parent: Parent | None = None
     reply_to: str = ""
     caused_by: str = ""
+    slot: str | None = None
+    fairness: str = ""
+
+
+class Hold(Struct, frozen=True):
+    """A limit lets a run wait: a new one (`start`), or one whose time came. See `events.ExecutionQueued`."""
+
+    line: str
+    key: str
+    due_at: int = 0
+    start: Start | None = None
+
+
+class Collect(Struct, frozen=True):
+    """Begin to collect, or add a start to what is collected. Times are ms from now."""
+
+    start: Start
+    line: str
+    key: str
+    wait: int
+    max_wait: int = 0
+    size: int = 0
+
+
+class Admit(Struct, frozen=True):
+    """Let a waiting run in."""
+
+    slot: str | None = None
+    fairness: str = ""
 
 
 class Complete(Struct, frozen=True):
@@ -130,6 +159,9 @@ class RetryFailed(Struct, frozen=True):
 
 Command = (
     Start
+    | Hold
+    | Collect
+    | Admit
     | Complete
     | Begin
     | Fire

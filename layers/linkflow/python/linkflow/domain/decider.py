@@ -16,6 +16,7 @@ from . import events as e
 from .cancelling import cancel
 from .definition import Definition, Settings
 from .draft import Draft
+from .entering import admit, collect, deadline, hold
 from .failing import fail
 from .firing import current, fire
 from .flow import (
@@ -32,7 +33,20 @@ from .graph import Graph
 from .ids import derived_id, shard_of_workflow
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
 from .payloads import Stowage
-from .state import BACKOFF, CALLING, CANCELLED, CANCELLING, FAILED, PAUSED, RUNNING, SCHEDULED, NodeRun, State, new
+from .state import (
+    BACKOFF,
+    CALLING,
+    CANCELLED,
+    CANCELLING,
+    FAILED,
+    PAUSED,
+    RUNNING,
+    SCHEDULED,
+    Entry,
+    NodeRun,
+    State,
+    new,
+)
 from .stopwatch import keep_time
 from .timing import limit_ms
 from .turning import repeat
@@ -43,7 +57,8 @@ class Decision(Struct, frozen=True):
     """What a batch of commands led to. `accepted[i]` tells whether command i led to events.
 
     `before` holds each touched node run as it was: with `state` it says which tasks and timers come and go.
-    `deadline` (ms) is the execution timer that stood before, 0 where there was none.
+    `deadline` (ms) is the execution timer that stood before, 0 where there was none, `entry` what it waited for to be
+    let in.
     """
 
     state: State
@@ -52,6 +67,7 @@ class Decision(Struct, frozen=True):
     before: dict[str, NodeRun | None]
     was_closed: bool
     deadline: int = 0
+    entry: Entry | None = None
 
 
 def decide(
@@ -70,8 +86,8 @@ def decide(
         if len(draft.events) > count:
             _settle(draft)
         accepted.append(len(draft.events) > count)
-    deadline = 0 if state.closed else state.timeout_at
-    return Decision(draft.state, tuple(draft.events), tuple(accepted), draft.before, state.closed, deadline)
+    stood = 0 if state.closed else state.timeout_at
+    return Decision(draft.state, tuple(draft.events), tuple(accepted), draft.before, state.closed, stood, state.entry)
 
 
 def _settle(draft: Draft) -> None:
@@ -102,14 +118,11 @@ def _start(draft: Draft, command: c.Start) -> None:
         parent=command.parent,
         reply_to=command.reply_to,
         caused_by=command.caused_by,
-        timeout_at=_deadline(draft),
+        timeout_at=deadline(draft),
+        slot=command.slot,
+        fairness=command.fairness,
     )
     advance(draft, command.trigger_node)
-
-
-def _deadline(draft: Draft) -> int:
-    timeout = draft.settings.timeout
-    return draft.at + round(timeout * 1000) if timeout else 0
 
 
 def _complete(draft: Draft, command: c.Complete) -> None:
@@ -235,10 +248,10 @@ def _resume(draft: Draft, command: c.Resume) -> None:
 
 
 def _retry_failed(draft: Draft, command: c.RetryFailed) -> None:
-    if draft.state.status != "failed":
+    if draft.state.status != "failed" or not draft.state.started_at:
         return
     again = [key for key, run in draft.state.runs.items() if run.status in (FAILED, CANCELLED)]
-    draft.emit(e.ExecutionRetried, nodes=tuple(again), actor=command.actor, timeout_at=_deadline(draft))
+    draft.emit(e.ExecutionRetried, nodes=tuple(again), actor=command.actor, timeout_at=deadline(draft))
     for key in again:
         run = draft.state.runs[key]
         schedule(draft, key, run.sources, run.attempt + 1)
@@ -246,6 +259,9 @@ def _retry_failed(draft: Draft, command: c.RetryFailed) -> None:
 
 _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     c.Start: _start,
+    c.Hold: hold,
+    c.Collect: collect,
+    c.Admit: admit,
     c.Complete: _complete,
     c.Begin: _begin,
     c.Fire: fire,

@@ -87,6 +87,33 @@ class Concurrency(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     policy: Literal["queue", "reject", "cancel_oldest"] = "queue"
 
 
+class RateLimit(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """At most `limit` runs with the same `key` begin in `per` seconds; as many may begin together."""
+
+    key: str = ""
+    limit: int = 1
+    per: float = 60.0
+    policy: Literal["reject", "queue"] = "reject"
+
+
+class Debounce(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Starts with the same `key` become one run, which has the last one's data and begins when none has come for
+    `wait` seconds, or `max_wait` after the first (0: no bound)."""
+
+    key: str = ""
+    wait: float = 0.0
+    max_wait: float = 0.0
+
+
+class Batch(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Starts with the same `key` become one run over all their data, which begins when `size` have come or `wait`
+    seconds after the first."""
+
+    key: str = ""
+    size: int = 100
+    wait: float = 0.0
+
+
 class Settings(Struct, frozen=True, omit_defaults=True):
     """Settings of the workflow as a whole. `timeout` is seconds, 0 means none; `max_parallel` 0 means no bound.
 
@@ -97,7 +124,11 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     timeout: float = 0
     retry: Retry | None = None
     concurrency: Concurrency | None = None
-    rate_limit: int = 0
+    rate_limit: int | RateLimit = 0
+    """A number is so many runs a minute, without a key."""
+    debounce: Debounce | None = None
+    batch: Batch | None = None
+    fairness_key: str = ""
     error_workflow: str = ""
     timezone: str = "UTC"
     retention_days: int = 0

@@ -9,7 +9,7 @@ from .definition import EACH, Settings
 from .evolve import apply, output_of
 from .graph import Graph, GraphNode
 from .payloads import Stowage, whole
-from .state import ACTIVE, BACKOFF, CALLING, DONE, PAUSED, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
+from .state import ACTIVE, BACKOFF, CALLING, DONE, HELD, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
 
 Path = tuple[int, ...]
 Scope = tuple[str | None, Path]
@@ -124,8 +124,8 @@ class Draft:
             self.cancel_run(key)
 
     def has_room(self) -> bool:
-        """May another node start? Not while paused, nor over `max_parallel`, where a backoff keeps its node's place."""
-        if self.state.status == PAUSED:
+        """May another node start? Not in a held run, nor over `max_parallel`, where backoffs keep their places."""
+        if self.state.status in HELD:
             return False
         bound = self.settings.max_parallel
         if not bound:

@@ -6,9 +6,10 @@ from msgspec import Struct
 
 from . import events as e
 from .decider import Decision
-from .state import BACKOFF, CALLING, SCHEDULED, WAITING, NodeRun, State
+from .state import BACKOFF, CALLING, SCHEDULED, WAITING, Entry, NodeRun, State
 from .timing import (
     DELAY,
+    ENTER,
     ESCALATE,
     EXECUTION,
     HEARTBEAT,
@@ -60,6 +61,9 @@ def effects(decision: Decision) -> Effects:
         old.update(timers_of(key, was))
         new.update(timers_of(key, now))
     _execution_timer(decision, state, old, new)
+    if decision.entry is not state.entry:
+        old.update(_entry_timer(decision.entry))
+        new.update(_entry_timer(state.entry))
     return Effects(
         tuple(new_tasks),
         tuple(done_tasks),
@@ -105,6 +109,11 @@ def _execution_timer(decision: Decision, state: State, old: dict[str, int], new:
         old[timer_id(EXECUTION, attempt=decision.deadline)] = decision.deadline
     if state.timeout_at and not state.closed:
         new[timer_id(EXECUTION, attempt=state.timeout_at)] = state.timeout_at
+
+
+def _entry_timer(entry: Entry | None) -> dict[str, int]:
+    """The timer of a run that was not let in yet."""
+    return {timer_id(ENTER, attempt=entry.due_at): entry.due_at} if entry is not None and entry.due_at else {}
 
 
 def orphans(decision: Decision) -> tuple[tuple[str, str], ...]:

@@ -12,9 +12,11 @@ ones to `linkflow.transports`; neither appears here.
      ├── NotFound              there is no such thing (also: it is another tenant's)
      ├── Conflict              it clashes with what is there
      │    ├── VersionConflict  the fence: somebody else wrote first
-     │    └── Locked           it is locked against change
+     │    ├── Locked           it is locked against change
+     │    └── NoSlot           a workflow's concurrency limit; `key`, `limit`
      ├── LimitExceeded         a limit of the product
      │    ├── RateLimited      too many calls; `retry_after` seconds
+     │    │    └── TooManyStarts  a workflow's own rate limit; `key`, `limit`, `retry_after`
      │    └── PayloadTooLarge
      ├── Unavailable           a part does not answer now (retryable)
      │    └── DeadlineExceeded
@@ -100,6 +102,12 @@ class Locked(Conflict):
     code = "locked"
 
 
+class NoSlot(Conflict):
+    """As many runs of a concurrency key are open as may be: `details` have ``key`` and ``limit``."""
+
+    code = "concurrency_limit"
+
+
 class LimitExceeded(LinkFlowError):
     code = "limit_exceeded"
 
@@ -109,6 +117,14 @@ class RateLimited(LimitExceeded):
 
     code = "rate_limited"
     retryable = True
+
+
+class TooManyStarts(RateLimited):
+    """The workflow's own rate limit refused a start: `details` have ``key``, ``limit`` and ``retry_after`` (seconds).
+    Not retryable: whoever is not a person at a door takes it for an answer."""
+
+    code = "start_rate_limited"
+    retryable = False
 
 
 class PayloadTooLarge(LimitExceeded):

@@ -56,6 +56,70 @@ class ExecutionStarted(Base, frozen=True, tag="ExecutionStarted"):
     timeout_at: int = 0
     caused_by: str = ""
     """The failed run that an error workflow was started for."""
+    slot: str | None = None
+    """The concurrency key of which the run is one, if there is a limit."""
+    fairness: str = ""
+
+
+class ExecutionQueued(Base, frozen=True, tag="ExecutionQueued"):
+    """A first event: the start was accepted, and a limit lets it wait. `line` is ``concurrency`` or ``rate``, `key`
+    the limit's, `due_at` (ms) its turn by the rate."""
+
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    line: str
+    key: str = ""
+    due_at: int = 0
+    trigger: Any = None
+    mode: str = "manual"
+    actor: str = ""
+    idempotency_key: str = ""
+    parent: Parent | None = None
+    reply_to: str = ""
+    caused_by: str = ""
+
+
+class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
+    """A first event: the run collects further starts with this `key`. `line` is ``debounce`` or ``batch``; it goes on
+    at `due_at`, never after `last_at` (ms, 0: no bound), or when it holds `size` starts."""
+
+    workspace_id: str
+    workflow_id: str
+    workflow_version: int
+    trigger_node: str
+    line: str
+    due_at: int
+    key: str = ""
+    last_at: int = 0
+    size: int = 0
+    trigger: Any = None
+    bytes: int = 0
+    mode: str = "manual"
+    actor: str = ""
+    idempotency_key: str = ""
+    reply_to: str = ""
+    caused_by: str = ""
+
+
+class StartCollected(Base, frozen=True, tag="StartCollected"):
+    """Another start became part of this run, which now goes on at `due_at`. `bytes` is the size of its data."""
+
+    start_id: str
+    due_at: int
+    trigger: Any = None
+    bytes: int = 0
+    actor: str = ""
+    idempotency_key: str = ""
+
+
+class ExecutionHeld(Base, frozen=True, tag="ExecutionHeld"):
+    """The run's time came, but another limit lets it wait further. Fields as in `ExecutionQueued`."""
+
+    line: str
+    key: str = ""
+    due_at: int = 0
 
 
 class ExecutionCompleted(Base, frozen=True, tag="ExecutionCompleted"):
@@ -369,6 +433,10 @@ class ChildFailed(Base, frozen=True, tag="ChildFailed"):
 
 Event = (
     ExecutionStarted
+    | ExecutionQueued
+    | ExecutionCollecting
+    | StartCollected
+    | ExecutionHeld
     | ExecutionCompleted
     | ExecutionFailed
     | ExecutionTimedOut

@@ -15,18 +15,23 @@ from . import events as e
 from .outcomes import NodeError
 from .state import (
     BACKOFF,
+    BATCH,
     CALLING,
     CANCELLED,
     CANCELLING,
+    COLLECTING,
+    CONCURRENCY,
     DONE,
     FAILED,
     LOOPING,
     PAUSED,
+    QUEUED,
     RUNNING,
     SCHEDULED,
     SKIPPED,
     WAITING,
     CancelRequest,
+    Entry,
     Loop,
     NodeRun,
     Signal,
@@ -85,14 +90,77 @@ def _started(state: State, event: e.ExecutionStarted) -> None:
     state.parent = event.parent
     state.caused_by = event.caused_by
     state.reply_to = event.reply_to
+    state.status = RUNNING
+    state.entry = None
+    state.slot = event.slot
+    state.fairness = event.fairness
     # The trigger's run: its output is the trigger data, kept once (see `output_of`).
     state.runs[event.trigger_node] = NodeRun(DONE, ports=("main",))
+
+
+def _came(state: State, event: e.ExecutionQueued | e.ExecutionCollecting) -> None:
+    state.workspace_id = event.workspace_id
+    state.workflow_id = event.workflow_id
+    state.workflow_version = event.workflow_version
+    state.mode = event.mode
+    state.trigger_node = event.trigger_node
+    state.trigger = event.trigger
+    state.reply_to = event.reply_to
+    state.caused_by = event.caused_by
+
+
+def _queued(state: State, event: e.ExecutionQueued) -> None:
+    _came(state, event)
+    state.parent = event.parent
+    entry = Entry("", event.at, actor=event.actor, idempotency_key=event.idempotency_key)
+    _in_line(state, entry, event)
+
+
+def _in_line(state: State, entry: Entry, event: e.ExecutionQueued | e.ExecutionHeld) -> None:
+    state.status = QUEUED
+    state.entry = Entry(event.line, entry.at, event.key, event.due_at, entry.actor, entry.idempotency_key)
+    if event.line == CONCURRENCY:
+        state.slot = event.key
+
+
+def _held(state: State, event: e.ExecutionHeld) -> None:
+    if state.entry is not None:
+        state.trigger = trigger_of(state)
+        _in_line(state, state.entry, event)
+
+
+def _collecting(state: State, event: e.ExecutionCollecting) -> None:
+    _came(state, event)
+    state.status = COLLECTING
+    state.entry = Entry(
+        event.line, event.at, event.key, event.due_at, event.actor, event.idempotency_key, event.last_at, event.size,
+        (event.trigger,) if event.line == BATCH else (), 1, event.bytes,
+    )  # fmt: skip
+
+
+def _start_collected(state: State, event: e.StartCollected) -> None:
+    entry = state.entry
+    if entry is None:
+        return
+    state.trigger = event.trigger
+    items = (*entry.items, event.trigger) if entry.line == BATCH else ()
+    state.entry = _replace(
+        entry, due_at=event.due_at, items=items, count=entry.count + 1, bytes=entry.bytes + event.bytes
+    )
+
+
+def trigger_of(state: State) -> Any:
+    """The trigger data that a run will have which was not let in yet: of a batch, all that was collected."""
+    if state.entry is not None and state.entry.line == BATCH:
+        return {"items": list(state.entry.items), "count": state.entry.count}
+    return state.trigger
 
 
 def _closing(status: str) -> Callable[[State, Any], None]:
     def close(state: State, event: e.Event) -> None:
         state.status = status
         state.closed_at = event.at
+        state.entry = None
         if isinstance(event, e.ExecutionCompleted):
             state.result = event.result
         elif isinstance(event, e.ExecutionFailed):
@@ -345,6 +413,10 @@ def error_data(error: NodeError) -> dict[str, Any]:
 
 _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.ExecutionStarted: _started,
+    e.ExecutionQueued: _queued,
+    e.ExecutionCollecting: _collecting,
+    e.StartCollected: _start_collected,
+    e.ExecutionHeld: _held,
     e.ExecutionCompleted: _closing("completed"),
     e.ExecutionFailed: _closing("failed"),
     e.ExecutionTimedOut: _closing("timed_out"),

@@ -12,7 +12,7 @@ from .draft import Draft, Path, terminal_outputs
 from .evolve import output_of
 from .graph import GraphNode
 from .outcomes import NodeError
-from .state import ACTIVE, CANCELLED, CANCELLING, DONE, LOOPING, PAUSED, CancelRequest, key_of, split_key
+from .state import ACTIVE, CANCELLED, CANCELLING, DONE, HELD, LOOPING, PAUSED, CancelRequest, key_of, split_key
 
 
 def advance(draft: Draft, key: str) -> None:
@@ -244,7 +244,7 @@ def _let_in(draft: Draft, id: str, path: Path) -> None:
 def close_if_done(draft: Draft) -> None:
     """Complete the run when nothing is to come."""
     state = draft.state
-    if state.closed or state.status == PAUSED or draft.active():
+    if state.closed or state.status in HELD or draft.active():
         return
     if state.status == CANCELLING:
         close_cancelled(draft, state.error, state.failed_node)

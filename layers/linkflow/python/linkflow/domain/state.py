@@ -18,6 +18,10 @@ when a fold of old events would give other bytes than a state that was stored be
 need none."""
 
 RUNNING, PAUSED, CANCELLING = "running", "paused", "cancelling"
+QUEUED, COLLECTING = "queued", "collecting"
+"""A run that exists and was not let in yet."""
+HELD = frozenset((PAUSED, QUEUED, COLLECTING))
+"""Nothing starts in such a run, and it does not end by itself."""
 CLOSED = ("completed", "failed", "cancelled", "timed_out", "terminated")
 
 SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING = "scheduled", "waiting", "backoff", "looping", "calling"
@@ -72,6 +76,30 @@ class NodeRun(Struct, frozen=True, omit_defaults=True):
     detached: bool = False
     """The child is not waited for."""
     close_policy: str = ""
+
+
+CONCURRENCY, RATE, DEBOUNCE, BATCH = "concurrency", "rate", "debounce", "batch"
+
+
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """What a run that was not let in yet waits for, and what of its start has no place in the state.
+
+    `line` is ``concurrency``, ``rate``, ``debounce`` or ``batch``; `due_at` (ms) its timer: the turn by the rate, or
+    the end of the collecting. `items` are a batch's data in the order of their coming, `count` and `bytes` how many
+    starts were collected and how large.
+    """
+
+    line: str
+    at: int
+    key: str = ""
+    due_at: int = 0
+    actor: str = ""
+    idempotency_key: str = ""
+    last_at: int = 0
+    size: int = 0
+    items: tuple[Any, ...] = ()
+    count: int = 0
+    bytes: int = 0
 
 
 class Loop(Struct, omit_defaults=True):
@@ -173,6 +201,11 @@ class State(Struct, omit_defaults=True, kw_only=True):
     cancelling: CancelRequest | None = None
     timeout_left: int = 0
     """What is left of the timeout (ms) while the run's clock stands; then `timeout_at` is 0."""
+    entry: Entry | None = None
+    """Until the run is let in."""
+    slot: str | None = None
+    """The concurrency key of which this run is one."""
+    fairness: str = ""
 
     @property
     def closed(self) -> bool:

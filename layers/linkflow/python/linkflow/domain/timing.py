@@ -8,6 +8,8 @@ RETRY, DELAY, EXECUTION = "retry", "delay", "execution"
 START_TO_CLOSE, SCHEDULE_TO_START, SCHEDULE_TO_CLOSE = "start_to_close", "schedule_to_start", "schedule_to_close"
 WAIT, ESCALATE = "wait", "escalate"
 HEARTBEAT = "heartbeat"
+ENTER = "enter"
+"""Of a run that was not let in yet; it has its due time for an attempt, as the execution's own has."""
 
 
 def timer_id(kind: str, key: str = "", attempt: int = 0) -> str:

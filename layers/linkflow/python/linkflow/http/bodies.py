@@ -50,9 +50,11 @@ class MemberRole(BaseModel):
 
 
 class Execute(BaseModel):
-    """`input` is the trigger data. `trigger_node` is needed only where a workflow has several triggers."""
+    """`input` is the trigger data. `trigger_node` is needed only where a workflow has several triggers. `on_conflict`
+    says what happens where the Idempotency-Key is another run's."""
 
     input: dict[str, Any] = Field(default_factory=dict)
+    on_conflict: Literal["return_existing", "reject", "terminate_existing"] = "return_existing"
     trigger_node: Annotated[str, StringConstraints(max_length=100)] = ""
 
 

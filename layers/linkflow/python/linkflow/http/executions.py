@@ -23,7 +23,10 @@ router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]
-Status = Literal["", "running", "paused", "cancelling", "completed", "failed", "cancelled", "timed_out", "terminated"]
+Status = Literal[
+    "", "queued", "collecting", "running", "cancelling", "paused", "completed", "failed", "cancelled", "timed_out",
+    "terminated",
+]  # fmt: skip
 Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow", "error"]
 EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
 

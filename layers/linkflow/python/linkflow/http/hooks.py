@@ -119,7 +119,11 @@ def _answer(request: Request, services: Services, webhook: Webhook, run: RunRepl
     headers = {**_SANDBOX, "X-Execution-Id": run.execution_id}
     if rules.mode == "immediate" and (rules.status or rules.body is not None):
         return _given({"status": rules.status or 200, "headers": headers, "body": rules.body})
-    body = {"execution_id": run.execution_id, "status_url": status_url}
+    body: dict[str, Any] = {"execution_id": run.execution_id, "status_url": status_url}
+    if run.status in ("queued", "collecting"):
+        body["status"] = run.status
+        if run.position:
+            body["position"] = run.position
     return reply(body, 202, {**headers, "Location": status_url})
 
 

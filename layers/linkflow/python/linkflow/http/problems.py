@@ -63,6 +63,9 @@ TITLES = {
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type"}
 """Codes of errors that the router raises, not we."""
 
+TOLD = {"concurrency_limit": ("key", "limit"), "start_rate_limited": ("key", "limit", "per", "retry_after")}
+"""Details that are members of the problem document, by the error's code."""
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "instance", "request_id"],
@@ -151,7 +154,9 @@ def _ours(request: Request, error: LinkFlowError) -> Response:
     if isinstance(error, errors.VersionConflict) and "if-match" in request.headers:
         status = 412
     faults = [_told(found) for found in error.problems]
-    return problem(request, status, error.code, error.message, faults=faults, headers=_headers(status, error))
+    told = {name: error.details[name] for name in TOLD.get(error.code, ()) if name in error.details}
+    headers = _headers(status, error)
+    return problem(request, status, error.code, error.message, faults=faults, headers=headers, extra=told)
 
 
 def _headers(status: int, error: LinkFlowError) -> dict[str, str]:

@@ -11,7 +11,7 @@ from linkflow.contracts.history import Execution, LastBeat
 from linkflow.contracts.matching import DeadLetter
 from linkflow.domain.definition import Definition
 from linkflow.domain.events import iso
-from linkflow.domain.state import State
+from linkflow.domain.state import Entry, State
 from linkflow.services.auth import Session
 from linkflow.services.control_ports import Member, TriggerRow, User, Workflow, Workspace
 from linkflow.services.executions import RunOfNode
@@ -122,7 +122,7 @@ def execution(found: Execution) -> Json:
         "mode": found.mode,
         "started_at": at(found.started_at),
         "completed_at": at(found.closed_at),
-        "duration_ms": found.closed_at - found.started_at if found.closed_at else None,
+        "duration_ms": found.closed_at - found.started_at if found.closed_at and found.started_at else None,
         "parent_execution_id": (found.mode != "error" and found.parent_id) or None,
         "caused_by": (found.mode == "error" and found.parent_id) or None,
         "last_event_id": found.version,
@@ -133,6 +133,8 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
     document = execution(found)
     if state is None:
         return document
+    if state.entry is not None:
+        document["waiting"] = _waiting(found, state.entry)
     return document | {
         "trigger_node": state.trigger_node,
         "trigger_data": shown_payload(state.trigger, found.workspace_id),
@@ -144,6 +146,18 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
             key: {"status": PUBLIC_STATUS.get(run.status, run.status), "attempt": run.attempt}
             for key, run in state.runs.items()
         },
+    }
+
+
+def _waiting(found: Execution, entry: Entry) -> Json:
+    """Why a run was not let in yet: the limit, its key, and when or behind how many others it will be."""
+    return {
+        "for": entry.line,
+        "key": entry.key,
+        "since": at(entry.at),
+        "until": at(entry.due_at),
+        "position": found.position or None,
+        "collected": entry.count or None,
     }
 
 
@@ -177,6 +191,8 @@ def started(run: RunReply, found: Workflow) -> Json:
         "status": run.status,
         "mode": "manual",
     }
+    if run.position:
+        document["position"] = run.position
     if run.closed:
         document |= {"result": shown_payload(run.result, found.workspace_id), "error": run.error}
     return document

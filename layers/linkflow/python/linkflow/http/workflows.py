@@ -133,14 +133,18 @@ async def execute(
 ) -> Response:
     """Start a run; with `wait`, answer when it ended or after so many seconds.
 
-    A repeated Idempotency-Key finds the run that it started: 200 instead of 201.
+    A repeated Idempotency-Key finds the run that it started: 200 instead of 201 (or what `on_conflict` says). A run
+    that the workflow's limits do not let in yet is 202, with its status and place.
     """
     form = form or Execute()
     workflow, run = await services.workflows.execute(
-        who, workflow_id, form.input, trigger_node=form.trigger_node, key=key_of(request), wait=wait
-    )
+        who, workflow_id, form.input, trigger_node=form.trigger_node, key=key_of(request), wait=wait,
+        on_conflict=form.on_conflict,
+    )  # fmt: skip
     body = {"message": "Execution started.", "execution": shapes.started(run, workflow)}
     location = f"/api/v1/workspaces/{who.workspace_id}/executions/{run.execution_id}"
+    if run.created and run.status in ("queued", "collecting"):
+        return reply({**body, "message": f"Execution {run.status}."}, 202, {"Location": location})
     if run.created:
         return reply(body, 201, {"Location": location})
     return reply({**body, "message": "Execution found."}, 200, {"Location": location, "Idempotency-Replayed": "true"})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -14,13 +15,17 @@ from linkflow.domain.snapshots import restored
 from linkflow.domain.state import FORMAT
 from linkflow.ports import Snapshot, StoredMessage, Transition
 
+from .admission import PostgresDoor, PostgresDoors, reopen, write_entrances
 from .arrays import arrays
 from .beats import PostgresBeats, beaten, drop_beats
 from .database import RETRY_STATES, Connection, Database
 from .queries import queries
 from .waits import PostgresWaits, columns, wait_args
 
-STATUS = ("running", "completed", "failed", "cancelled", "timed_out", "terminated", "paused", "cancelling")
+STATUS = (
+    "running", "completed", "failed", "cancelled", "timed_out", "terminated", "paused", "cancelling", "queued",
+    "collecting",
+)  # fmt: skip
 """Names of the `status` column's numbers."""
 
 DEADLOCK_TRIES = 4
@@ -30,7 +35,7 @@ _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _sql = queries("executions")
 
 
-class PostgresEvents(PostgresWaits, PostgresBeats):
+class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors):
     """Implements `linkflow.ports.EventStore`."""
 
     def __init__(self, database: Database, republish_after_ms: int = 10_000) -> None:
@@ -55,20 +60,40 @@ class PostgresEvents(PostgresWaits, PostgresBeats):
         return await self._commit(transitions)
 
     async def _commit(self, transitions: Sequence[Transition]) -> list[str]:
+        async with self._db.connection() as connection:
+            if any(t.entrance for t in transitions):
+                async with connection.transaction():
+                    return await self._write_with_doors(connection, transitions)
+            return await self._write(connection, transitions)
+
+    @asynccontextmanager
+    async def door(self) -> AsyncIterator[PostgresDoor]:
+        """See `EventStore.door`."""
+        async with self._db.transaction() as connection:
+            yield PostgresDoor(connection, self._write_with_doors, self._load_on)
+
+    async def _write_with_doors(self, connection: Connection, transitions: Sequence[Transition]) -> list[str]:
+        """Within a transaction: also the rows of doors, of those transitions that are written."""
+        items, full = await reopen(connection, transitions)
+        written = await self._write(connection, items)
+        await write_entrances(connection, [t for t, verdict in zip(items, written, strict=True) if verdict == "ok"])
+        verdicts = dict(zip((t.execution_id for t in items), written, strict=True))
+        return ["full" if t.execution_id in full else verdicts[t.execution_id] for t in transitions]
+
+    async def _write(self, connection: Connection, transitions: Sequence[Transition]) -> list[str]:
         creates = [t for t in transitions if not t.expected]
         advances = sorted((t for t in transitions if t.expected), key=lambda t: t.execution_id)
         written: set[str] = set()
         verdicts: dict[str, str] = {}
-        async with self._db.connection() as connection:
-            if creates:
-                created = await self._create(connection, creates)
-                for item in creates:
-                    if item.execution_id in created:
-                        written.add(item.execution_id)
-                    else:
-                        verdicts[item.execution_id] = await self._duplicate(connection, item)
-            if advances:
-                written |= await self._advance(connection, advances)
+        if creates:
+            created = await self._create(connection, creates)
+            for item in creates:
+                if item.execution_id in created:
+                    written.add(item.execution_id)
+                else:
+                    verdicts[item.execution_id] = await self._duplicate(connection, item)
+        if advances:
+            written |= await self._advance(connection, advances)
         return ["ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions]
 
     async def _create(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
@@ -159,7 +184,14 @@ class PostgresEvents(PostgresWaits, PostgresBeats):
         }
 
     async def load(self, execution_ids: Sequence[str], afresh: bool = False) -> dict[str, Snapshot]:
-        rows = await self._rows("load", ids=list(execution_ids), format=0 if afresh else FORMAT)
+        async with self._db.connection() as connection:
+            return await self._load_on(connection, execution_ids, afresh)
+
+    async def _load_on(
+        self, connection: Connection, execution_ids: Sequence[str], afresh: bool = False
+    ) -> dict[str, Snapshot]:
+        args = {"ids": list(execution_ids), "format": 0 if afresh else FORMAT}
+        rows = await (await connection.execute(_sql["load"], args)).fetchall()
         return {id: Snapshot(version, bytes(state or b""), tuple(tail or ())) for id, version, state, tail in rows}
 
     async def describe(self, execution_ids: Sequence[str], workspace_id: str, with_state: bool) -> list[Execution]:
@@ -211,7 +243,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats):
 
     async def lost_tasks(self, now_ms: int, republish_after_ms: int, limit: int) -> list[Task]:
         rows = await self._rows("lost_tasks", now=now_ms, next=now_ms + republish_after_ms, limit=limit)
-        return [Task(*row) for row in rows]
+        return [msgspec.structs.replace(Task(*row[:-1]), fairness=row[-1]) for row in rows]
 
     async def lost_messages(self, now_ms: int, republish_after_ms: int, limit: int) -> list[StoredMessage]:
         rows = await self._rows("lost_messages", now=now_ms, next=now_ms + republish_after_ms, limit=limit)

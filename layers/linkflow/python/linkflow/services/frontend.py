@@ -37,6 +37,7 @@ from linkflow.contracts.history import (
     PublishReply,
     PublishRequest,
     SignalRequest,
+    Started,
     StartRequest,
 )
 from linkflow.contracts.matching import (
@@ -116,7 +117,7 @@ class Frontend:
         start = self._start_request(request)
         if request.wait <= 0:
             started = await self._starts.start(start)
-            return RunReply(started.execution_id or start.execution_id, created=started.created)
+            return _reply(started, started.execution_id or start.execution_id)
         return await self._run_and_wait(request, start)
 
     async def control(self, request: ControlRequest) -> ControlReply:
@@ -278,7 +279,7 @@ class Frontend:
                 with self._inbox.expect(id) as other:
                     closed = await self._wait(id, request.workspace_id, other, deadline, 0.0)
         if closed is None:
-            return RunReply(id, created=started.created)
+            return _reply(await self._as_it_is_now(started, request.workspace_id), id)
         return RunReply(
             id,
             created=started.created,
@@ -299,6 +300,14 @@ class Frontend:
             return {key: msgspec.json.decode(data) for key, data in found.items()}
 
         return (await expand(result, fetch, MAX_ANSWER)).value
+
+    async def _as_it_is_now(self, started: Started, workspace_id: str) -> Started:
+        """A run that was not let in at once may have been by now."""
+        if not started.status:
+            return started
+        found = await _as_service(self._history.describe(DescribeRequest((started.execution_id,), workspace_id)))
+        status, position = next(((run.status, run.position) for run in found.executions), (started.status, 0))
+        return msgspec.structs.replace(started, status=status, position=position)
 
     async def _wait(
         self, id: str, workspace_id: str, ring: asyncio.Future[Closed], deadline: int, look_in: float
@@ -342,6 +351,10 @@ class Frontend:
 async def _as_service(call: Coroutine[Any, Any, T]) -> T:
     """Make a call as this service: its caller has been checked here, and need not hold the other service's rights."""
     return await asyncio.create_task(call, context=Context())
+
+
+def _reply(started: Started, id: str) -> RunReply:
+    return RunReply(id, created=started.created, status=started.status or "running", position=started.position)
 
 
 def _known_form(id: str) -> None:

@@ -122,9 +122,11 @@ class Workflows:
             raise _overtaken()
 
     async def execute(
-        self, who: Membership, workflow_id: str, input: Any, *, trigger_node: str = "", key: str = "", wait: float = 0.0
-    ) -> tuple[Workflow, RunReply]:
-        """Start a run of the current version. `key` makes a repeated call find the run that it started."""
+        self, who: Membership, workflow_id: str, input: Any, *, trigger_node: str = "", key: str = "",
+        wait: float = 0.0, on_conflict: str = "return_existing",
+    ) -> tuple[Workflow, RunReply]:  # fmt: skip
+        """Start a run of the current version. `key` makes a repeated call find the run that it started, or what
+        `on_conflict` says."""
         workflow = await self._get(who, workflow_id)
         definition = await self._definitions.get(workflow.id, workflow.version)
         request = RunRequest(
@@ -136,6 +138,7 @@ class Workflows:
             mode="manual",
             actor=who.actor,
             idempotency_key=f"api:{key}" if key else "",
+            on_conflict=on_conflict,
             wait=wait,
         )
         with acting_as(who.caller()):

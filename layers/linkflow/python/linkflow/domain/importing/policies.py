@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from linkflow.domain.definition import Concurrency, Retry, Settings, Timeout
+from linkflow.domain.definition import Retry, Settings, Timeout
+from linkflow.domain.importing.entry import KEY_LIMIT, read_batch, read_concurrency, read_debounce, read_rate_limit
 from linkflow.domain.importing.fields import Fields
 from linkflow.domain.validation.places import show, step
 
@@ -90,8 +91,11 @@ def read_settings(document: Fields) -> tuple[Settings, float]:
     settings = Settings(
         timeout=timeout,
         retry=read_retry(fields),
-        concurrency=_concurrency(fields),
-        rate_limit=fields.whole("rate_limit", default=0),
+        concurrency=read_concurrency(fields),
+        rate_limit=read_rate_limit(fields),
+        debounce=read_debounce(fields),
+        batch=read_batch(fields),
+        fairness_key=fields.text("fairness_key", limit=KEY_LIMIT),
         error_workflow=fields.identifier("error_workflow", limit=100) or "",
         timezone=fields.text("timezone", limit=64) or Settings().timezone,
         retention_days=fields.whole("retention_days", default=0),
@@ -118,17 +122,3 @@ def _workflow_timeout(fields: Fields) -> tuple[float, float]:
     inner.report.places.note(inner.stored, inner.at("workflow"))
     inner.unread(strict=True)
     return seconds, per_node
-
-
-def _concurrency(owner: Fields) -> Concurrency | None:
-    fields = owner.object("concurrency")
-    if fields is None:
-        return None
-    standard = Concurrency()
-    concurrency = Concurrency(
-        key=fields.text("key", limit=1_000),
-        limit=fields.whole("limit", default=standard.limit),
-        policy=fields.choice("policy", options=("queue", "reject", "cancel_oldest"), default="queue"),
-    )
-    fields.unread(strict=True)
-    return concurrency

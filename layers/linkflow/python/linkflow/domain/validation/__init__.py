@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from linkflow.domain.definition import CANCELLED, ERROR, NAMED_OUTPUTS, Definition, Node
 from linkflow.domain.errors import Problem
 from linkflow.domain.validation.catalogue import Catalogue
-from linkflow.domain.validation.expressions import KnownNames, check_config, check_text
+from linkflow.domain.validation.entry import check_entry
+from linkflow.domain.validation.expressions import KnownNames, check_config
 from linkflow.domain.validation.findings import MAX_PROBLEMS, Findings, capped
 from linkflow.domain.validation.limits import MAX_EDGES, MAX_NODES, check_limits, check_size
 from linkflow.domain.validation.places import Places, show
@@ -58,8 +59,7 @@ def _check_nodes(
         check_config(node.config, catalogue.expression_fields(node.type), known, f"{path}/config", findings)
         if not any(fault.severity == "error" for fault in faults):
             outputs.setdefault(node.id, (node, catalogue.outputs(node.type, node.config)))
-    if definition.settings.concurrency:
-        check_text({"key": definition.settings.concurrency.key}, known, "/settings/concurrency", findings)
+    check_entry(definition.settings, known, findings)
     return outputs
 
 

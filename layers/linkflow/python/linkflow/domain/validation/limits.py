@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linkflow.domain.definition import Concurrency, Definition, Node, Retry, Settings
+from linkflow.domain.definition import Definition, Node, Retry, Settings
 from linkflow.domain.ids import SHARDS
 from linkflow.domain.payloads import RESERVED, reserved
 from linkflow.domain.validation.findings import Findings
@@ -55,13 +55,13 @@ def _check_node(node: Node, path: str, findings: Findings) -> None:
         findings.error(f"{path}/name", "bad_name", f"A name may have {MAX_NAME} characters.")
     if not node.queue.strip():
         findings.error(f"{path}/queue", "invalid_value", "A queue needs a name; leave it out for the default one.")
-    _check_range(node.priority, -MAX_PRIORITY, MAX_PRIORITY, f"{path}/priority", "invalid_value", findings)
+    check_range(node.priority, -MAX_PRIORITY, MAX_PRIORITY, f"{path}/priority", "invalid_value", findings)
     if at := reserved(node.pinned_output, f"{path}/pinned_output"):
         findings.error(at, "reserved_name", f"Names that begin with {RESERVED} are LinkFlow's own; use another one.")
     if node.retry:
         _check_retry(node.retry, f"{path}/retry", findings)
     for name in _TIMEOUTS if node.timeout else ():
-        _check_range(getattr(node.timeout, name), 0, LONGEST, f"{path}/timeout/{name}", "invalid_timeout", findings)
+        check_range(getattr(node.timeout, name), 0, LONGEST, f"{path}/timeout/{name}", "invalid_timeout", findings)
 
 
 def _check_retry(retry: Retry, path: str, findings: Findings) -> None:
@@ -73,27 +73,20 @@ def _check_retry(retry: Retry, path: str, findings: Findings) -> None:
         "jitter": (0, 1),
     }
     for name, (low, high) in bounds.items():
-        _check_range(getattr(retry, name), low, high, f"{path}/{name}", "invalid_retry", findings)
+        check_range(getattr(retry, name), low, high, f"{path}/{name}", "invalid_retry", findings)
 
 
 def _check_settings(settings: Settings, findings: Findings) -> None:
     code = "invalid_settings"
-    _check_range(settings.timeout, 0, LONGEST, "/settings/timeout", "invalid_timeout", findings)
-    _check_range(settings.rate_limit, 0, 1_000_000, "/settings/rate_limit", code, findings)
-    _check_range(settings.retention_days, 0, 36_500, "/settings/retention_days", code, findings)
-    _check_range(settings.shard_spread, 1, SHARDS, "/settings/shard_spread", code, findings)
-    _check_range(settings.max_parallel, 0, 1_000_000, "/settings/max_parallel", code, findings)
+    check_range(settings.timeout, 0, LONGEST, "/settings/timeout", "invalid_timeout", findings)
+    check_range(settings.retention_days, 0, 36_500, "/settings/retention_days", code, findings)
+    check_range(settings.shard_spread, 1, SHARDS, "/settings/shard_spread", code, findings)
+    check_range(settings.max_parallel, 0, 1_000_000, "/settings/max_parallel", code, findings)
     if settings.retry:
         _check_retry(settings.retry, "/settings/retry", findings)
-    if settings.concurrency:
-        _check_concurrency(settings.concurrency, findings)
 
 
-def _check_concurrency(concurrency: Concurrency, findings: Findings) -> None:
-    _check_range(concurrency.limit, 1, 1_000_000, "/settings/concurrency/limit", "invalid_settings", findings)
-
-
-def _check_range(value: float, low: float, high: float, path: str, code: str, findings: Findings) -> None:
+def check_range(value: float, low: float, high: float, path: str, code: str, findings: Findings) -> None:
     # Written so that a NaN is out of range.
     if not low <= value <= high:
         findings.error(path, code, f"Must be between {low} and {high}; it is {value:g}.")

@@ -222,8 +222,8 @@ WITH due AS (
   RETURNING t.*
 )
 SELECT m.execution_id::text, e.workspace_id::text, e.workflow_id::text, e.workflow_version, m.node_key, m.attempt,
-       m.queue, m.priority, m.scheduled_at
-FROM moved m JOIN executions e ON e.id = m.execution_id
+       m.queue, m.priority, m.scheduled_at, coalesce(f.key, '')
+FROM moved m JOIN executions e ON e.id = m.execution_id LEFT JOIN fairness_keys f ON f.execution_id = m.execution_id
 
 -- name: lost_messages
 -- Messages that were not told yet.

@@ -14,8 +14,9 @@ from contextvars import Context
 import msgspec
 
 from linkflow.domain import commands as c
+from linkflow.domain.admission import Gate
 from linkflow.domain.decider import Decision, Session, decide
-from linkflow.domain.errors import Internal, LinkFlowError, NotFound, Unavailable
+from linkflow.domain.errors import Internal, LinkFlowError, NoSlot, NotFound, Unavailable
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.payloads import Stowage
 from linkflow.domain.snapshots import Stored, snapshot
@@ -39,9 +40,10 @@ MAX_STATE_BYTES = 64 * 1024 * 1024
 
 
 class Written:
-    """What one execution's part of a batch came to. `duplicate` names the run that holds the key instead."""
+    """What one execution's part of a batch came to. `duplicate` names the run that holds the key instead; `position`
+    is the place of one that waits for a slot."""
 
-    __slots__ = ("blobs", "decision", "duplicate", "plan", "row")
+    __slots__ = ("blobs", "decision", "duplicate", "plan", "position", "row")
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Written:
         row: Transition | None,
         duplicate: str = "",
         blobs: Mapping[str, bytes] | None = None,
+        position: int = 0,
     ) -> None:
         self.decision = decision
         self.plan = plan
@@ -57,6 +60,7 @@ class Written:
         self.duplicate = duplicate
         self.blobs = blobs
         """What has to be durable before the row is."""
+        self.position = position
 
 
 class Item:
@@ -73,6 +77,10 @@ class Item:
         self.fires = fires
         self.tries = 0
         self.done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+
+
+async def _nobody(command: c.Start, plan: Plan, takeover: bool) -> Written:
+    raise Internal("Nobody is at the door.")
 
 
 class _Moment(msgspec.Struct, frozen=True):
@@ -102,7 +110,9 @@ class Committer:
         max_events: int = 50_000,
         ahead: Ahead | None = None,
         packer: Packer | None = None,
+        knock: Callable[[c.Start, Plan, bool], Awaitable[Written]] = _nobody,
     ) -> None:
+        """`knock` starts runs of workflows that do not let in everybody as he comes (see `Admission.start`)."""
         self._store = store
         self._plans = plans
         self._clock = clock
@@ -118,9 +128,15 @@ class Committer:
         self._stored: dict[str, Stored] = {}
         self._faults: dict[str, Internal] = {}
         self._bytes = 0
+        self._knock = knock
+        self._handed: set[asyncio.Task[None]] = set()
 
-    async def start(self, command: c.Start) -> Written:
-        """Start a run; a second start with the same id or key finds the first."""
+    async def start(self, command: c.Start, takeover: bool = False) -> Written:
+        """Start a run; a second start with the same id or key finds the first. With `takeover` one with the same key
+        ends the first and has the key."""
+        if takeover:
+            plan = await self._plans.get(command.workflow_id, command.workflow_version, command.trigger_node)
+            return await self._knock(command, plan, True)
         return await self._submit(Item(command.execution_id, (command,), command))
 
     async def apply(self, execution_id: str, commands: Sequence[c.Command], *, fires: bool = False) -> Written:
@@ -183,7 +199,9 @@ class Committer:
         for id, items in batch.items():
             for merged in _merge(items):
                 try:
-                    prepared.append((merged, await self._decide(merged, states.get(id), beats)))
+                    written = await self._decide(merged, states.get(id), beats)
+                    if written is not None:
+                        prepared.append((merged, written))
                 except LinkFlowError as error:
                     _reject(merged, error)
                 except Exception as error:
@@ -241,10 +259,14 @@ class Committer:
                 self._forget(item.execution_id)
                 self._again(item)
                 continue
+            if verdict == "full":
+                self._forget(item.execution_id)
+                _reject(item, _full(written))
+                continue
             if verdict.startswith("duplicate:"):
                 written.duplicate = verdict.removeprefix("duplicate:")
             else:
-                self._keep(written.decision.state, written.row)
+                self.keep(written.decision.state, written.row)
             good.append((item, written))
         await self._after(good)
         for item, written in good:
@@ -280,13 +302,21 @@ class Committer:
         self._faults = loaded.faults
         return loaded.states
 
-    async def _decide(self, item: Item, state: State | None, beats: Latest) -> Written:
+    async def _decide(self, item: Item, state: State | None, beats: Latest) -> Written | None:
+        """None where it is decided at a door."""
         if state is None:
             if item.start is None:
                 raise self._faults.pop(item.execution_id, None) or NotFound("There is no such run.")
             state = new(item.execution_id)
             start = item.start
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
+            if plan.gate is not None:
+                if plan.gate.doors:
+                    self._hand_over(item, start, plan)
+                    return None
+                full = await self._packer.whole(start) if self._packer else start
+                start = msgspec.structs.replace(start, fairness=_fairness(full, plan.gate))
+                item.commands = [start] * len(item.commands)
             if self._ahead is not None and len(item.commands) == 1:
                 written = self._with_head_start(self._ahead, start, plan)
                 if written is not None:
@@ -333,7 +363,21 @@ class Committer:
             return None
         return Written(decision, plan, row)
 
-    def _keep(self, state: State, row: Transition | None) -> None:
+    def _hand_over(self, item: Item, start: c.Start, plan: Plan) -> None:
+        async def work() -> None:
+            try:
+                written = await self._knock(start, plan, False)
+            except Exception as error:
+                _reject(item, error)
+            else:
+                if not item.done.done():
+                    item.done.set_result(written)
+
+        task = asyncio.create_task(work(), context=Context())
+        self._handed.add(task)
+        task.add_done_callback(self._handed.discard)
+
+    def keep(self, state: State, row: Transition | None) -> None:
         """Keep an open run's state, within a budget of runs and bytes; a closed one is hardly asked for again."""
         id = state.execution_id
         stored = self._stored.get(id)
@@ -402,6 +446,20 @@ def _part(written: Written, at: int, count: int) -> Written:
 def _merge(items: list[Item]) -> list[Item]:
     # A child's start first: its parent's closing may have sent it a cancel that came here sooner.
     return items if len(items) == 1 else [_Merged(sorted(items, key=lambda item: item.start is None))]
+
+
+def _fairness(command: c.Start, gate: Gate) -> str:
+    keys = gate.keys(command.trigger, command.workflow_id, command.workflow_version, command.execution_id, command.mode)
+    return keys.fairness
+
+
+def _full(written: Written) -> NoSlot:
+    slot = written.row.entrance.slot if written.row and written.row.entrance else None
+    key, limit = (slot.key, slot.limit) if slot else ("", 0)
+    return NoSlot(
+        f"This run needs a slot again, and all {limit} of the concurrency key {key!r} are taken or waited for.",
+        details={"key": key, "limit": limit},
+    )
 
 
 def _too_long(limit: int) -> NodeError:

@@ -25,10 +25,12 @@ from .transition import (
     CLOSE_CHILD,
     START_CHILD,
     START_ERROR,
+    STOP_RUN,
     ChildClosed,
     CloseChild,
     StartChild,
     StartError,
+    StopRun,
 )
 
 
@@ -49,6 +51,8 @@ class Messenger:
             await self._start(msgspec.json.decode(message.body, type=StartChild))
         elif message.kind == CLOSE_CHILD:
             await self._close(msgspec.json.decode(message.body, type=CloseChild))
+        elif message.kind == STOP_RUN:
+            await self._stop(msgspec.json.decode(message.body, type=StopRun))
         elif message.kind == CHILD_CLOSED:
             await self._report(msgspec.json.decode(message.body, type=ChildClosed))
         elif message.kind == START_ERROR:
@@ -111,9 +115,12 @@ class Messenger:
             await self._close(CloseChild(body.execution_id, body.parent.close_policy))
 
     async def _close(self, body: CloseChild) -> None:
-        verb: c.Command = c.Cancel("parent") if body.verb == "cancel" else c.Terminate("parent")
+        await self._stop(StopRun(body.execution_id, body.verb, "parent", ""))
+
+    async def _stop(self, body: StopRun) -> None:
+        verb = c.Cancel if body.verb == "cancel" else c.Terminate
         try:
-            await self._committer.apply(body.execution_id, [verb])
+            await self._committer.apply(body.execution_id, [verb(body.actor, body.reason)])
         except NotFound:
             return
 

@@ -12,10 +12,13 @@ import msgspec
 
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
-from linkflow.domain.errors import InvalidInput
+from linkflow.domain.errors import InvalidInput, PayloadTooLarge
 from linkflow.domain.packing import pack, payloads_of
 from linkflow.domain.payloads import MARK, Blob, Stowage, encode, references, substitute
-from linkflow.services.payloads import Payloads
+from linkflow.services.payloads import Payloads, expand
+
+MAX_WHOLE = 4 * 1024 * 1024
+"""Bytes of data with which a run of a workflow with limits may start."""
 
 
 class Packer:
@@ -35,6 +38,24 @@ class Packer:
     def refers(self, start: c.Start) -> bool:
         """Does a run begin with data that is kept outside?"""
         return next(references(start.trigger), None) is not None
+
+    async def whole(self, start: c.Start) -> c.Start:
+        """The start with its data in it, as keys are made of it and waiting runs keep it.
+
+        Raises `InvalidInput` for a reference into another workspace, `PayloadTooLarge` over `MAX_WHOLE` bytes."""
+        if not self.refers(start):
+            return start
+
+        async def fetch(keys: Sequence[str]) -> dict[str, Any]:
+            if any(not key.startswith(f"{start.workspace_id}/") for key in keys):
+                raise InvalidInput("A reference leads into another workspace.")
+            found = await self.payloads.raw(start.workspace_id, list(keys))
+            return {key: msgspec.json.decode(data) for key, data in found.items()}
+
+        expanded = await expand(start.trigger, fetch, MAX_WHOLE)
+        if expanded.over or expanded.lost:
+            raise PayloadTooLarge(f"A workflow with limits starts with at most {MAX_WHOLE:,} bytes of data.")
+        return msgspec.structs.replace(start, trigger=expanded.value)
 
     def has_large(self, events: Sequence[e.Event]) -> bool:
         """Does one of these alone hold something large?"""

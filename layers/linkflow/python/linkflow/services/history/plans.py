@@ -7,6 +7,7 @@ from collections import OrderedDict
 import msgspec
 
 from linkflow.domain import definition as d
+from linkflow.domain.admission import Gate, gate_of
 from linkflow.domain.errors import NotFound
 from linkflow.domain.graph import Graph
 from linkflow.ports import EventStore
@@ -17,6 +18,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     definition: d.Definition
     graph: Graph
+    gate: Gate | None = None
+    """How its runs are let in, None where they are as they come."""
 
 
 class Plans:
@@ -36,7 +39,7 @@ class Plans:
             if data is None:
                 raise NotFound(f"There is no version {version} of this workflow.")
             definition = d.decode(data)
-            plan = self._plans[key] = Plan(definition, Graph(definition, trigger_node))
+            plan = self._plans[key] = Plan(definition, Graph(definition, trigger_node), gate_of(definition))
             if len(self._plans) > self._size:
                 self._plans.popitem(last=False)
         else:

@@ -18,16 +18,19 @@ from linkflow.domain import events as e
 from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.evolve import error_data
 from linkflow.domain.ids import is_uuid
+from linkflow.domain.state import QUEUED, State
+from linkflow.domain.timing import ENTER, parse_timer
 from linkflow.domain.upcasting import current
 from linkflow.ports import Ahead, Blobs, Clock, Doorbell, EventStore
 from linkflow.services.payloads import Payloads
 
+from .admission import Admission
 from .beats import Beats
 from .committer import Committer, Item, Written
 from .loading import load_encoded
 from .messages import Messenger
 from .packing import Packer
-from .plans import Plans
+from .plans import Plan, Plans
 from .takers import Takers
 from .upkeep import Sweeper, quietly
 from .world import World
@@ -43,6 +46,9 @@ PAYLOADS_AT_ONCE = 16
 
 MESSAGES_DEEP = 4
 """How far messages that lead to messages are waited for before a reply on Lambda; the sweep tells the others."""
+
+ON_CONFLICT = ("return_existing", "reject", "terminate_existing")
+ENTERS = f"{ENTER}/"
 
 COMPLETE, VIEW, CONTROL = "history.complete", "execution.view", "workflow.execute"
 _VERBS: dict[str, Callable[[h.ControlRequest], c.Command]] = {
@@ -72,14 +78,18 @@ class History:
         self._plans = Plans(store)
         self._payloads = Payloads(blobs) if blobs else None
         packer = Packer(self._payloads, config.blob_limit) if self._payloads else None
-        self._committer = Committer(store, self._plans, clock, self._after, config.max_events, ahead, packer)
+        self._committer = Committer(
+            store, self._plans, clock, self._after, config.max_events, ahead, packer, self._knock
+        )
+        whole = [packer.whole] if packer else []
+        self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, *whole)
         self._world = World(store, self._committer, clock)
         self._beats = Beats(store, clock)
         self._messenger = Messenger(store, self._committer, config.max_depth)
         self._background: set[asyncio.Task[None]] = set()
         self._takers = Takers()
         late = round(config.republish_after * 1000)
-        self._sweeper = Sweeper(store, matching, self._messenger, self._world, clock, late)
+        self._sweeper = Sweeper(store, matching, self._messenger, self._world, self._admission, clock, late)
         self._push_first = push_before_reply
 
     async def start(self, request: h.StartBatch) -> h.StartReply:
@@ -92,14 +102,15 @@ class History:
         try:
             caller().require(CONTROL, item.workspace_id)
             _check_ids(item.execution_id, item.workflow_id, item.workspace_id)
-            if item.on_conflict not in ("return_existing", "reject"):
-                raise InvalidInput("on_conflict is return_existing or reject.")
+            if item.on_conflict not in ON_CONFLICT:
+                raise InvalidInput(f"on_conflict is one of {', '.join(ON_CONFLICT)}.")
             parent = e.Parent(**msgspec.structs.asdict(item.parent)) if item.parent else None
             command = c.Start(
                 item.execution_id, item.workspace_id, item.workflow_id, item.workflow_version, item.trigger_node,
                 item.trigger, item.mode, item.actor, item.idempotency_key, parent, item.reply_to,
             )  # fmt: skip
-            written = await self._committer.start(command)
+            takeover = item.on_conflict == "terminate_existing" and bool(item.idempotency_key)
+            written = await self._committer.start(command, takeover)
         except LinkFlowError as error:
             return h.Started(item.execution_id, False, error.to_data())
         holder = written.duplicate
@@ -107,7 +118,13 @@ class History:
             taken = Conflict("A run with this idempotency key exists.", details={"execution_id": holder})
             return h.Started(holder, False, taken.to_data())
         closed = _notice(written) if item.reply_to and not holder else None
+        state = written.decision.state
+        if state.entry is not None and not holder:
+            return h.Started(state.execution_id, True, None, closed, state.status, written.position)
         return h.Started(holder or item.execution_id, not holder, closed=closed)
+
+    async def _knock(self, command: c.Start, plan: Plan, takeover: bool) -> Written:
+        return await self._admission.start(command, plan, takeover)
 
     async def complete(self, request: h.CompleteBatch) -> h.CompleteReply:
         """Reports of one execution are one transition; an execution's fault never touches the others."""
@@ -151,11 +168,7 @@ class History:
             groups.setdefault(timer.execution_id, []).append(timer)
         fired, failed, stale = 0, [], []
         outcomes = await asyncio.gather(
-            *(
-                self._committer.apply(id, [c.Fire(t.timer_id, t.due_at) for t in timers], fires=True)
-                for id, timers in groups.items()
-            ),
-            return_exceptions=True,
+            *(self._fire_one(id, timers) for id, timers in groups.items()), return_exceptions=True
         )
         for (id, timers), outcome in zip(groups.items(), outcomes, strict=True):
             if isinstance(outcome, NotFound):
@@ -163,14 +176,23 @@ class History:
             elif isinstance(outcome, BaseException):
                 failed += [f"{id}/{timer.timer_id}" for timer in timers]
             else:
-                fired += sum(outcome.decision.accepted)
-                stale += [t for t, ok in zip(timers, outcome.decision.accepted, strict=True) if not ok]
+                fired += sum(outcome)
+                stale += [t for t, ok in zip(timers, outcome, strict=True) if not ok]
         if outcomes and all(isinstance(outcome, Unavailable) for outcome in outcomes):
             raise Unavailable("The database does not answer now; try again.")
         if stale:
             await self._store.drop_timers(stale)
         await self._before_reply()
         return h.FireReply(fired, tuple(failed))
+
+    async def _fire_one(self, execution_id: str, timers: Sequence[h.DueTimer]) -> Sequence[bool]:
+        """Which of a run's timers led to something. Whether a waiting run begins is decided at its door."""
+        if not any(timer.timer_id.startswith(ENTERS) for timer in timers):
+            fires = [c.Fire(timer.timer_id, timer.due_at) for timer in timers]
+            return (await self._committer.apply(execution_id, fires, fires=True)).decision.accepted
+        if len(timers) > 1:
+            return [(await self._fire_one(execution_id, [timer]))[0] for timer in timers]
+        return [await self._admission.pass_on(execution_id, parse_timer(timers[0].timer_id)[1])]
 
     async def control(self, request: h.ControlRequest) -> h.ControlReply:
         """Raises `InvalidInput` for an unknown verb, `Conflict` where the run's status does not allow it."""
@@ -213,6 +235,9 @@ class History:
         caller().require(VIEW, request.workspace_id)
         ids = [id for id in request.execution_ids if is_uuid(id)]
         found = await self._store.describe(ids, request.workspace_id, request.with_state)
+        if waiting := [run.id for run in found if run.status == QUEUED]:
+            places = await self._store.positions(waiting)
+            found = [msgspec.structs.replace(run, position=places.get(run.id, 0)) for run in found]
         return h.DescribeReply(tuple(await self._beats.beside(found) if request.in_full else found))
 
     async def list(self, request: h.ListRequest) -> h.DescribeReply:
@@ -308,10 +333,19 @@ class History:
                     self._spawn(self._world.look_for_kept(row.workspace_id, item.execution_id, wait.name, wait.key))
             if written.decision.state.reply_to and row.expected:  # a start's own reply tells how the run ended at once
                 self._ring_back(written)
+            if row.entrance is not None:
+                self._at_the_door(written.decision.state)
         if push:
             self._spawn(self._push(tuple(push)))
         if earliest < soonest:
             self._spawn(self._doorbell.ring(TIMERS, str(earliest).encode()))
+
+    def _at_the_door(self, state: State) -> None:
+        """A slot is free: the next one may have it. A run has collected enough: it goes on."""
+        if state.closed and state.slot is not None:
+            self._spawn(self._admission.let_in(state.workflow_id, state.slot))
+        elif state.entry is not None and 0 < state.entry.due_at <= self._clock.now_ms():
+            self._spawn(self._admission.pass_on(state.execution_id, state.entry.due_at))
 
     async def _before_reply(self) -> None:
         """Where nothing goes on after a reply, wait for what this call led to. Never within a commit: a message that

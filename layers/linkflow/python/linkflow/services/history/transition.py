@@ -14,7 +14,7 @@ from linkflow.domain.outcomes import NodeError
 from linkflow.domain.snapshots import Stored
 from linkflow.domain.state import State, Wait, encode, split_key
 from linkflow.domain.timing import HEARTBEAT
-from linkflow.ports import Message, Transition, WaitRow
+from linkflow.ports import Entrance, Message, Slot, Transition, WaitRow
 
 from .plans import Plan
 
@@ -22,7 +22,7 @@ TRAVELS = 32_768
 """A state up to this many bytes goes along with its tasks; of a larger one the worker asks for it."""
 
 START_CHILD, CLOSE_CHILD, CHILD_CLOSED = "start_child", "close_child", "child_closed"
-START_ERROR = "start_error"
+START_ERROR, STOP_RUN = "start_error", "stop_run"
 
 
 class StartChild(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,6 +57,15 @@ class ChildClosed(msgspec.Struct, frozen=True, omit_defaults=True):
     error: NodeError | None = None
 
 
+class StopRun(msgspec.Struct, frozen=True):
+    """A run has to make room for another: ``cancel`` or ``terminate``."""
+
+    execution_id: str
+    verb: str
+    actor: str
+    reason: str
+
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -87,7 +96,7 @@ def transition(
         state=data,
         events=events,
         at=state.at,
-        idempotency_key=start.idempotency_key if isinstance(start, e.ExecutionStarted) else "",
+        idempotency_key=getattr(start, "idempotency_key", ""),
         new_tasks=_tasks(state, plan, diff.new_tasks, data),
         done_tasks=diff.done_tasks,
         new_timers=diff.new_timers,
@@ -98,6 +107,7 @@ def transition(
         done_beats=diff.done_beats,
         unbeaten=_unbeaten(decision) if fires and diff.done_beats else (),
         snapshot=stored.version if stored is not None and keep else 0,
+        entrance=_entrance(decision, plan) if state.slot is not None or state.fairness or decision.entry else None,
     )
 
 
@@ -110,6 +120,19 @@ def _unbeaten(decision: Decision) -> tuple[tuple[str, int, int], ...]:
     )
 
 
+def _entrance(decision: Decision, plan: Plan) -> Entrance | None:
+    """What a run with limits has at the door: nothing more when it closes, its slot again when it is reopened. What
+    it gets when it comes is decided there."""
+    state = decision.state
+    if state.closed:
+        return None if decision.was_closed else Entrance(leaves=True)
+    if decision.was_closed:
+        limits = plan.definition.settings.concurrency
+        slot = Slot(state.slot, limits.limit) if state.slot is not None and limits else None
+        return Entrance(slot=slot, reopens=slot is not None, fairness=state.fairness)
+    return Entrance(fairness=state.fairness) if state.version == len(decision.events) and state.fairness else None
+
+
 def _tasks(state: State, plan: Plan, new: tuple[tuple[str, int], ...], data: bytes) -> tuple[Task, ...]:
     if not new:
         return ()
@@ -120,7 +143,7 @@ def _tasks(state: State, plan: Plan, new: tuple[tuple[str, int], ...], data: byt
         tasks.append(
             Task(
                 state.execution_id, state.workspace_id, state.workflow_id, state.workflow_version, key, attempt,
-                node.node.queue, node.node.priority, state.at, carried,
+                node.node.queue, node.node.priority, state.at, carried, state.fairness,
             )
         )  # fmt: skip
     return tuple(tasks)

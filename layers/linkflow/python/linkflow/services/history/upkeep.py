@@ -11,6 +11,7 @@ from linkflow.domain.errors import LinkFlowError
 from linkflow.observability import logger
 from linkflow.ports import Clock, EventStore
 
+from .admission import Admission
 from .messages import Messenger
 from .world import World
 
@@ -22,13 +23,15 @@ class Sweeper:
     """`republish_after` is how long (ms) something may be under way before it counts as lost."""
 
     def __init__(
-        self, store: EventStore, matching: MatchingApi, messenger: Messenger, world: World, clock: Clock,
+        self, store: EventStore, matching: MatchingApi, messenger: Messenger, world: World,
+        admission: Admission, clock: Clock,
         republish_after: int,
     ) -> None:  # fmt: skip
         self._store = store
         self._matching = matching
         self._messenger = messenger
         self._world = world
+        self._admission = admission
         self._clock = clock
         self._wait = republish_after
 
@@ -47,7 +50,8 @@ class Sweeper:
             await asyncio.gather(*(quietly(self._messenger.tell(message)) for message in telling))
         events = await self._world.look_again(limit)
         forgotten = await self._store.forget_events(now, limit)
-        return SweepReply(len(tasks), len(messages), events, forgotten)
+        admitted = await self._admission.repair(limit)
+        return SweepReply(len(tasks), len(messages), events, forgotten, admitted)
 
 
 async def quietly(work: Awaitable[object]) -> None:

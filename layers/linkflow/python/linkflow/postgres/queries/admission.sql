@@ -1,0 +1,120 @@
+-- name: lock
+-- Locks of this transaction, in the order given.
+SELECT count(pg_advisory_xact_lock(n)) FROM unnest(%(locks)s::bigint[]) AS n
+
+-- name: runs
+-- Which of these runs exist.
+SELECT id::text FROM executions WHERE id = ANY (%(ids)s::uuid[])
+
+-- name: holders
+-- Who holds these idempotency keys.
+SELECT key, execution_id::text FROM idempotency_keys
+WHERE workflow_id = %(workflow)s::uuid AND key = ANY (%(keys)s::text[])
+
+-- name: lines
+-- Who has and who waits for the slots of these keys.
+SELECT key, count(*) FILTER (WHERE NOT queued), count(*) FILTER (WHERE queued AND NOT ending), max(position)
+FROM slots WHERE workflow_id = %(workflow)s::uuid AND key = ANY (%(keys)s::text[]) GROUP BY key
+
+-- name: staying
+-- Whom nobody has asked to end, the oldest first.
+SELECT key, execution_id::text FROM slots
+WHERE workflow_id = %(workflow)s::uuid AND key = ANY (%(keys)s::text[]) AND NOT ending ORDER BY position
+
+-- name: rates
+-- Up to when the rates of these keys are used.
+SELECT key, used_until FROM start_rates WHERE workflow_id = %(workflow)s::uuid AND key = ANY (%(keys)s::text[])
+
+-- name: collectors
+-- What collects for these triggers and keys.
+SELECT c.trigger_node, c.key, c.execution_id::text
+FROM unnest(%(triggers)s::text[], %(keys)s::text[]) AS a (t, k)
+JOIN collectors c ON c.workflow_id = %(workflow)s::uuid AND c.trigger_node = a.t AND c.key = a.k
+
+-- name: next
+-- Who waits for a slot, in order.
+SELECT execution_id::text, bound, position FROM slots
+WHERE workflow_id = %(workflow)s::uuid AND key = %(key)s AND queued AND NOT ending
+ORDER BY position LIMIT %(limit)s
+
+-- name: leave
+-- These runs give up what they had at the door.
+WITH given_up AS (
+  DELETE FROM slots WHERE execution_id = ANY (%(ids)s::uuid[])
+), collected AS (
+  DELETE FROM collectors WHERE execution_id = ANY (%(ids)s::uuid[])
+)
+DELETE FROM fairness_keys WHERE execution_id = ANY (%(ids)s::uuid[])
+
+-- name: take_slots
+-- Slots and places; one who waited keeps his place.
+INSERT INTO slots (execution_id, workflow_id, key, queued, position, bound)
+SELECT * FROM unnest(%(slot_id)s::uuid[], %(slot_workflow)s::uuid[], %(slot_key)s::text[], %(slot_queued)s::boolean[],
+                     %(slot_position)s::bigint[], %(slot_bound)s::int[])
+ON CONFLICT (execution_id) DO UPDATE SET queued = excluded.queued
+
+-- name: let_in
+-- When waiting runs began.
+UPDATE executions e SET started_at = i.at FROM unnest(%(in_id)s::uuid[], %(in_at)s::bigint[]) AS i (id, at)
+WHERE e.id = i.id
+
+-- name: fairness
+-- Fairness keys of open runs.
+INSERT INTO fairness_keys (execution_id, key)
+SELECT * FROM unnest(%(fair_id)s::uuid[], %(fair_key)s::text[])
+ON CONFLICT (execution_id) DO UPDATE SET key = excluded.key
+
+-- name: collects
+-- Runs that begin to collect; one that did before takes no more.
+INSERT INTO collectors (workflow_id, trigger_node, key, execution_id)
+SELECT * FROM unnest(%(col_workflow)s::uuid[], %(col_trigger)s::text[], %(col_key)s::text[], %(col_id)s::uuid[])
+ON CONFLICT (workflow_id, trigger_node, key) DO UPDATE SET execution_id = excluded.execution_id
+
+-- name: keep_keys
+-- Idempotency keys of collected starts.
+INSERT INTO idempotency_keys (workflow_id, key, execution_id)
+SELECT * FROM unnest(%(kept_workflow)s::uuid[], %(kept_key)s::text[], %(kept_id)s::uuid[])
+ON CONFLICT DO NOTHING RETURNING 1
+
+-- name: pass_keys
+-- Idempotency keys that pass from one run to another.
+INSERT INTO idempotency_keys (workflow_id, key, execution_id)
+SELECT * FROM unnest(%(passed_workflow)s::uuid[], %(passed_key)s::text[], %(passed_id)s::uuid[])
+ON CONFLICT (workflow_id, key) DO UPDATE SET execution_id = excluded.execution_id
+
+-- name: mark_ending
+-- They were asked to end.
+UPDATE slots SET ending = true WHERE execution_id = ANY (%(ids)s::uuid[])
+
+-- name: keep_rates
+-- Rates as they are used now.
+INSERT INTO start_rates (workflow_id, key, used_until)
+SELECT * FROM unnest(%(rate_workflow)s::uuid[], %(rate_key)s::text[], %(rate_until)s::bigint[])
+ON CONFLICT (workflow_id, key) DO UPDATE SET used_until = excluded.used_until
+
+-- name: positions
+-- The places of runs that wait for a slot.
+SELECT s.execution_id::text,
+       (SELECT count(*) FROM slots a WHERE a.workflow_id = s.workflow_id AND a.key = s.key AND a.queued
+          AND (NOT a.ending OR a.execution_id = s.execution_id) AND a.position <= s.position)
+FROM slots s WHERE s.execution_id = ANY (%(ids)s::uuid[]) AND s.queued
+
+-- name: free_closed
+-- Slots of runs that are closed: somebody who knew nothing of slots closed them.
+DELETE FROM slots WHERE execution_id IN (
+  SELECT s.execution_id FROM slots s JOIN executions e ON e.id = s.execution_id
+  WHERE e.closed_at > 0 LIMIT %(limit)s)
+
+-- name: forget_rates
+-- Rates that were not used for an hour longer than they last.
+DELETE FROM start_rates WHERE (workflow_id, key) IN (
+  SELECT workflow_id, key FROM start_rates WHERE used_until < %(before)s ORDER BY used_until LIMIT %(limit)s
+  FOR UPDATE SKIP LOCKED)
+
+-- name: overlooked
+-- Keys where somebody waits though there is room: the word was lost.
+SELECT q.workflow_id::text, q.key FROM (
+  SELECT DISTINCT ON (workflow_id, key) workflow_id, key, bound FROM slots WHERE queued AND NOT ending
+  ORDER BY workflow_id, key, position) q
+WHERE (SELECT count(*) FROM slots s WHERE s.workflow_id = q.workflow_id AND s.key = q.key AND NOT s.queued) < q.bound
+LIMIT %(limit)s
