@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from linkflow.nodes.registry import Registry
     from linkflow.postgres.database import Database
     from linkflow.postgres.executions import PostgresEvents
+    from linkflow.postgres.retention import Retention
     from linkflow.services.timer import Timer
     from linkflow.services.worker import Worker
     from linkflow.streams.connection import Clients
@@ -239,12 +240,18 @@ class System:
         )  # fmt: skip
         return self._closing(made)
 
+    def retention(self) -> Retention:
+        """What the timer's upkeep drops, and `linkflow upkeep`."""
+        from linkflow.postgres.retention import Retention
+
+        return Retention(self.database, self.config.retention_days)
+
     def timer(self) -> Timer:
         def build() -> Timer:
             from linkflow.postgres.timers import PostgresTimers
             from linkflow.services.timer import Timer
 
-            store = PostgresTimers(self.database)
+            store = PostgresTimers(self.database, self.retention())
             return Timer(store, self.client(HistoryApi), self.clock, self.doorbell, self.config)
 
         found: Timer = self._once("timer", build)

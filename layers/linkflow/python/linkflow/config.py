@@ -71,6 +71,8 @@ class Config(_Struct, frozen=True, kw_only=True):
     max_resolved: int = 64 * 1024 * 1024
     """Bytes of kept payloads that one node run may read."""
     max_events: int = 50_000
+    retention_days: int = 90
+    """How long runs are kept after they have closed, where their workflow says nothing; 0 for ever."""
     max_depth: int = 16
     """Depth of sub-workflows."""
     token_ttl: int = 900

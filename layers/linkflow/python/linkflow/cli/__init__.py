@@ -123,6 +123,20 @@ def migrate(home: str) -> None:
 
 
 @main.command()
+@HOME
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+def upkeep(home: str, dry_run: bool) -> None:
+    """Make the partitions of the coming months, and drop runs whose retention is over.
+
+    The timer does this every hour by itself. LINKFLOW_RETENTION_DAYS (90) holds where a workflow's
+    settings.retention_days says nothing; what still runs or waits stays, however old.
+    """
+    from .admin import upkeep as run_upkeep
+
+    raise SystemExit(run_upkeep(home, dry_run))
+
+
+@main.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
     from .admin import openapi as document

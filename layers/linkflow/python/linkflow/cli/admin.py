@@ -68,6 +68,33 @@ async def _replay(config: Config, execution_id: str) -> int:
     return 1 if wrong else 0
 
 
+def upkeep(home: str, dry_run: bool) -> int:
+    return _stores(home, lambda config: asyncio.run(_upkeep(config, dry_run)))
+
+
+async def _upkeep(config: Config, dry_run: bool) -> int:
+    from linkflow.bootstrap import System
+    from linkflow.clock import SystemClock
+    from linkflow.postgres.timers import PostgresTimers
+
+    system = System(config, "upkeep")
+    try:
+        retention, now = system.retention(), SystemClock().now_ms()
+        for old in await retention.plan(now):
+            names = ", ".join(part for _, part in old.parts)
+            print(f"{names}  {old.runs} runs go, {old.stay} stay  {old.size / 1_048_576:.1f} MB")
+        if dry_run:
+            return 0
+        made = await PostgresTimers(system.database).upkeep()
+        done = await retention.run(now)
+    finally:
+        await system.close()
+    print(f"{made} partitions made, {done.partitions} dropped; {done.runs} runs gone, {done.moved} rows moved")
+    if done.waiting:
+        say(f"{done.waiting} partitions are in use; try again.")
+    return 1 if done.waiting else 0
+
+
 def openapi() -> int:
     from linkflow.bootstrap import System
 

@@ -92,6 +92,6 @@ class Database:
 def translate(error: Exception) -> LinkFlowError:
     """The error of our tree for one of psycopg's. No statement, parameter or address goes into the message."""
     state = getattr(error, "sqlstate", None) or ""
-    if isinstance(error, GONE) or state in RETRY_STATES or state.startswith(("57P", "53")):
+    if isinstance(error, GONE) or state in RETRY_STATES or state.startswith(("57P", "53", "55P03")):
         return Unavailable("The database does not answer now; try again.", details={"sqlstate": state})
     return Internal("The database refused a statement.", details={"sqlstate": state})

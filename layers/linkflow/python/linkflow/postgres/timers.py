@@ -13,6 +13,7 @@ from linkflow.ports import Move, Schedule
 
 from .database import Connection, Database
 from .queries import queries
+from .retention import Retention
 
 KEEP_MS = 30 * 86_400_000
 """How long records of firings are kept."""
@@ -27,8 +28,9 @@ _sql = queries("timers")
 class PostgresTimers:
     """`ports.TimerStore` over one database. Every method raises `Unavailable` when the database does not answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, retention: Retention | None = None) -> None:
         self._database = database
+        self._retention = retention
 
     async def due(self, now_ms: int, limit: int) -> list[DueTimer]:
         """At most `limit` timers due at `now_ms`, earliest first. Nothing is locked: History's fence decides."""
@@ -84,13 +86,24 @@ class PostgresTimers:
             await put_firings(connection, moves)
 
     async def upkeep(self) -> int:
-        """Make the history partitions of the coming months, drop old firings; returns how many partitions were new."""
+        """Make the partitions of the coming months, drop old firings and old runs; returns how many partitions came and
+        went."""
+        changed = await self._tidy()
+        if self._retention is not None:
+            changed += (await self._retention.run(await self._now())).partitions
+        return changed
+
+    async def _now(self) -> int:
+        async with self._database.connection() as connection:
+            clock = await (await connection.execute(_sql["now_ms"])).fetchone()
+            return int(clock[0]) if clock else 0
+
+    async def _tidy(self) -> int:
+        now = await self._now()
         async with self._database.transaction() as connection:
             await connection.execute(_sql["upkeep_lock"], (_UPKEEP,))
             row = await (await connection.execute(_sql["upkeep"])).fetchone()
             await connection.execute(_sql["close_firings"])
-            clock = await (await connection.execute(_sql["now_ms"])).fetchone()
-            now = int(clock[0]) if clock else 0
             await connection.execute(_sql["drop_old_firings"], {"before": now - KEEP_MS})
             await connection.execute(_sql["drop_many_firings"], {"keep": KEEP_ROWS})
             return int(row[0]) if row else 0
