@@ -18,8 +18,11 @@ from linkflow.domain.definition import Definition, Node, Retry
 
 from .plan import Plan
 
-OPEN = ("running", "paused")
+OPEN = ("running", "paused", "cancelling")
 TASK, BACKOFF, DELAY, EVENT, APPROVAL, CHILD, LOOP = "task", "backoff", "delay", "event", "approval", "child", "loop"
+BODIES = ("loop", "while")
+KEPT_RESULTS = 100
+"""Of a while loop."""
 DONE, FAILED, CANCELLED, SKIPPED = "done", "failed", "cancelled", "skipped"
 ACTIVE = (TASK, BACKOFF, DELAY, EVENT, APPROVAL, CHILD, LOOP)
 TAKES_ROOM = (TASK, BACKOFF, CHILD)
@@ -62,6 +65,10 @@ class Visit:
     taken_up: bool = False
     start_by: int = 0
     close_by: int = 0
+    beat_by: int = 0
+    beat: Any = None
+    beat_at: int = 0
+    beats: bool = False
     due: int = 0
     """When the delay, the backoff, the wait or the attempt ends."""
     over: bool = False
@@ -82,6 +89,8 @@ class Visit:
     on_item_error: str = "stop"
     begun: int = 0
     results: dict[int, Any] = field(default_factory=dict)
+    handed: Any = None
+    """What a while loop's next iteration is given."""
     errors: int = 0
 
     @property
@@ -111,6 +120,8 @@ class Run:
         self.called: set[str] = set()
         self.parent: dict[str, Any] | None = None
         self.deadline = 0
+        self.left = 0
+        """Of the timeout, while the clock stands."""
         self.waits = 0
         self.result: Any = None
         self.answered = False
@@ -142,11 +153,21 @@ class Run:
         limits = visit.node.timeout if visit else None
         if visit is None or visit.taken_up or limits is None:
             return False
-        if not limits.start_to_close and not limits.schedule_to_start:
+        if not limits.start_to_close and not limits.schedule_to_start and not limits.heartbeat:
             return False
         visit.taken_up = True
         visit.due = self.now + ms(limits.start_to_close) if limits.start_to_close else 0
-        self.say("NodeStarted", node=key, attempt=attempt, timeout_at=visit.due)
+        visit.beat_by = self.now + ms(limits.heartbeat) if limits.heartbeat else 0
+        self.say("NodeStarted", node=key, attempt=attempt, timeout_at=visit.due, beat_by=visit.beat_by)
+        return True
+
+    def heartbeat(self, key: str, attempt: int, timeout: int, details: Any) -> bool:
+        """A worker lives. No event: only the time by which the next is due moves, and what it told is kept."""
+        visit = self._at(key, attempt, TASK)
+        if visit is None or not visit.beat_by:
+            return False
+        visit.beats, visit.beat_at, visit.beat_by = True, self.now, self.now + timeout
+        visit.beat = visit.beat if details is None else details
         return True
 
     def report(self, key: str, attempt: int, outcome: o.Outcome) -> bool:
@@ -155,15 +176,15 @@ class Run:
         if visit is None:
             return False
         how: dict[type, Callable[[Visit, Any], None]] = {
-            o.Completed: self._completed, o.Failed: self._failed, o.Sleep: self._sleeps, o.Iterate: self._iterates,
+            o.Repeat: self._repeats, o.Completed: self._completed, o.Failed: self._failed, o.Sleep: self._sleeps, o.Iterate: self._iterates,
             o.CallWorkflow: self._calls, o.WaitEvent: self._waits, o.RequestApproval: self._asks,
         }  # fmt: skip
         how[type(outcome)](visit, outcome)
         return self.settle()
 
-    def fire(self, timer: str) -> bool:
-        """A timer fell due. One that stands for nothing any more is refused."""
-        if timer not in self.timers():
+    def fire(self, timer: str, due: int) -> bool:
+        """A timer fell due. One that stands for nothing any more is refused, and so is one that a heartbeat moved."""
+        if timer not in self.timers() or (timer.startswith("heartbeat/") and self.timers()[timer] != due):
             return False
         kind, _, key = timer.split("/", 2)
         if kind == "execution":
@@ -185,7 +206,7 @@ class Run:
             visit.asked += visit.ask_too
             self.say("ApprovalEscalated", node=key, attempt=visit.attempt, assignees=visit.asked)
         else:
-            self.attempt_failed(visit, problem("timeout", kind == "start_to_close"), kind)
+            self.attempt_failed(visit, problem("timeout", kind in ("start_to_close", "heartbeat")), kind)
         return self.settle()
 
     def signal(self, id: str, name: str, correlation: str, payload: Any, keep: bool = True) -> bool:
@@ -227,12 +248,13 @@ class Run:
 
     def control(self, verb: str) -> bool:
         may = {
-            "pause": ("running",), "resume": ("paused",), "cancel": OPEN, "terminate": OPEN, "retry": ("failed",),
+            "pause": ("running",), "resume": ("paused",), "cancel": ("running", "paused"), "terminate": OPEN,
+            "retry": ("failed",),
         }  # fmt: skip
         if self.status not in may[verb]:
             return False
         if verb == "cancel":
-            self.close("cancelled", "ExecutionCancelled")
+            self._request_cancel()
         elif verb == "terminate":
             self.close("terminated", "ExecutionTerminated")
         elif verb == "pause":
@@ -264,9 +286,15 @@ class Run:
                 found[f"schedule_to_start/{visit.attempt}/{key}"] = visit.start_by
             if visit.doing in (TASK, BACKOFF, CHILD) and visit.close_by:
                 found[f"schedule_to_close/{visit.close_by}/{key}"] = visit.close_by
+            if visit.doing == TASK and visit.beat_by:
+                found[f"heartbeat/{visit.attempt}/{key}"] = visit.beat_by
             if visit.doing == APPROVAL and visit.escalate:
                 found[f"escalate/{visit.attempt}/{key}"] = visit.escalate
         return found
+
+    def heartbeats(self) -> dict[str, int]:
+        """Attempts of which a heartbeat is kept."""
+        return {key: visit.attempt for key, visit in self.visits.items() if visit.doing == TASK and visit.beats}
 
     def open_waits(self) -> dict[str, str]:
         return {key: visit.doing for key, visit in self.visits.items() if visit.doing in (EVENT, APPROVAL)}
@@ -290,14 +318,27 @@ class Run:
             if follows is None:
                 break
             follows()
+        self._wind_clock()
         return True
+
+    def _wind_clock(self) -> None:
+        """The run's timeout counts only while something is done, unless it is told to count all."""
+        if self.status not in OPEN or not self.settings.timeout or self.settings.timeout_counts_waiting:
+            return
+        works = self.status != "paused" and any(visit.doing in TAKES_ROOM for visit in self.visits.values())
+        if works and not self.deadline:
+            self.deadline, self.left = self.now + self.left, 0
+            self.say("TimeoutResumed", timeout_at=self.deadline)
+        elif not works and self.deadline > self.now:
+            self.deadline, self.left = 0, self.deadline - self.now
+            self.say("TimeoutStopped", left=self.left)
 
     def _follows(self) -> Iterator[Callable[[], None]]:
         """All that follows now. A paused run records what comes; it lets no node in and does not end."""
         scopes = list(self._scopes())
         ready: list[Visit] = []
         for loop, path in scopes:
-            for node in self.plan.members(loop):
+            for node in self._members(loop):
                 if key_of(node.id, path) in self.visits:
                     continue
                 taken, settled = self._arrivals(node, loop, path)
@@ -308,11 +349,19 @@ class Run:
         for visit in list(self.visits.values()):
             if visit.doing == LOOP:
                 yield from self._loop_follows(visit)
+            if visit.doing == LOOP and visit.node.type == "while" and visit.begun == len(visit.results):
+                ready.append(visit)
         if ready and self._has_room():
             first = min(ready, key=lambda visit: self._preference(visit.key))
             yield lambda: self._schedule(first)
-        if not ready and self.status == "running" and not any(visit.active for visit in self.visits.values()):
+        if not ready and self.status != "paused" and not any(visit.active for visit in self.visits.values()):
             yield self._end
+
+    def _members(self, loop: str) -> list[Node]:
+        """The nodes of a scope. Of a run that is cancelled only its clean-up branches go on."""
+        if loop:
+            return self.plan.members(loop)
+        return self.plan.cleanup() if self.status == "cancelling" else self.plan.members("")
 
     def _scopes(self) -> Iterator[tuple[str, Path]]:
         """The run itself, and every iteration under way: the loop's id and the path."""
@@ -332,7 +381,10 @@ class Run:
                 taken.append(key_of(loop, path[:-1]))
                 continue
             source = self.visits.get(key_of(edge.source, path))
-            if source is None or source.doing not in (DONE, SKIPPED):
+            if self.plan.cleans_up(edge):
+                if source and source.doing in (DONE, CANCELLED):  # it had started
+                    taken.append(source.key)
+            elif source is None or source.active:
                 settled = False
             elif edge.source_output in source.ports:
                 taken.append(source.key)
@@ -345,6 +397,8 @@ class Run:
             inside = [self.visits.get(key_of(node.id, path)) for node in body]
             if index not in loop.results and all(visit and not visit.active for visit in inside):
                 yield lambda index=index: self._item_done(loop, index)
+        if loop.node.type == "while":
+            return
         if loop.begun < len(loop.items) and (not loop.at_once or loop.begun - len(loop.results) < loop.at_once):
             yield lambda: self._begin_item(loop)
         if len(loop.results) == len(loop.items):
@@ -367,6 +421,12 @@ class Run:
         self.say("NodeSkipped", node=visit.key)
 
     def _schedule(self, visit: Visit) -> None:
+        if visit.doing == LOOP:  # a while loop's condition is asked again
+            visit.base = visit.attempt
+            visit.attempt += 1
+            visit.close_by = 0
+            self._put_on(visit)
+            return
         self.visits[visit.key] = visit
         self._put_on(visit)
         if visit.node.disabled:
@@ -379,6 +439,7 @@ class Run:
         first."""
         limits = visit.node.timeout
         visit.doing, visit.taken_up, visit.due, visit.over = TASK, False, 0, False
+        visit.beat_by, visit.beat, visit.beat_at, visit.beats = 0, None, 0, False
         visit.start_by = self.now + ms(limits.schedule_to_start) if limits and limits.schedule_to_start else 0
         if limits and limits.schedule_to_close and not visit.close_by:
             visit.close_by = self.now + ms(limits.schedule_to_close)
@@ -395,19 +456,22 @@ class Run:
         loop.begun += 1
         self.say("LoopItemsStarted", node=loop.key, index=index)
         if not self.plan.members(loop.node.id):
-            loop.results[index] = loop.items[index]
+            self._keep(loop, index, loop.items[index] if loop.items else None)
             self.say("LoopItemCompleted", node=loop.key, index=index, sources=(), error=None)
 
     def _item_done(self, loop: Visit, index: int) -> None:
         path = (*loop.path, index)
         ends = self._ends(loop.node.id, path)
         outputs = {visit.node.id: visit.output for visit in ends}
-        loop.results[index] = next(iter(outputs.values())) if len(outputs) == 1 else outputs
+        self._keep(loop, index, next(iter(outputs.values())) if len(outputs) == 1 else outputs)
         self.say(
             "LoopItemCompleted", node=loop.key, index=index, sources=tuple(sorted(visit.key for visit in ends)),
             error=None,
         )  # fmt: skip
         self._forget(loop, path)
+
+    def _keep(self, loop: Visit, index: int, result: Any) -> None:
+        loop.results[index] = loop.handed = result
 
     def _loop_done(self, loop: Visit) -> None:
         output = {"results": [loop.results[index] for index in range(len(loop.items))], "count": len(loop.items)}
@@ -417,6 +481,9 @@ class Run:
 
     def _end(self) -> None:
         """Nothing is ready, running or waiting. The result is what the run's ends gave, unless a node answered."""
+        if self.status == "cancelling":
+            self.close("cancelled", "ExecutionCancelled", error=self.error, node=self.failed_node)
+            return
         if not self.answered:
             outputs = {visit.key: visit.output for visit in self._ends("", ())}
             self.result = next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -437,7 +504,8 @@ class Run:
         for key in visit.sources:
             source = self.visits[key]
             inside = source.doing == LOOP
-            found[source.node.id] = source.items[visit.path[-1]] if inside else source.output
+            item = source.handed if source.node.type == "while" else source.items[visit.path[-1]] if inside else None
+            found[source.node.id] = item if inside else source.output
         return next(iter(found.values())) if len(found) == 1 else found
 
     # What an attempt came to
@@ -446,7 +514,7 @@ class Run:
         self, visit: Visit, output: Any, ports: Sequence[str] = ("main",), *, pinned: bool = False, signal_id: str = "",
         answers: bool = False, respond: Any = None,
     ) -> None:  # fmt: skip
-        if visit.node.type == "loop" and tuple(ports) == ("main",):
+        if visit.node.type in BODIES and tuple(ports) == ("main",):
             ports = ("main", "done")
         self._forget(visit, visit.path)
         visit.doing, visit.output, visit.ports = DONE, output, frozenset(ports)
@@ -474,6 +542,29 @@ class Run:
             "LoopStarted", node=visit.key, attempt=visit.attempt, items=list(outcome.items),
             concurrency=outcome.concurrency, on_item_error=outcome.on_item_error,
         )  # fmt: skip
+
+    def _repeats(self, visit: Visit, outcome: o.Repeat) -> None:
+        """A while loop's condition was asked: one more turn, or the end."""
+        if not outcome.holds:
+            results = [visit.results[index] for index in range(visit.begun)]
+            output = {
+                "results": results[-KEPT_RESULTS:], "count": len(results),
+                "output": results[-1] if results else self.input(visit),
+            }  # fmt: skip
+            if visit.errors:
+                output["errors"] = visit.errors
+            self.complete(visit, output, ("done", "main"))
+        elif visit.begun >= outcome.max_iterations:
+            error = problem("while_too_many_iterations", False, max_iterations=outcome.max_iterations)
+            self.attempt_failed(visit, error, "")
+        else:
+            if not visit.begun:
+                visit.handed, visit.on_item_error = self.input(visit), outcome.on_item_error
+                self.say(
+                    "WhileStarted", node=visit.key, attempt=visit.attempt, on_item_error=outcome.on_item_error
+                )  # fmt: skip
+            visit.doing = LOOP
+            self._begin_item(visit)
 
     def _calls(self, visit: Visit, outcome: o.CallWorkflow) -> None:
         child = child_name(self.id, visit.key, visit.attempt, self.called)
@@ -516,9 +607,9 @@ class Run:
 
     def _failed(self, visit: Visit, outcome: o.Failed) -> None:
         error = problem(outcome.error.code, outcome.error.retryable, **outcome.error.details)
-        self.attempt_failed(visit, error, outcome.timed_out, outcome.retry_after)
+        self.attempt_failed(visit, error, outcome.timed_out, outcome.retry_after, outcome.heartbeat)
 
-    def attempt_failed(self, visit: Visit, error: Error, timeout: str, at_least: int = 0) -> None:
+    def attempt_failed(self, visit: Visit, error: Error, timeout: str, at_least: int = 0, told: Any = None) -> None:
         """Tried again if the policy says so."""
         policy = visit.node.retry or self.settings.retry or Retry()
         count = visit.attempt - visit.base
@@ -526,9 +617,16 @@ class Run:
             not error["retryable"] or error["code"] in policy.non_retryable or count >= policy.max_attempts
         )  # fmt: skip
         if timeout:
-            self.say("NodeTimedOut", node=visit.key, attempt=visit.attempt, timeout=timeout, final=final)
+            if told is None and visit.doing == TASK:
+                told = visit.beat
+            self.say(
+                "NodeTimedOut", node=visit.key, attempt=visit.attempt, timeout=timeout, error=error, final=final,
+                heartbeat=told,
+            )  # fmt: skip
         else:
-            self.say("NodeFailed", node=visit.key, attempt=visit.attempt, error=error, final=final)
+            self.say(
+                "NodeFailed", node=visit.key, attempt=visit.attempt, error=error, final=final, heartbeat=told
+            )  # fmt: skip
         if visit.doing == CHILD and timeout:
             self._leave(visit)
         if final:
@@ -551,6 +649,10 @@ class Run:
             visit.doing = FAILED
             if visit.path:
                 self._item_failed(visit, error)
+            elif self.status == "cancelling":
+                self.say("CleanupFailed", node=visit.key, error=error)
+                if self.error is None:
+                    self.error, self.failed_node = error, visit.key
             else:
                 self.error, self.failed_node = error, visit.key
                 self.close("failed", "ExecutionFailed", error=error, node=visit.key)
@@ -560,22 +662,35 @@ class Run:
         loop = self.visits[key_of(self.plan.loop_of(visit.node.id), visit.path[:-1])]
         if loop.on_item_error == "collect":
             self._forget(loop, visit.path)
-            loop.results[index] = {"error": error}
+            self._keep(loop, index, {"error": error})
             loop.errors += 1
             self.say("LoopItemCompleted", node=loop.key, index=index, sources=(), error=error)
             return
         inner = problem("loop_item_failed", False, node=visit.key, index=index, error=error)
         self._forget(loop, loop.path)
-        self.say("NodeFailed", node=loop.key, attempt=loop.attempt, error=inner, final=True)
+        self.say("NodeFailed", node=loop.key, attempt=loop.attempt, error=inner, final=True, heartbeat=None)
         self.give_up(loop, inner)
 
     # Ends
 
-    def close(self, status: str, event: str, **attributes: Any) -> None:
+    def _request_cancel(self) -> None:
+        """What had started and has a clean-up branch is cleaned up; where nothing had, the run ends at once."""
+        started = {key for key, visit in self.visits.items() if visit.doing in (DONE, *ACTIVE)}
+        if not any(self.plan.cleans_up(edge) for key in started for edge in self.plan.out_of(key)):
+            self.close("cancelled", "ExecutionCancelled", error=None, node="")
+            return
+        self.say("ExecutionCancelRequested")
+        self._cancel_all()
+        self.status = "cancelling"
+
+    def _cancel_all(self) -> None:
         for visit in [visit for visit in self.visits.values() if visit.active]:
             self._cancel(visit)
         for key in [key for key, visit in self.visits.items() if visit.path]:
             del self.visits[key]
+
+    def close(self, status: str, event: str, **attributes: Any) -> None:
+        self._cancel_all()
         self.status = status
         self.say(event, **attributes)
         self.told += [("close", child, policy) for child, policy in self.loose if policy != "abandon"]
@@ -588,7 +703,7 @@ class Run:
         if visit.doing == CHILD:
             self._leave(visit)
         self.say("NodeCancelled", node=visit.key, attempt=visit.attempt)
-        visit.doing = CANCELLED
+        visit.doing, visit.output = CANCELLED, None
 
     def _leave(self, visit: Visit) -> None:
         """Nobody waits for the child any more."""
@@ -622,11 +737,12 @@ class Run:
         for visit in again:
             visit.base = visit.attempt
             visit.attempt += 1
-            visit.close_by = 0
+            visit.close_by, visit.begun, visit.errors, visit.results = 0, 0, 0, {}
             self._again(visit)
 
     def _set_deadline(self) -> None:
         self.deadline = self.now + ms(self.settings.timeout) if self.settings.timeout else 0
+        self.left = 0
 
     def _at(self, key: str, attempt: int, doing: str) -> Visit | None:
         visit = self.visits.get(key)

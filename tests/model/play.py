@@ -70,8 +70,8 @@ class Play:
         self.random = Random(f"{self.scenario.seed} at {moment}")  # whatever was drawn before
         if not self.world.runs:
             return ("start", f"trigger {self.scenario.seed}")
-        if self.past and self.random.random() < NOISE:
-            return self.random.choice(self.past)
+        if self.past and self.random.random() < NOISE and (action := self._late(self.random.choice(self.past))):
+            return action
         if self.verbs and self.verbs[0].tick <= moment and (action := self._verb(self.verbs.pop(0))):
             return action
         may = self._may(now)
@@ -83,6 +83,11 @@ class Play:
             if action := self._verb(self.verbs.pop(0)):
                 return action
         return self._bring_to_an_end()
+
+    def _late(self, action: Action) -> Action:
+        """Once more; but no timer is fired before it is due."""
+        again = action[0] == "fire" and self.world.runs[action[1]].timers().get(action[2], 0) > self.world.now
+        return () if again and not action[2].startswith("heartbeat/") else action
 
     def _may(self, now: int) -> list[Action]:
         found: list[Action] = []
@@ -100,6 +105,8 @@ class Play:
         chosen = self.random.sample(reports, min(len(reports), self.random.choice([1, 1, 1, 2, 3])))
         if len(chosen) == 1 and self.random.random() < 0.3 and self._may_begin(*chosen[0][1:]):
             return ("begin", *chosen[0][1:])
+        if len(chosen) == 1 and (beat := self._beat(*chosen[0][1:])):
+            return beat
         if len(chosen) == 1 and self.random.random() < 0.25:
             return ()  # the worker is slow
         results = [(run, key, attempt, self._outcome(run, key, attempt)) for _, run, key, attempt in chosen]
@@ -109,10 +116,21 @@ class Play:
     def _may_begin(self, run: str, key: str, attempt: int) -> bool:
         visit = self.world.runs[run].visits[key]
         limits = visit.node.timeout
-        return bool(limits and (limits.start_to_close or limits.schedule_to_start)) and not visit.taken_up
+        timed = limits and (limits.start_to_close or limits.schedule_to_start or limits.heartbeat)
+        return bool(timed) and not visit.taken_up
+
+    def _beat(self, run: str, key: str, attempt: int) -> Action:
+        """A heartbeat, where the worker sends any; sometimes it tells how far it is."""
+        visit = self.world.runs[run].visits[key]
+        if not visit.beat_by or self.random.random() < 0.4:
+            return ()
+        details = f"page {self.world.now}" if self.random.random() < 0.6 else None
+        return ("beat", run, key, attempt, int(visit.node.timeout.heartbeat * 1000), details)
 
     def _outcome(self, run: str, key: str, attempt: int) -> o.Outcome:
-        return self.scenario.outcome(run, self.world.runs[run].visits[key].node, key, attempt, self.world.now)
+        visit = self.world.runs[run].visits[key]
+        outcome = self.scenario.outcome(run, visit.node, key, attempt, self.world.now)
+        return msgspec.structs.replace(outcome, heartbeat=visit.beat) if isinstance(outcome, o.Failed) else outcome
 
     def _verb(self, verb: Verb) -> Action:
         runs = list(self.world.runs.values())
@@ -165,6 +183,10 @@ class Play:
             run, key, attempt = about
             await history.complete(h.CompleteBatch(started=(h.StartedNode(self.ids[run], key, attempt, WORKER),)))
             return None
+        if what == "beat":
+            run, key, attempt, timeout, details = about
+            beat = h.Beat(self.ids[run], key, attempt, timeout, details)
+            return not (await history.beat(h.BeatBatch((beat,), worker=WORKER))).gone
         if what == "fire":
             run, id, due = about
             return bool((await history.fire(h.FireBatch((h.DueTimer(self.ids[run], id, due),)))).fired)
@@ -211,7 +233,9 @@ class Play:
             world.runs[run].begin(*rest)
             answer = None
         elif what == "fire":
-            answer = world.runs[about[0]].fire(about[1])
+            answer = world.runs[about[0]].fire(about[1], about[2])
+        elif what == "beat":
+            answer = world.runs[about[0]].heartbeat(*about[1:])
         elif what == "signal":
             run, id, *rest = about
             known = id in world.runs[run].seen
@@ -275,7 +299,7 @@ class Play:
         for name, run in self.world.runs.items():
             expected = {
                 "tasks": set(run.tasks().items()), "timers": set(run.timers().items()), "messages": set(),
-                "waits": set(run.open_waits().items()),
+                "heartbeats": set(run.heartbeats().items()), "waits": set(run.open_waits().items()),
             }  # fmt: skip
             for table, rows in expected.items():
                 stored = tables[table].get(self.ids.get(name, ""), set())
@@ -342,7 +366,7 @@ async def _moment(stage: Stage, going: Sequence[Play], moment: int, now: int) ->
         if not play.fault:
             _guarded(play, lambda play=play: play.compare(news.get(play.workspace, []), tables, now))
         play.over = play.over or bool(play.fault)
-        if play.action and play.action[0] in ("reports", "fire", "signal", "decide", "begin"):
+        if play.action and play.action[0] in ("reports", "fire", "signal", "decide", "begin", "beat"):
             play.past.append(play.action)
     wanted = {
         (play.ids[run.id], key, attempt)

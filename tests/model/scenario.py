@@ -83,12 +83,15 @@ class _Drawing:
         self.edges: list[Edge] = []
 
     def definition(self) -> Definition:
-        self._scope("t", "main", 0)
+        top = self._scope("t", "main", 0)
+        if self.random.random() < 0.25:
+            self._cleanup(top)
         random = self.random
         settings = Settings(
             max_parallel=random.choice([0, 0, 0, 1, 2]),
             retry=random.choice([None, None, None, Retry(max_attempts=2, initial_interval=2)]),
-            timeout=random.choice([0, 0, 0, 0, 9]),
+            timeout=random.choice([0, 0, 0, 5, 9]),
+            timeout_counts_waiting=random.random() < 0.3,
         )
         nodes = random.sample(self.nodes, len(self.nodes)) if random.random() < 0.3 else self.nodes
         return Definition("drawn", tuple(nodes), tuple(self.edges), settings=settings)
@@ -96,27 +99,37 @@ class _Drawing:
     def _join(self, source: str, output: str, target: str) -> None:
         self.edges.append(Edge(f"e{len(self.edges)}", source, target, output))
 
-    def _scope(self, source: str, output: str, depth: int) -> None:
+    def _scope(self, source: str, output: str, depth: int) -> list[str]:
+        """A few nodes behind one output; every one of them is reached from there. Returns those of this scope."""
         random = self.random
         most = 2 if self.small else 5 if depth == 0 else 3
         ids = [self._node(depth) for _ in range(random.randint(1, most))]
-        loops = {node.id for node in self.nodes if node.type == "loop"}
+        loops = {node.id for node in self.nodes if node.type in ("loop", "while")}
         for place, id in enumerate(ids):
             before = random.sample(ids[:place], min(place, random.choice([0, 1, 1, 2, 3])))
             for other in before:
                 self._join(other, random.choice(("done", "main", "error") if other in loops else PORTS), id)
             if not before or random.random() < 0.15:
                 self._join(source, output, id)
-        if depth and random.random() < 0.2:
+        if depth and output == "each" and random.random() < 0.2:
             self._join(random.choice(ids), "main", source)  # people draw the way back, too
+        return ids
+
+    def _cleanup(self, top: list[str]) -> None:
+        """Branches that run when the run is cancelled, of their own nodes."""
+        ids = self._scope(self.random.choice(["t", *top]), "cancelled", 1)
+        for id in ids:
+            if self.random.random() < 0.3:
+                self._join(self.random.choice(top), "cancelled", id)
 
     def _node(self, depth: int) -> str:
         random = self.random
         loop = depth < 2 and random.random() < 0.22
-        id = f"{'loop' if loop else 'n'}{len(self.nodes)}"
+        kind = random.choice(["loop", "loop", "while"]) if loop else "noop"
+        id = f"{kind if loop else 'n'}{len(self.nodes)}"
         self.nodes.append(
             Node(
-                id, "loop" if loop else "noop",
+                id, kind,
                 join=random.choice(["all", "all", "any"]),
                 on_error=random.choice(["stop", "continue", "branch"]),
                 disabled=random.random() < 0.05,
@@ -142,6 +155,8 @@ def _timeout(random: Random) -> Timeout | None:
     return random.choice([
         None, None, None, None, Timeout(start_to_close=3), Timeout(schedule_to_start=4), Timeout(schedule_to_close=8),
         Timeout(start_to_close=2, schedule_to_start=3, schedule_to_close=6),
+        Timeout(heartbeat=2),
+        Timeout(heartbeat=3, start_to_close=9),
     ])  # fmt: skip
 
 
@@ -156,6 +171,8 @@ class _Outcomes:
         output = f"{self.name}!"
         if random.random() < self.failing:
             return self._failure()
+        if node.type == "while":
+            return o.Repeat(random.random() < 0.7, random.choice([1, 3, 1000]), random.choice(["stop", "collect"]))
         if node.type == "loop":
             items = tuple(f"{self.name} {i}" for i in range(random.choice([0, 1, 2, 2, 3])))
             if random.random() < 0.2:

@@ -27,6 +27,7 @@ _ROWS = {
     "tasks": "SELECT execution_id::text, node_key, attempt FROM tasks",
     "timers": "SELECT execution_id::text, timer_id, due_at FROM timers",
     "waits": "SELECT execution_id::text, node_key, kind FROM waits",
+    "heartbeats": "SELECT execution_id::text, node_key, attempt FROM heartbeats",
     "messages": "SELECT execution_id::text, id FROM messages",
     "kept_events": "SELECT workspace_id::text, id FROM kept_events",
 }
@@ -160,6 +161,6 @@ class Stage:
         """Forget all that ran: the next batch finds small tables."""
         async with self._system.database.connection() as connection:
             await connection.execute(
-                "TRUNCATE executions, history, tasks, timers, waits, messages, kept_events, idempotency_keys"
+                "TRUNCATE executions, history, tasks, timers, waits, messages, heartbeats, kept_events, idempotency_keys"
             )
         self._seen.clear()

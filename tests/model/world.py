@@ -78,7 +78,7 @@ class World:
             above = self.runs[parent_id].parent
             parent = {
                 "execution_id": parent_id, "node_key": key, "attempt": attempt,
-                "depth": above["depth"] + 1 if above else 1, "close_policy": call.parent_close,
+                "depth": above["depth"] + 1 if above else 1, "close_policy": call.parent_close, "in_error": False,
             }  # fmt: skip
             self._start(id, call.workflow_id, call.input, "sub_workflow", parent)
         elif what == "close":

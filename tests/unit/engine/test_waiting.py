@@ -162,6 +162,13 @@ def test_loops_pause_between_their_nodes():
     assert run.status("loop") == "completed"
 
 
+def test_what_a_pause_held_back_when_the_run_failed_starts_with_the_retry_by_hand():
+    run = Run.given(flow("t > a > b", "t > x"), c.Pause(), done("a"), fails("x"))
+    assert run.when(c.RetryFailed()) == ["ExecutionRetried", "NodeScheduled x #2", "NodeScheduled b"]
+    assert run.when(done("x", attempt=2)) == ["NodeCompleted x #2"]
+    assert run.when(done("b"))[-1] == "ExecutionCompleted"
+
+
 def test_an_iteration_held_by_a_pause_is_not_over_when_its_first_node_completes_on_the_spot():
     run = Run.given(
         flow("t > loop", "loop:each > a", "loop:each > b", a={"pinned_output": "A"}), c.Pause(), iterates("loop", 1)

@@ -255,6 +255,7 @@ def _retry_failed(draft: Draft, command: c.RetryFailed) -> None:
     for key in again:
         run = draft.state.runs[key]
         schedule(draft, key, run.sources, run.attempt + 1)
+    let_in_all(draft)  # what a pause had held back when the run failed
 
 
 _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
