@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 ONCE ?=
+TIMES ?= 100
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check lint types floors proto proto-check bench chaos sam sam-check lock clean
@@ -40,8 +41,9 @@ proto-check: .venv/.ready ## is the generated protobuf code current?
 bench: .venv/.ready ## benchmarks: prints a table, writes bench/results/latest.json
 	@$(PY) -m bench $(ARGS)
 
-chaos: .venv/.ready ## the long fault suites
+chaos: .venv/.ready .tools/sam/.ready ## the long fault suites, then every fault TIMES (100) times
 	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model $(ARGS)
+	@$(PY) -m tests.chaos --times $(TIMES)
 
 .tools/sam/.ready: scripts/sam-tools.sh scripts/sam.lock
 	@scripts/sam-tools.sh

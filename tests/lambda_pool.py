@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,19 @@ class _Pool:
     def size(self) -> int:
         return len(self._all)
 
+    @contextlib.contextmanager
+    def throttled(self, leaving: int) -> Iterator[None]:
+        taken = 0
+        self.function.throttle = True
+        try:
+            while taken < self.function.cap - leaving and self._places.acquire(blocking=False):
+                taken += 1
+            yield
+        finally:
+            self.function.throttle = False
+            for _ in range(taken):
+                self._places.release()
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
@@ -101,6 +115,8 @@ class LambdaPool:
         self._pools = {n: _Pool(n, f, logs / f"{n}.log" if logs else None) for n, f in functions.items()}
         self._events: queue.SimpleQueue[tuple[_Pool, bytes] | None] = queue.SimpleQueue()
         self._retry_delay = retry_delay
+        self.copies: Callable[[], int] = lambda: 1
+        """How often an asynchronous event is delivered: at least once, says AWS."""
         self.dropped: list[tuple[str, bytes]] = []
         """Asynchronous events that failed three times: function and payload."""
         self._server = _Server(("127.0.0.1", port), _handler(self))
@@ -133,6 +149,14 @@ class LambdaPool:
     def environments(self, name: str) -> int:
         """How many environments a function has now."""
         return self._pools[name].size
+
+    def throttled(self, name: str, leaving: int = 0) -> contextlib.AbstractContextManager[None]:
+        """Refuse with 429 whatever comes beyond `leaving` invocations at once, as AWS does when others use them up."""
+        return self._pools[name].throttled(leaving)
+
+    def living(self, name: str) -> list[Environment]:
+        """The environments of a function, for a test that does them harm."""
+        return [environment for environment in self._pools[name]._all if environment.alive]
 
     def report(self) -> str:
         """Cold starts as text, a line a function."""
@@ -170,7 +194,8 @@ class LambdaPool:
         if len(payload) > (MAX_ASYNC if kind == "Event" else MAX_SYNC):
             return Answer(413, b'{"message":"Request must be smaller than the limit for the InvokeFunction operation"}')
         if kind == "Event":
-            self._events.put((pool, payload))
+            for _ in range(self.copies()):
+                self._events.put((pool, payload))
             return Answer(202, b"")
         answer = pool.invoke(payload)
         if len(answer.body) > MAX_SYNC:

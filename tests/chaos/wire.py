@@ -1,80 +1,250 @@
-"""A wire to Postgres that can be cut at the worst moment: after a commit, before its reply."""
+"""Wires between processes and stores that can be cut at the worst moment.
+
+A `Wire` is a TCP proxy at an address that stays, whoever serves behind it. A `Trap` on it waits for a request that has
+given bytes in it and springs either before the request is passed on, or after it was carried out and before its reply
+is passed on: the two sides of every commit, push, result and acknowledgement. What the bytes are is the protocol's
+business: Postgres gets events as they are or as hex, the services talk JSON inside gRPC, Valkey gets names of keys.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import socket
+import itertools
 import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-_READY = b"Z\x00\x00\x00\x05I"
-"""ReadyForQuery, idle: what was sent is committed."""
+READY = b"Z\x00\x00\x00\x05I"
+"""Postgres' ReadyForQuery, idle: what was asked for is committed."""
+
+TAIL = 512
+"""Bytes of what went before in which a mark may begin."""
+
+
+def committed(reply: bytes) -> bool:
+    """A Postgres reply that says: committed, and nothing else under way."""
+    return reply.endswith(READY)
+
+
+@dataclass(eq=False)
+class Trap:
+    """Springs once, at the `nth` request with one of `marks`.
+
+    `when` is *before* the request goes on or *after* its reply is there (the first for which `replied` holds). Then
+    `then` is called, and unless `cut` is off both ends lose their connection: the request or the reply is lost.
+    """
+
+    marks: tuple[bytes, ...]
+    when: Literal["before", "after"]
+    then: Callable[[], None] = lambda: None
+    cut: bool = True
+    nth: int = 1
+    replied: Callable[[bytes], bool] = bool
+    sprung: threading.Event = field(default_factory=threading.Event)
+    seen: int = 0
+
+    def meets(self, data: bytes, fresh: int) -> bool:
+        """Is this the request? `fresh` is where `data` begins that was not looked at before."""
+        hits = sum(_count(data, mark, fresh) for mark in self.marks)
+        self.seen += hits
+        return hits > 0 and self.seen >= self.nth and not self.sprung.is_set()
+
+
+def _count(data: bytes, mark: bytes, fresh: int) -> int:
+    at = max(0, fresh - len(mark) + 1)
+    found = 0
+    while (at := data.find(mark, at)) >= 0:
+        found += 1
+        at += len(mark)
+    return found
+
+
+class Loop:
+    """A thread with an event loop in which all wires live."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        with contextlib.suppress(ImportError):
+            from uvloop import new_event_loop
+
+            self.loop.close()
+            self.loop = new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="wires", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
 
 
 class Wire:
-    """A TCP proxy; `url` is the database's, through it."""
+    """One address, and behind it those who serve there: a new connection goes to the next of them that takes it."""
 
-    def __init__(self, database_url: str) -> None:
-        parts = urlsplit(database_url)
-        self._target = (parts.hostname or "127.0.0.1", parts.port or 5432)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        own = f"{parts.username}:{parts.password}@127.0.0.1:{self._listener.getsockname()[1]}"
-        self.url = urlunsplit(parts._replace(netloc=own))
-        self._marks: tuple[bytes, ...] = ()
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self.cuts = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+    def __init__(self, loop: Loop, *targets: tuple[str, int]) -> None:
+        self.targets = list(targets)
+        self._loop = loop
+        self._traps: list[Trap] = []
+        self._pairs: set[_Pair] = set()
+        self._turn = itertools.count()
+        self._server: asyncio.Server = loop.run(self._listen())
+        self.port: int = self._server.sockets[0].getsockname()[1]
 
-    def cut_after(self, text: str) -> None:
-        """Cut the connection that next sends `text` when the server has done what was asked, before it says so."""
-        with self._lock:
-            self._marks = (text.encode(), text.encode().hex().encode())  # bytea goes as it is, or as hex
+    def url(self, url: str) -> str:
+        """`url` with this wire's address in it."""
+        parts = urlsplit(url)
+        who = f"{parts.username}:{parts.password}@" if parts.username else ""
+        return urlunsplit(parts._replace(netloc=f"{who}127.0.0.1:{self.port}"))
+
+    def set(self, trap: Trap) -> Trap:
+        self._traps.append(trap)
+        return trap
+
+    def clear(self) -> None:
+        """Take the traps away that did not spring."""
+        self._traps.clear()
+
+    def break_all(self) -> None:
+        """Cut every connection there is now."""
+        self._loop.run(self._break())
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.close()
-        for each in self._sockets:
-            _shut(each)
+        self._loop.run(self._close())
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
-            except OSError:
+    async def _break(self) -> None:
+        for pair in list(self._pairs):
+            pair.cut()
+
+    async def _close(self) -> None:
+        self._server.close()
+        await self._break()
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(lambda: _Pair(self).client, "127.0.0.1", 0, backlog=512)
+
+    async def _connect(self, pair: _Pair) -> None:
+        """To the next of those behind it; a refusal is passed on as a connection that ends at once."""
+        targets, start = list(self.targets), next(self._turn)
+        for at in range(len(targets)):
+            host, port = targets[(start + at) % len(targets)]
+            with contextlib.suppress(OSError):
+                await asyncio.get_running_loop().create_connection(lambda: pair.server, host, port)
                 return
-            for each in (client, server):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sockets += [client, server]
-            doomed = threading.Event()
-            threading.Thread(target=self._ask, args=(client, server, doomed), daemon=True).start()
-            threading.Thread(target=self._answer, args=(client, server, doomed), daemon=True).start()
+        pair.cut()
 
-    def _ask(self, client: socket.socket, server: socket.socket, doomed: threading.Event) -> None:
-        tail = b""
-        with contextlib.suppress(OSError):
-            while data := client.recv(65536):
-                tail = tail[-100:] + data
-                with self._lock:
-                    if any(mark in tail for mark in self._marks):
-                        self._marks = ()
-                        doomed.set()
-                server.sendall(data)
-        _shut(server)
-
-    def _answer(self, client: socket.socket, server: socket.socket, doomed: threading.Event) -> None:
-        with contextlib.suppress(OSError):
-            while data := server.recv(65536):
-                if not doomed.is_set():
-                    client.sendall(data)
-                elif data.endswith(_READY):
-                    self.cuts += 1
-                    _shut(server)
-        _shut(client)
+    def _asked(self, pair: _Pair, data: bytes, fresh: int) -> Trap | None:
+        """The trap that this request springs; one that waits for the reply is armed."""
+        for trap in list(self._traps):
+            if pair.armed is None and trap.meets(data, fresh):
+                self._traps.remove(trap)
+                if trap.when == "before":
+                    return trap
+                pair.armed = trap
+        return None
 
 
-def _shut(each: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        each.shutdown(socket.SHUT_RDWR)
-    each.close()
+class _End(asyncio.Protocol):
+    """One end of a connection through the wire."""
+
+    def __init__(self, pair: _Pair, got: Callable[[bytes], None]) -> None:
+        self._pair, self._got = pair, got
+        self.transport: asyncio.Transport | None = None
+        self._early: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self.transport = transport  # type: ignore[assignment]
+        self._pair.made(self)
+        early, self._early = self._early, []
+        for data in early:
+            self.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        self._got(data)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._pair.lost()
+
+    def write(self, data: bytes) -> None:
+        if self.transport is None:
+            self._early.append(data)
+        elif not self.transport.is_closing():
+            self.transport.write(data)
+
+
+class _Pair:
+    """A client's connection and the one behind it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.client = _End(self, self._ask)
+        self.server = _End(self, self._answer)
+        self.armed: Trap | None = None
+        self._tail = b""
+        self._reply = b""
+        self._over = False
+        wire._pairs.add(self)
+
+    def made(self, end: _End) -> None:
+        if self._over and end.transport is not None:
+            end.transport.abort()
+        elif end is self.client:
+            self._connecting = asyncio.ensure_future(self._wire._connect(self))
+
+    def lost(self) -> None:
+        """One end is gone: the other hears what was said so far, then it ends, too."""
+        self._over = True
+        self._wire._pairs.discard(self)
+        for end in (self.client, self.server):
+            if end.transport is not None and not end.transport.is_closing():
+                end.transport.close()
+
+    def cut(self) -> None:
+        self._over = True
+        self._wire._pairs.discard(self)
+        for end in (self.client, self.server):
+            if end.transport is not None:
+                end.transport.abort()
+
+    def _ask(self, data: bytes) -> None:
+        if self._wire._traps:
+            seen = self._tail + data
+            trap = self._wire._asked(self, seen, len(self._tail))
+            self._tail = seen[-TAIL:]
+            if trap is not None:
+                self._spring(trap)
+                if trap.cut:
+                    return
+        else:
+            self._tail = data[-TAIL:]
+        self.server.write(data)
+
+    def _answer(self, data: bytes) -> None:
+        trap = self.armed
+        if trap is None:
+            self.client.write(data)
+            return
+        self._reply = self._reply[-TAIL:] + data
+        if not trap.replied(self._reply):
+            if not trap.cut:
+                self.client.write(data)
+            return
+        self.armed, self._reply = None, b""
+        self._spring(trap)
+        if not trap.cut:
+            self.client.write(data)
+
+    def _spring(self, trap: Trap) -> None:
+        trap.then()
+        if trap.cut:
+            self.cut()
+        trap.sprung.set()

@@ -47,7 +47,7 @@ class Person:
         while True:
             try:
                 answer = self.http.request(method, path, **how)
-                if answer.status_code not in (500, 502, 503, 504) or time.monotonic() > until:
+                if not _passing(answer) or time.monotonic() > until:
                     return answer
             except httpx.HTTPError:
                 if time.monotonic() > until:
@@ -145,6 +145,11 @@ class Run:
         assert self.status == status, f"{self.status}: {self.error} after {_short(self.events)}"
         assert [e["event_id"] for e in self.events] == list(range(1, len(self.events) + 1))
         return self
+
+
+def _passing(answer: httpx.Response) -> bool:
+    """May the same call succeed in a moment? So a repeated one may that finds its first try under way."""
+    return answer.status_code in (500, 502, 503, 504) or (answer.status_code == 409 and "under way" in answer.text)
 
 
 def _checked(answer: httpx.Response) -> Any:

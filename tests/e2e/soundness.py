@@ -22,6 +22,9 @@ RESULTS = (
 )
 """Events of which an attempt has one at most."""
 
+WORK = ("tasks", "timers", "messages", "waits", "heartbeats")
+"""Tables whose rows are still to be done for somebody, and gone when every run has ended."""
+
 
 def assert_sound(database_url: str, *, expect: int = 1, ignore: frozenset[str] = frozenset()) -> None:
     """Every started run has ended (at least `expect` of them), no event is missing, doubled or out of order, every
@@ -54,7 +57,13 @@ def _problems(connection: psycopg.Connection[Any]) -> list[str]:
         if status == 0 or not closed_at:
             found.append(f"{id} has not ended: {[e['type'] for e in events][-5:]}")
         found += [f"{id}: {problem}" for problem in history_problems(events, version)]
-    for table in ("tasks", "timers", "messages", "waits", "heartbeats"):
+    return found + leftovers(connection)
+
+
+def leftovers(connection: psycopg.Connection[Any]) -> list[str]:
+    """What is still to be done."""
+    found = []
+    for table in WORK:
         left = connection.execute(f"SELECT * FROM {table}").fetchall()
         found += [f"left in {table}: {[str(value) for value in row]}" for row in left]
     return found

@@ -96,6 +96,13 @@ class Web:
         made = self._places[path] = Place(body={} if body is None else body, **how)
         return made
 
+    def put(self, path: str, place: Place) -> None:
+        """A place of the caller's own making."""
+        self._places[path] = place
+
+    def remove(self, path: str) -> None:
+        self._places.pop(path, None)
+
     def url(self, path: str = "") -> str:
         return f"{self._scheme}://{self.address}{path}"
 

@@ -240,11 +240,11 @@ def _until_ready(url: str) -> None:
 
 @contextlib.contextmanager
 def lambda_(
-    database_url: str, redis_url: str, folder: Path, *, worker_timeout: int = 60, **extra: str
+    database_url: str, redis_url: str, folder: Path, *, worker_timeout: int = 60, every: float = 5.0, **extra: str
 ) -> Iterator[Topology]:
     """functions/*/handler.py under AWS's runtime interface emulator, with the template's shape: the API behind an HTTP
     API, Frontend, History and Matching within whoever calls them, workers woken by Matching, a clock for the timer
-    (every five seconds, where AWS has once a minute)."""
+    (`every` few seconds, where AWS has once a minute)."""
     (port,) = free_ports(1)
     bridge = HttpApi()
     env = settings(database_url, redis_url, bridge.url, extra) | {
@@ -263,7 +263,7 @@ def lambda_(
         "lf-worker": function("worker", cap=4, timeout=worker_timeout),
         "lf-timer": function("timer", cap=2, timeout=60),
     }
-    with LambdaPool(functions, port=port, logs=folder / "lambda") as pool, bridge, Clock(pool, "lf-timer"):
+    with LambdaPool(functions, port=port, logs=folder / "lambda") as pool, bridge, Clock(pool, "lf-timer", every):
         bridge.serve(pool, "lf-api")
         _until_ready(bridge.url)
 
@@ -294,7 +294,8 @@ class Clock:
         while not self._stop.wait(self._every):
             with contextlib.suppress(ConnectionAbortedError):
                 # Longer would hold back the sweep, which a tick makes at its start.
-                self._pool.accept(self._function, "RequestResponse", b'{"tick": {"seconds": 3}}')
+                tick = {"tick": {"seconds": min(3.0, self._every)}}
+                self._pool.accept(self._function, "RequestResponse", json.dumps(tick).encode())
 
     def __enter__(self) -> Clock:
         self._thread.start()
