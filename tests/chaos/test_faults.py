@@ -131,6 +131,16 @@ def test_the_timer_is_killed_during_a_delay(fleet: Fleet, world: World, person: 
     assert len(run.of("TimerFired", "wait")) == 1
 
 
+def test_a_key_is_free_again_when_the_store_is_back(fleet: Fleet, world: World, person: Person) -> None:
+    """Postgres dies in the middle of a call with an idempotency key; the same call succeeds when it is back."""
+    trap = world.trap("postgres", "a payload of its own", when="before", then=fleet.postgres.kill)
+    event = {"id": secrets.token_hex(8), "data": {"text": "a payload of its own"}}
+    publishing = world.background(lambda: person.post(f"{person.base}/events/free", event))
+    assert trap.sprung.wait(20)
+    fleet.start_stores()
+    assert publishing.result(30)["message"] == "Event kept."
+
+
 async def test_a_history_that_was_overtaken_refuses_nothing_that_fits(
     fleet: Fleet, world: World, person: Person
 ) -> None:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-READY = b"Z\x00\x00\x00\x05I"
-"""Postgres' ReadyForQuery, idle: what was asked for is committed."""
+IDLE, WITHIN = b"Z\x00\x00\x00\x05I", b"Z\x00\x00\x00\x05T"
+"""Postgres' ReadyForQuery: what was asked for is committed; or it waits for more of a transaction."""
 
 TAIL = 512
 """Bytes of what went before in which a mark may begin."""
@@ -26,15 +26,21 @@ TAIL = 512
 
 def committed(reply: bytes) -> bool:
     """A Postgres reply that says: committed, and nothing else under way."""
-    return reply.endswith(READY)
+    return reply.endswith(IDLE)
+
+
+def within(reply: bytes) -> bool:
+    """A Postgres reply without which the client would never commit."""
+    return reply.endswith(WITHIN)
 
 
 @dataclass(eq=False)
 class Trap:
     """Springs once, at the `nth` request with one of `marks`.
 
-    `when` is *before* the request goes on or *after* its reply is there (the first for which `replied` holds). Then
-    `then` is called, and unless `cut` is off both ends lose their connection: the request or the reply is lost.
+    `when` is *before* the request goes on or *after* its reply is there (the first for which `replied` holds; one for
+    which `passes` holds goes on, others are held back). Then `then` is called, and unless `cut` is off both ends lose
+    their connection: the request or the reply is lost.
     """
 
     marks: tuple[bytes, ...]
@@ -43,6 +49,7 @@ class Trap:
     cut: bool = True
     nth: int = 1
     replied: Callable[[bytes], bool] = bool
+    passes: Callable[[bytes], bool] = lambda reply: False
     sprung: threading.Event = field(default_factory=threading.Event)
     seen: int = 0
 
@@ -233,15 +240,16 @@ class _Pair:
         if trap is None:
             self.client.write(data)
             return
-        self._reply = self._reply[-TAIL:] + data
-        if not trap.replied(self._reply):
-            if not trap.cut:
-                self.client.write(data)
+        self._reply += data
+        if trap.replied(self._reply):
+            self.armed = None
+            self._spring(trap)
+            if trap.cut:
+                return
+        elif not trap.passes(self._reply):
             return
-        self.armed, self._reply = None, b""
-        self._spring(trap)
-        if not trap.cut:
-            self.client.write(data)
+        reply, self._reply = self._reply, b""
+        self.client.write(reply)
 
     def _spring(self, trap: Trap) -> None:
         trap.then()

@@ -22,7 +22,7 @@ import redis
 from tests.chaos.fleet import Fleet, Nurse
 from tests.chaos.fleet import fleet as started_fleet
 from tests.chaos.lambdas import lambda_fleet
-from tests.chaos.wire import Trap, committed
+from tests.chaos.wire import Trap, committed, within
 from tests.chaos.workload import Drawn, Json, draw
 from tests.e2e.person import Person
 from tests.e2e.soundness import WORK, assert_sound, leftovers
@@ -201,15 +201,23 @@ class World:
     def nurse(self) -> Nurse:
         return Nurse(self.fleet, self.chance.uniform(0.005, 0.1))
 
-    def trap(self, wire: str, *marks: str, when: str, victim: str = "", cut: bool = True, nth: int = 1) -> Trap:
-        """A trap on the wire to a service or store: it cuts the connection, or kills a process there and then."""
+    def trap(
+        self,
+        wire: str,
+        *marks: str,
+        when: str,
+        victim: str = "",
+        then: Callable[[], Any] = lambda: None,
+        nth: int = 1,
+    ) -> Trap:
+        """A trap on the wire to a service or store: it cuts the connection, and kills a process there and then."""
         spelled = [mark.encode() for mark in marks]
         if wire == "postgres":  # which gets its payloads as they are, or as hex
             spelled += [mark.hex().encode() for mark in spelled]
-        then = self.fleet[victim].strike if victim else (lambda: None)
-        replied = committed if wire == "postgres" else bool
+        then = self.fleet[victim].strike if victim else then
+        how = {"replied": committed, "passes": within} if wire == "postgres" else {}
         self.say(f"trap on {wire}: {when} no. {nth} of {marks}, kills {victim or 'nobody'}")
-        trap = Trap(tuple(spelled), when, then, cut, nth, replied)  # type: ignore[arg-type]
+        trap = Trap(tuple(spelled), when, then, nth=nth, **how)  # type: ignore[arg-type]
         return self.fleet.wires[wire].set(trap)
 
     def flush(self) -> None:

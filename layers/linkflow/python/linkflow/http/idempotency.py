@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from linkflow.domain.errors import Conflict, InvalidInput
+from linkflow.domain.errors import Conflict, InvalidInput, Unavailable
 from linkflow.services.control_ports import Reply
 from linkflow.services.workspaces import Membership
 
@@ -18,7 +21,12 @@ from .wiring import Services
 KEPT_MS = 24 * 3600 * 1000
 """How long an answer is kept."""
 
-_UNDER_WAY_MS = 60_000  # a first call that died with its process blocks the key for so long
+_UNDER_WAY_MS = 35_000
+"""A first call that died with its process blocks the key for so long: a little longer than any call may take."""
+
+_LATER = (0.2, 5.0)
+"""Seconds between tries to tell a store that was away what became of a call: the first, and the longest."""
+
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _HEADERS = ("etag", "location", "content-type", "cache-control")
 
@@ -45,6 +53,7 @@ async def once(
     if not key:
         return await act()
     now = services.clock.now_ms()
+    ours_until = asyncio.get_running_loop().time() + _UNDER_WAY_MS / 1000 - _LATER[1]
     fingerprint = await _fingerprint(request, who)
     found = await services.replies.claim(who.workspace_id, key, fingerprint, now, now + _UNDER_WAY_MS)
     if found is not None:
@@ -52,12 +61,36 @@ async def once(
     try:
         answer = await act()
     except BaseException:
-        await services.replies.drop(who.workspace_id, key)
+        await _surely(lambda: services.replies.drop(who.workspace_id, key), ours_until)
         raise
     headers = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
     kept = Reply(fingerprint, answer.status_code, headers, bytes(answer.body))
-    await services.replies.keep(who.workspace_id, key, kept, now + KEPT_MS)
+    await _surely(lambda: services.replies.keep(who.workspace_id, key, kept, now + KEPT_MS), ours_until)
     return answer
+
+
+_telling: set[asyncio.Task[None]] = set()
+
+
+async def _surely(tell: Callable[[], Awaitable[None]], until: float) -> None:
+    """Tell the store now; if it does not answer, go on behind the call's back, or the key would stay taken. Not after
+    `until` (the loop's time): the key may be another call's by then."""
+    try:
+        await tell()
+    except Unavailable:
+        task = asyncio.create_task(_later(tell, until), context=Context())
+        _telling.add(task)
+        task.add_done_callback(_telling.discard)
+
+
+async def _later(tell: Callable[[], Awaitable[None]], until: float) -> None:
+    wait, longest = _LATER
+    while asyncio.get_running_loop().time() + wait < until:
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, longest)
+        with contextlib.suppress(Unavailable):
+            await tell()
+            return
 
 
 async def _fingerprint(request: Request, who: Membership) -> bytes:
