@@ -25,6 +25,7 @@ REDIS_DATABASES = {
     "waiting": 8,
     "loops": 7,
     "payloads": 6,
+    "starting": 5,
 }
 
 
