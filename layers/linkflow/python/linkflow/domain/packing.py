@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from . import commands as c
 from .outcomes import Iterate
 from .payloads import Stowage
 
 PAYLOADS = frozenset({"trigger", "input", "output", "payload", "respond", "result"})
-"""Names under which commands and outcomes carry data."""
+"""Names under which commands and outcomes carry data, in themselves or in what they hold."""
 
 T = TypeVar("T", bound=Struct)
 
 
-def payloads_of(message: Struct) -> dict[str, Any]:
-    """The data that a command or an outcome carries, by field."""
-    return {name: getattr(message, name) for name in message.__struct_fields__ if name in PAYLOADS}
+def payloads_of(message: Struct) -> Iterator[Any]:
+    """The data that a command or an outcome carries."""
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
+        if name in PAYLOADS:
+            yield value
+        elif isinstance(value, Struct):
+            yield from payloads_of(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Struct):
+            for item in value:
+                yield from payloads_of(item)
+
+
+def remade(message: T, change: Callable[[str, Any], Any]) -> T:
+    """The same with `change(name, data)` in place of its data; itself where nothing is another."""
+    changes: dict[str, Any] = {}
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
+        if name in PAYLOADS:
+            new = change(name, value)
+        elif isinstance(value, Struct):
+            new = remade(value, change)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Struct):
+            items = tuple(remade(item, change) for item in value)
+            new = items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+        else:
+            continue
+        if new is not value:
+            changes[name] = new
+    return msgspec.structs.replace(message, **changes) if changes else message
 
 
 def pack(message: T, stow: Stowage) -> T:
     """The same command or outcome with what is large set aside; itself where nothing is."""
-    changes: dict[str, Any] = {}
-    for name, value in payloads_of(message).items():
-        kept = _answer(value, stow) if name == "respond" else stow.keep(value)
-        if kept is not value:
-            changes[name] = kept
-    if isinstance(message, Iterate) and not message.parts and (parts := stow.split(message.items)):
-        changes = {"items": (), "parts": parts}
-    if isinstance(message, c.Complete):
-        outcome = pack(message.outcome, stow)
-        if outcome is not message.outcome:
-            changes["outcome"] = outcome
-    return msgspec.structs.replace(message, **changes) if changes else message
+
+    def keep(name: str, value: Any) -> Any:
+        return _answer(value, stow) if name == "respond" else stow.keep(value)
+
+    packed = remade(message, keep)
+    outcome = getattr(packed, "outcome", packed)
+    if not isinstance(outcome, Iterate) or outcome.parts or not (parts := stow.split(outcome.items)):
+        return packed
+    small = msgspec.structs.replace(outcome, items=(), parts=parts)
+    return small if outcome is packed else msgspec.structs.replace(packed, outcome=small)  # type: ignore[return-value]
 
 
 def _answer(value: Any, stow: Stowage) -> Any:

@@ -98,6 +98,7 @@ class Context:
     attempt: int
     now_ms: int
     trigger: Any = None
+    """The trigger's data; where that is large, only if the node's config speaks of the trigger (else a reference)."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """Outputs of the sources whose edges were taken, by source id."""
     egress: Egress | None = None

@@ -5,6 +5,7 @@ A process keeps the latest ones decoded: they never change. A reader only ever g
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -140,6 +141,7 @@ class Payloads:
         self._values: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._bytes = 0
         self._there: OrderedDict[str, None] = OrderedDict()
+        self._coming: dict[str, asyncio.Future[None]] = {}
 
     async def put(self, blobs: Mapping[str, bytes]) -> None:
         """Make these durable; what this process knows to be there is not written again."""
@@ -181,15 +183,36 @@ class Payloads:
         return found.value
 
     async def _decoded(self, workspace_id: str, keys: Sequence[str]) -> dict[str, Any]:
+        """Those that exist. One that somebody else here is reading just now is waited for, not read again."""
         known: dict[str, Any] = {}
-        for key in keys:
-            if key in self._values and key.startswith(f"{workspace_id}/"):
-                self._values.move_to_end(key)
-                known[key] = self._values[key][0]
-        for key, data in (await self.raw(workspace_id, [key for key in keys if key not in known])).items():
-            known[key] = msgspec.json.decode(data)
-            self._keep(key, known[key], len(data))
+        left = [key for key in keys if key.startswith(f"{workspace_id}/")]
+        while left:
+            for key in left:
+                if key in self._values:
+                    self._values.move_to_end(key)
+                    known[key] = self._values[key][0]
+            left = [key for key in left if key not in known]
+            mine = [key for key in left if key not in self._coming]
+            if mine:
+                known |= await self._lead(workspace_id, mine)
+                left = [key for key in left if key not in mine]
+            elif left:
+                await asyncio.wait({self._coming[key] for key in left})
         return known
+
+    async def _lead(self, workspace_id: str, keys: Sequence[str]) -> dict[str, Any]:
+        arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._coming.update(dict.fromkeys(keys, arrived))
+        found: dict[str, Any] = {}
+        try:
+            for key, data in (await self.raw(workspace_id, keys)).items():
+                found[key] = msgspec.json.decode(data)
+                self._keep(key, found[key], len(data))
+        finally:
+            for key in keys:
+                del self._coming[key]
+            arrived.set_result(None)
+        return found
 
     def _keep(self, key: str, value: Any, size: int) -> None:
         if key in self._values or size > self._limit // 2:

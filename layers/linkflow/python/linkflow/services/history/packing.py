@@ -5,7 +5,7 @@ Every run has all that it refers to under its own name, so a run's payloads can 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.errors import InvalidInput, PayloadTooLarge
-from linkflow.domain.packing import pack, payloads_of
+from linkflow.domain.packing import pack, payloads_of, remade
 from linkflow.domain.payloads import MARK, Blob, Stowage, encode, references, substitute
 from linkflow.services.payloads import Payloads, expand
 
@@ -65,34 +65,33 @@ class Packer:
         """The commands as they are to be decided; the same object where nothing had to be done.
 
         Raises `InvalidInput` for a reference into another workspace, `Unavailable` where the store does not answer."""
-        packed = [await self._own(pack(command, stow), stow) for command in commands]
+        packed = [pack(command, stow) for command in commands]
+        values = [list(payloads_of(command)) for command in packed]
+        moved = await self._adopted(values, stow)
+        if moved:
+            packed = [remade(command, lambda _, value: _renamed(value, moved)) for command in packed]
         return packed if any(new is not old for new, old in zip(packed, commands, strict=True)) else commands
 
-    async def _own(self, command: Any, stow: Stowage) -> Any:
-        changes = {}
-        for name, value in payloads_of(command).items():
-            own = await self._adopt(value, stow)
-            if own is not value:
-                changes[name] = own
-        if isinstance(command, c.Complete):
-            outcome = await self._own(command.outcome, stow)
-            if outcome is not command.outcome:
-                changes["outcome"] = outcome
-        return msgspec.structs.replace(command, **changes) if changes else command
-
-    async def _adopt(self, value: Any, stow: Stowage) -> Any:
-        """References to what another run of the workspace keeps, say a child's result, become this run's own."""
+    async def _adopted(self, value: Any, stow: Stowage) -> dict[str, Blob]:
+        """What another run of the workspace keeps, say a child's result, copied under this run's own name."""
         strange = {blob.key for blob in references(value) if blob.execution_id != stow.execution_id}
         if any(not key.startswith(f"{stow.workspace_id}/") for key in strange):
             raise InvalidInput("A reference leads into another workspace.")
+        moved: dict[str, Blob] = {}
         if not strange:
-            return value
-        moved: dict[str, tuple[str, int]] = {}
+            return moved
         for key, data in (await self.payloads.raw(stow.workspace_id, sorted(strange))).items():
-            own = encode(await self._adopt(msgspec.json.decode(data), stow)) if MARK in data else data
-            moved[key] = (stow.stow(own), len(own))
+            own = data
+            if MARK in data:
+                inside = msgspec.json.decode(data)
+                own = encode(_renamed(inside, await self._adopted(inside, stow)))
+            moved[key] = Blob(stow.stow(own), len(own))
+        return moved
 
-        def named(blob: Blob) -> Any:
-            return Blob(*moved[blob.key], blob.at).value if blob.key in moved else blob.value
 
-        return substitute(value, named)
+def _renamed(value: Any, moved: Mapping[str, Blob]) -> Any:
+    def named(blob: Blob) -> Any:
+        found = moved.get(blob.key)
+        return Blob(found.key, found.size, blob.at).value if found else blob.value
+
+    return substitute(value, named) if next(references(value), None) is not None else value
