@@ -182,3 +182,15 @@ async def test_control(plane: Plane, verb: str, status: str):
     assert (await plane.client.post(url, headers=ada.auth)).status_code == 200
     check_problem(await plane.client.post(url, json={"reason": 1}, headers=ada.auth), 422)
     check_problem(await plane.client.post(f"{ada.base}/executions/x/{verb}", headers=ada.auth), 404)
+
+
+async def test_a_run_shows_what_it_is_near_to(plane: Plane):
+    ada = await plane.person()
+    workflow = await plane.workflow(ada)
+    said = e.LimitApproached(event_id=2, at=AT + 5, limit="events", value=40_000, max=50_000)
+    id = _run(plane, ada, workflow["id"], said)
+    shown = (await plane.client.get(f"{ada.base}/executions/{id}", headers=ada.auth)).json()["execution"]
+    assert shown["warnings"] == [{"limit": "events", "value": 40_000, "max": 50_000, "at": "2025-11-24T16:00:00.005Z"}]
+    quiet = _run(plane, ada, workflow["id"])
+    shown = (await plane.client.get(f"{ada.base}/executions/{quiet}", headers=ada.auth)).json()["execution"]
+    assert shown["warnings"] == []

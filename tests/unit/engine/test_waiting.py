@@ -6,8 +6,8 @@ from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.definition import Retry, Timeout
 from linkflow.domain.effects import orphans
+from linkflow.domain.limits import Limits
 from linkflow.domain.outcomes import RequestApproval, WaitEvent
-from linkflow.domain.waiting import MAX_SIGNALS
 from tests.unit.engine.support import AT, Run, calls, done, fails, flow, iterates
 
 
@@ -64,12 +64,12 @@ def test_an_event_that_somebody_else_keeps_is_taken_or_refused():
 
 
 def test_a_run_keeps_a_thousand_events_and_knows_them_all():
-    run = Run.given(flow("t > w", "t > x"), *(signal(f"s{i}", "later") for i in range(MAX_SIGNALS)))
+    run = Run.given(flow("t > w", "t > x"), *(signal(f"s{i}", "later") for i in range(Limits().signals)))
     assert run.when(signal("one more", "later")) == []
     assert run.when(signal("s0", "later")) == []
     run.when(waits("w", "go"))
     assert run.when(signal("that one", "go")) == ["SignalReceived", "NodeCompleted w"]
-    assert len(run.state.signals) == MAX_SIGNALS
+    assert len(run.state.signals) == Limits().signals
 
 
 def test_a_wait_that_times_out_fails_the_node_for_good():

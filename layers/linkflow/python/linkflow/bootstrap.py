@@ -316,6 +316,7 @@ class System:
             checks={"postgres": database.ping, "valkey": self.valkey.ping},
             node_types=self.registry.describe,
             public_url=config.public_url,
+            max_body=config.max_payload,
         )  # fmt: skip
 
     def http_app(self) -> FastAPI:

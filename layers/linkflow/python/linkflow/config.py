@@ -63,7 +63,7 @@ class Config(_Struct, frozen=True, kw_only=True):
     rate_limit: int = 2000
     """Control calls per workspace and second before 429."""
     max_payload: int = 1024 * 1024
-    """Largest input or output of a node."""
+    """Bytes of a node's output, a sub-workflow's input, and of a request's body. For all limits see docs/limits.md."""
     blobs: str = ""
     """Where payloads over `blob_limit` are kept: ``s3://bucket/prefix``, or empty for the database."""
     blob_limit: int = 32_768
@@ -71,6 +71,13 @@ class Config(_Struct, frozen=True, kw_only=True):
     max_resolved: int = 64 * 1024 * 1024
     """Bytes of kept payloads that one node run may read."""
     max_events: int = 50_000
+    """Events of a run."""
+    max_pending: int = 10_000
+    """Node runs of a run that are active at once."""
+    max_signals: int = 1_000
+    """Events that a run keeps for later waits."""
+    max_history_bytes: int = 50 * 1024 * 1024
+    """Bytes of a run's history."""
     retention_days: int = 90
     """How long runs are kept after they have closed, where their workflow says nothing; 0 for ever."""
     max_depth: int = 16

@@ -146,6 +146,7 @@ class Snapshot(Struct, frozen=True):
     version: int
     state: bytes
     tail: tuple[bytes, ...] = ()
+    history_bytes: int = 0
 
 
 class Look(Struct, frozen=True):

@@ -102,6 +102,14 @@ class Abort(Struct, frozen=True):
     error: NodeError
 
 
+class Warn(Struct, frozen=True):
+    """The engine says that the run is near a limit."""
+
+    limit: str
+    value: int
+    max: int
+
+
 class RefuseErrorWorkflow(Struct, frozen=True):
     """The error workflow for the failure at event `failure` cannot be started: say so in the history."""
 
@@ -172,6 +180,7 @@ Command = (
     | Resume
     | Abort
     | RefuseErrorWorkflow
+    | Warn
     | Cancel
     | Terminate
     | RetryFailed

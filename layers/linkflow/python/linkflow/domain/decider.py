@@ -15,7 +15,7 @@ from . import commands as c
 from . import events as e
 from .cancelling import cancel
 from .definition import Definition, Settings
-from .draft import Draft
+from .draft import DEFAULTS, Draft
 from .entering import admit, collect, deadline, hold
 from .failing import fail
 from .firing import current, fire
@@ -31,6 +31,7 @@ from .flow import (
 )
 from .graph import Graph
 from .ids import derived_id, shard_of_workflow
+from .limits import Limits
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
 from .payloads import Stowage
 from .state import (
@@ -72,13 +73,14 @@ class Decision(Struct, frozen=True):
 
 def decide(
     graph: Graph, settings: Settings, state: State, commands: Sequence[c.Command], at: int, chance: float = 0.0,
-    stow: Stowage | None = None,
+    stow: Stowage | None = None, limits: Limits = DEFAULTS,
 ) -> Decision:  # fmt: skip
     """Apply commands in order. `state` stays as it is; `at` is ms since the epoch; `chance` in [0, 1) is for jitter.
 
-    What is put together here and is large goes into `stow`, where there is one.
+    What is put together here and is large goes into `stow`, where there is one. Raises `LimitReached` where a command
+    leads far over a limit.
     """
-    draft = Draft(graph, settings, state.copy(), at, chance, stow)
+    draft = Draft(graph, settings, state.copy(), at, chance, stow, limits)
     accepted = []
     for command in commands:
         count = len(draft.events)
@@ -224,6 +226,12 @@ def _abort(draft: Draft, command: c.Abort) -> None:
         draft.emit(e.ExecutionFailed, error=command.error)
 
 
+def _warn(draft: Draft, command: c.Warn) -> None:
+    state = draft.state
+    if state.version and not state.closed and all(said.limit != command.limit for said in state.warnings):
+        draft.emit(e.LimitApproached, limit=command.limit, value=command.value, max=command.max)
+
+
 def _refuse_error_workflow(draft: Draft, command: c.RefuseErrorWorkflow) -> None:
     if draft.state.unanswered < command.failure <= draft.state.version:
         draft.emit(
@@ -269,6 +277,7 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     c.CloseChild: _close_child,
     c.Abort: _abort,
     c.RefuseErrorWorkflow: _refuse_error_workflow,
+    c.Warn: _warn,
     c.Signal: signal,
     c.Decide: decide_approval,
     c.Pause: _pause,

@@ -8,6 +8,7 @@ from . import events as e
 from .definition import EACH, Settings
 from .evolve import apply, output_of
 from .graph import Graph, GraphNode
+from .limits import Limits
 from .payloads import Stowage, whole
 from .state import ACTIVE, BACKOFF, CALLING, DONE, HELD, SCHEDULED, WAITING, NodeRun, State, key_of, split_key
 
@@ -15,21 +16,26 @@ Path = tuple[int, ...]
 Scope = tuple[str | None, Path]
 """A loop's id and the path of one of its iterations; `TOP` is the run itself."""
 TOP: Scope = (None, ())
+DEFAULTS = Limits()
 
 
 class Draft:
     """Emits events and folds them at once. `before` keeps each touched node run as it was, for the outbox's diff."""
 
-    __slots__ = ("_active", "at", "before", "chance", "events", "graph", "letting_in", "settings", "state", "stow")
+    __slots__ = (
+        "_active", "at", "before", "chance", "events", "graph", "letting_in", "limits", "settings", "state", "stow",
+    )  # fmt: skip
 
     def __init__(
-        self, graph: Graph, settings: Settings, state: State, at: int, chance: float, stow: Stowage | None = None
-    ) -> None:
+        self, graph: Graph, settings: Settings, state: State, at: int, chance: float, stow: Stowage | None = None,
+        limits: Limits = DEFAULTS,
+    ) -> None:  # fmt: skip
         self.graph = graph
         self.settings = settings
         self.state = state
         self.at = max(at, state.at)  # clocks differ: time never runs backwards within a run
         self.chance = chance
+        self.limits = limits
         self.letting_in = False
         """Nodes that were held back are being let in: one that is ready may not have had its turn yet."""
         self.stow = stow

@@ -194,6 +194,14 @@ class ExecutionRetried(Base, frozen=True, tag="ExecutionRetried"):
     timeout_at: int = 0
 
 
+class LimitApproached(Base, frozen=True, tag="LimitApproached"):
+    """The run is near a limit (see `limits`): said once for each."""
+
+    limit: str
+    value: int
+    max: int
+
+
 class ErrorWorkflowRefused(Base, frozen=True, tag="ErrorWorkflowRefused"):
     """The error workflow could not be started for the failure that event `failure` tells of."""
 
@@ -450,6 +458,7 @@ Event = (
     | TimeoutResumed
     | ExecutionRetried
     | ErrorWorkflowRefused
+    | LimitApproached
     | NodeScheduled
     | NodeStarted
     | NodeCompleted

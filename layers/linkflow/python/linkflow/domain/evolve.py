@@ -37,6 +37,7 @@ from .state import (
     Signal,
     State,
     Wait,
+    Warning,
     key_of,
     new,
     split_key,
@@ -203,6 +204,10 @@ def _retried(state: State, event: e.ExecutionRetried) -> None:
     state.timeout_at = event.timeout_at
     state.timeout_left = 0
     state.earlier = {**state.earlier, **{key: state.runs[key].attempt for key in event.nodes}}
+
+
+def _limit_approached(state: State, event: e.LimitApproached) -> None:
+    state.warnings = (*state.warnings, Warning(event.limit, event.value, event.max, event.at))
 
 
 def _error_workflow_refused(state: State, event: e.ErrorWorkflowRefused) -> None:
@@ -430,6 +435,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.TimeoutResumed: _timeout_resumed,
     e.ExecutionRetried: _retried,
     e.ErrorWorkflowRefused: _error_workflow_refused,
+    e.LimitApproached: _limit_approached,
     e.WaitStarted: _wait_started,
     e.SignalReceived: _signal,
     e.ApprovalRequested: _approval,

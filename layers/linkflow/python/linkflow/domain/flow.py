@@ -11,6 +11,7 @@ from .definition import EACH, MAIN
 from .draft import Draft, Path, terminal_outputs
 from .evolve import output_of
 from .graph import GraphNode
+from .limits import PENDING, LimitReached, Use
 from .outcomes import NodeError
 from .state import ACTIVE, CANCELLED, CANCELLING, DONE, HELD, LOOPING, PAUSED, CancelRequest, key_of, split_key
 
@@ -136,6 +137,8 @@ def begin_items(draft: Draft, key: str) -> None:
             room = min(room, loop.concurrency - running)
         if room <= 0:
             return
+        if running + room > draft.limits.pending_nodes:  # before it costs anything
+            raise LimitReached(Use(PENDING, running + room, draft.limits.pending_nodes))
         first = loop.started
         draft.emit(e.LoopItemsStarted, node=key, first=first, count=room)
         for index in range(first, first + room):

@@ -53,6 +53,15 @@ class Signal(Struct, frozen=True, omit_defaults=True):
     payload: Any = None
 
 
+class Warning(Struct, frozen=True, omit_defaults=True):
+    """A limit that the run came near to. `at` is ms since the epoch."""
+
+    limit: str
+    value: int
+    max: int
+    at: int
+
+
 class NodeRun(Struct, frozen=True, omit_defaults=True):
     """One node in one scope. `due_at` is its timer (ms): the delay's, the backoff's, or the timeout's."""
 
@@ -195,6 +204,7 @@ class State(Struct, omit_defaults=True, kw_only=True):
     failed_node: str = ""
     parent: Parent | None = None
     caused_by: str = ""
+    warnings: tuple[Warning, ...] = ()
     unanswered: int = 0
     """The latest failure whose error workflow could not be started, by its event."""
     reply_to: str = ""

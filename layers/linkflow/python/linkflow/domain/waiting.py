@@ -12,8 +12,6 @@ from .outcomes import RequestApproval, WaitEvent
 from .state import WAITING, Signal, State, Wait
 
 APPROVED, REJECTED = "approved", "rejected"
-MAX_SIGNALS = 1000
-"""Events that a run keeps for later waits; over it, further ones are refused."""
 MAX_NAME = 200
 """Characters of an event's name and of its key: both stand in an index."""
 
@@ -45,7 +43,7 @@ def signal(draft: Draft, command: c.Signal) -> None:
         key for key, run in state.runs.items() if run.status == WAITING and run.wait and _fits(run.wait, arrived)
     )
     key = next(waiting, None)
-    if key is None and (not command.keep or len(state.signals) >= MAX_SIGNALS):
+    if key is None and (not command.keep or len(state.signals) >= draft.limits.signals):
         return
     draft.emit(
         e.SignalReceived, signal_id=command.signal_id, name=command.name, key=command.key, payload=command.payload,

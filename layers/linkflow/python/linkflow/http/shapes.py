@@ -142,6 +142,9 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
         "error": msgspec.to_builtins(state.error),
         "failed_node": state.failed_node or None,
         "error_executions": list(found.error_runs),
+        "warnings": [
+            {"limit": said.limit, "value": said.value, "max": said.max, "at": at(said.at)} for said in state.warnings
+        ],
         "nodes": {
             key: {"status": PUBLIC_STATUS.get(run.status, run.status), "attempt": run.attempt}
             for key, run in state.runs.items()

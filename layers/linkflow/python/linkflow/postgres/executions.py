@@ -192,7 +192,10 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors):
     ) -> dict[str, Snapshot]:
         args = {"ids": list(execution_ids), "format": 0 if afresh else FORMAT}
         rows = await (await connection.execute(_sql["load"], args)).fetchall()
-        return {id: Snapshot(version, bytes(state or b""), tuple(tail or ())) for id, version, state, tail in rows}
+        return {
+            id: Snapshot(version, bytes(state or b""), tuple(tail or ()), size)
+            for id, version, state, tail, size in rows
+        }
 
     async def describe(self, execution_ids: Sequence[str], workspace_id: str, with_state: bool) -> list[Execution]:
         rows = await self._rows(

@@ -15,9 +15,9 @@ WITH input AS (
   RETURNING execution_id
 ), written AS (
   INSERT INTO executions (id, shard, workspace_id, workflow_id, workflow_version, status, mode, version, started_at,
-                          closed_at, parent_id, state, state_format)
+                          closed_at, parent_id, state, state_format, history_bytes)
   SELECT id, shard, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state,
-         %(format)s
+         %(format)s, octet_length(events)
   FROM input WHERE key = '' OR id IN (SELECT execution_id FROM keyed)
   ON CONFLICT DO NOTHING
   RETURNING id
@@ -57,7 +57,8 @@ WITH input AS (
   UPDATE executions e
   SET version = i.version, status = i.status, closed_at = i.closed,
       state = CASE WHEN i.snapshot = 0 THEN i.state ELSE e.state END, -- kept as it is, it is not written
-      state_version = nullif(i.snapshot, 0), state_format = %(format)s
+      state_version = nullif(i.snapshot, 0), state_format = %(format)s,
+      history_bytes = e.history_bytes + octet_length(i.events)
   FROM input i WHERE e.id = i.id AND e.version = i.expected
   RETURNING e.id
 ), appended AS (
@@ -163,7 +164,7 @@ SELECT e.id::text, e.version, CASE WHEN e.state_format = %(format)s THEN e.state
          SELECT h.events FROM history h
          WHERE h.execution_id = e.id
            AND h.last_event > CASE WHEN e.state_format = %(format)s THEN e.state_version ELSE 0 END
-         ORDER BY h.first_event) END
+         ORDER BY h.first_event) END, e.history_bytes
 FROM executions e WHERE e.id = ANY (%(ids)s::uuid[])
 
 -- name: describe

@@ -16,8 +16,9 @@ import msgspec
 from linkflow.domain import commands as c
 from linkflow.domain.admission import Gate
 from linkflow.domain.decider import Decision, Session, decide
+from linkflow.domain.draft import DEFAULTS
 from linkflow.domain.errors import Internal, LinkFlowError, NoSlot, NotFound, Unavailable
-from linkflow.domain.outcomes import NodeError
+from linkflow.domain.limits import LimitReached, Limits
 from linkflow.domain.payloads import Stowage
 from linkflow.domain.snapshots import Stored, snapshot
 from linkflow.domain.state import State, new
@@ -25,6 +26,7 @@ from linkflow.observability import logger
 from linkflow.ports import Ahead, Clock, EventStore, Transition
 
 from .beats import Latest, informed, latest
+from .guard import Guard
 from .loading import load
 from .packing import Packer
 from .plans import Plan, Plans
@@ -107,7 +109,7 @@ class Committer:
         plans: Plans,
         clock: Clock,
         after: Callable[[list[tuple[Item, Written]]], Awaitable[None]],
-        max_events: int = 50_000,
+        limits: Limits = DEFAULTS,
         ahead: Ahead | None = None,
         packer: Packer | None = None,
         knock: Callable[[c.Start, Plan, bool], Awaitable[Written]] = _nobody,
@@ -117,7 +119,8 @@ class Committer:
         self._plans = plans
         self._clock = clock
         self._after = after
-        self._max_events = max_events
+        self._guard = Guard(limits)
+        self._history: dict[str, int] = {}
         self._ahead = ahead
         self._packer = packer
         self._waiting: OrderedDict[str, list[Item]] = OrderedDict()
@@ -299,6 +302,7 @@ class Committer:
         for id in ids:
             self._stored.pop(id, None)
         self._stored |= loaded.stored
+        self._history |= loaded.history
         self._faults = loaded.faults
         return loaded.states
 
@@ -324,44 +328,60 @@ class Committer:
         else:
             plan = await self._plans.get(state.workflow_id, state.workflow_version, state.trigger_node)
         moment = _Moment(plan, state, item, self._clock.now_ms(), self._clock.random())
-        given = informed(state, item.commands, beats) if beats else item.commands
-        written = self._apply(moment, given)
-        packer = self._packer
-        if packer is None or written.row is None or not packer.is_due(written.row.events):
+        given = commands = informed(state, item.commands, beats) if beats else item.commands
+        written, stow, packer = self._apply(moment, given), None, self._packer
+        if packer is not None and written.row is not None and packer.is_due(written.row.events):
+            stow = packer.stowage(moment.owner, item.execution_id)
+            commands = await packer.pack(given, stow)
+            if commands is not given:
+                written = self._apply(moment, commands, stow)
+        return self._guarded(moment, commands, written, stow)
+
+    def _guarded(
+        self, moment: _Moment, commands: Sequence[c.Command], written: Written, stow: Stowage | None
+    ) -> Written:
+        """As it was decided, unless that is near a limit, or over it."""
+        if written.row is None:
             return written
-        stow = packer.stowage(moment.owner, item.execution_id)
-        commands = await packer.pack(given, stow)
-        return written if commands is given else self._apply(moment, commands, stow)
+        history = self._history.get(moment.item.execution_id, 0)
+        remedy = self._guard.review(commands, written.decision, written.row, history, moment.plan)
+        if remedy is None:
+            return written
+        again = self._apply(moment, remedy.commands, None if remedy.ends else stow)
+        again.decision = remedy.answered(again.decision, len(commands))
+        return again
 
     def _apply(self, moment: _Moment, commands: Sequence[c.Command], stow: Stowage | None = None) -> Written:
         plan, state, item = moment.plan, moment.state, moment.item
         if stow is None and self._packer is not None:
             stow = self._packer.stowage(moment.owner, item.execution_id)
-        settings = plan.definition.settings
-        decision = decide(plan.graph, settings, state, commands, moment.now, moment.chance, stow)
-        if decision.state.version > self._max_events and not decision.state.closed:
-            decision = decide(plan.graph, settings, state, (c.Abort(_too_long(self._max_events)),), moment.now)
-            accepted = (True, *[False] * (len(commands) - 1))
-            decision = msgspec.structs.replace(decision, accepted=accepted)
+        settings, limits = plan.definition.settings, self._guard.limits
+        try:
+            decision = decide(plan.graph, settings, state, commands, moment.now, moment.chance, stow, limits)
+        except LimitReached as reached:
+            remedy = self._guard.end(commands, [reached.use])
+            decision = decide(plan.graph, settings, state, remedy.commands, moment.now)
+            decision = remedy.answered(decision, len(commands))
         stored = self._stored.get(item.execution_id)
         row = transition(decision, plan, state.version, item.fires, stored) if decision.events else None
         duplicate = item.execution_id if item.start is not None and row is None else ""
         return Written(decision, plan, row, duplicate, stow.blobs if stow else None)
 
     def _with_head_start(self, ahead: Ahead, start: c.Start, plan: Plan) -> Written | None:
-        """None where the run has to go the ordinary way: it is too long, or has something to be set aside or read."""
+        """None where the run has to go the ordinary way: it nears a limit, or has something to be set aside or read."""
         if self._packer is not None and self._packer.refers(start):
             return None
         now, chance = self._clock.now_ms(), self._clock.random()
         session = Session.of_start(plan.graph, plan.definition.settings, start, now, chance)
-        ahead.run(start, plan.definition, session)
-        decision = session.decision()
-        if decision.state.version > self._max_events:
+        try:
+            ahead.run(start, plan.definition, session)
+        except LimitReached:
             return None
+        decision = session.decision()
         row = transition(decision, plan, 0)
         if self._packer is not None and self._packer.is_due(row.events) and self._packer.has_large(decision.events):
             return None
-        return Written(decision, plan, row)
+        return Written(decision, plan, row) if self._guard.fits(decision, row, plan) else None
 
     def _hand_over(self, item: Item, start: c.Start, plan: Plan) -> None:
         async def work() -> None:
@@ -385,6 +405,10 @@ class Committer:
             stored = snapshot(state.version, len(row.state))
         elif row is not None and stored is not None:
             stored = stored.followed_by(len(row.events))
+        if row is not None and row.expected and id not in self._history:  # of unknown size: the next one reads it
+            self._forget(id)
+            return
+        history = self._history.get(id, 0) + (len(row.events) if row is not None else 0)
         size = stored.size + stored.tail if stored else len(row.state) if row else self._sizes.get(id, 0)
         self._forget(id)
         if state.closed:
@@ -392,6 +416,7 @@ class Committer:
         if stored is not None:
             self._stored[id] = stored
         self._states[id] = state
+        self._history[id] = history
         self._sizes[id] = size
         self._bytes += size
         while len(self._states) > MAX_STATES or (self._bytes > MAX_STATE_BYTES and len(self._states) > 1):
@@ -399,6 +424,7 @@ class Committer:
 
     def _forget(self, id: str) -> None:
         self._stored.pop(id, None)
+        self._history.pop(id, None)
         if self._states.pop(id, None) is not None:
             self._bytes -= self._sizes.pop(id, 0)
 
@@ -460,11 +486,6 @@ def _full(written: Written) -> NoSlot:
         f"This run needs a slot again, and all {limit} of the concurrency key {key!r} are taken or waited for.",
         details={"key": key, "limit": limit},
     )
-
-
-def _too_long(limit: int) -> NodeError:
-    message = f"The run reached {limit:,} events, the limit of a history. Split it into sub-workflows."
-    return NodeError("history_limit", message, False)
 
 
 def _reject(item: Item, error: Exception) -> None:

@@ -22,6 +22,8 @@ class Loaded:
         self.states: dict[str, State] = {}
         self.stored: dict[str, Stored] = {}
         self.faults: dict[str, Internal] = {}
+        self.history: dict[str, int] = {}
+        """Bytes of their histories."""
 
     def add(self, id: str, row: Snapshot) -> bool:
         """False where this row cannot be read."""
@@ -35,6 +37,7 @@ class Loaded:
             logger.exception("A run cannot be read", extra={"execution_id": id})
             return False
         self.states[id] = state
+        self.history[id] = row.history_bytes
         if (known := snapshot(version, len(row.state))) is not None:
             self.stored[id] = Stored(version, known.size, sum(map(len, row.tail)))
         return True

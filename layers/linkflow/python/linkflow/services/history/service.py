@@ -27,6 +27,7 @@ from linkflow.services.payloads import Payloads
 from .admission import Admission
 from .beats import Beats
 from .committer import Committer, Item, Written
+from .guard import limits_of
 from .loading import load_encoded
 from .messages import Messenger
 from .packing import Packer
@@ -79,7 +80,7 @@ class History:
         self._payloads = Payloads(blobs) if blobs else None
         packer = Packer(self._payloads, config.blob_limit) if self._payloads else None
         self._committer = Committer(
-            store, self._plans, clock, self._after, config.max_events, ahead, packer, self._knock
+            store, self._plans, clock, self._after, limits_of(config), ahead, packer, self._knock
         )
         whole = [packer.whole] if packer else []
         self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, *whole)

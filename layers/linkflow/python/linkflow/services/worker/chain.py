@@ -15,6 +15,7 @@ from collections.abc import Callable
 from linkflow.contracts.history import Report, Task
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Session
+from linkflow.domain.limits import LimitReached
 from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, Outcome, Repeat
 from linkflow.domain.packing import pack
 from linkflow.domain.payloads import Stowage
@@ -63,6 +64,7 @@ class Chain:
         self.size = self.aside = 0
         self._path = split_key(task.node_key)[1]
         self._loops: set[str] = set()
+        self._over = False
 
     @property
     def stow(self) -> Stowage:
@@ -96,7 +98,9 @@ class Chain:
         else:
             ran = await self._runner.run(self._plan, step, self._session.state, key, attempt, self.pulse)
         due = deque(self._record(key, attempt, ran, started, clock))
-        while due and self.size < MAX_BYTES and self.aside < MAX_ASIDE and len(self.reports) < MAX_CHAIN:
+        while due and not self._over and self.size < MAX_BYTES and self.aside < MAX_ASIDE:
+            if len(self.reports) >= MAX_CHAIN:
+                break
             if time.thread_time() - began > MAX_SECONDS:
                 break
             await self._next(due)
@@ -141,4 +145,8 @@ class Chain:
             self._hydration.made(key)
         self.reports.append(Report(self._task.execution_id, key, attempt, told, started, took, self._worker))
         command = c.Complete(key, attempt, outcome, started, took, self._worker)
-        return self._session.complete(command, self._clock.now_ms())
+        try:
+            return self._session.complete(command, self._clock.now_ms())
+        except LimitReached:  # History says what becomes of that
+            self._over = True
+            return []
