@@ -100,7 +100,7 @@ async def test_unknown_and_foreign_runs(plane: Plane):
     ada, bob = await plane.person(), await plane.person("bob@example.com", "Bob")
     foreign = _run(plane, bob, (await plane.workflow(bob))["id"])
     for id in (foreign, uuid7(AT, 0, 5), "nonsense", foreign.upper()):
-        for tail in ("", "/history", "/nodes"):
+        for tail in ("", "/history", "/events", "/nodes"):
             check_problem(await plane.client.get(f"{ada.base}/executions/{id}{tail}", headers=ada.auth), 404)
 
 
@@ -122,6 +122,22 @@ async def test_history_in_pages(plane: Plane):
     assert plane.clock.ahead_ms == 0
     for query in ("after=-1", "after=99999999999", "limit=0", "wait=21", "wait=x"):
         check_problem(await plane.client.get(f"{url}?{query}", headers=ada.auth), 422)
+
+
+async def test_events_as_json_lines_of_any_length(plane: Plane):
+    ada = await plane.person()
+    more = [e.NodeSkipped(event_id=i, at=AT + i, node=f"n{i}\n") for i in range(2, 2502)]
+    id = _run(plane, ada, (await plane.workflow(ada))["id"], *more)
+    async with plane.client.stream("GET", f"{ada.base}/executions/{id}/events", headers=ada.auth) as answer:
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+        assert answer.headers["cache-control"] == "no-store"
+        lines = [msgspec.json.decode(line) async for line in answer.aiter_lines()]
+    assert [line["event_id"] for line in lines] == list(range(1, 2502))
+    assert {line["execution_id"] for line in lines} == {id}
+    first = (await plane.client.get(f"{ada.base}/executions/{id}/history?limit=1", headers=ada.auth)).json()["data"][0]
+    assert lines[0] == {"execution_id": id, **first}
+    unknown = f"{ada.base}/executions/{uuid7(1, 1, 1)}/events"
+    check_problem(await plane.client.get(unknown, headers=ada.auth), 404, "not_found")
 
 
 async def test_history_waits_for_what_comes(plane: Plane):

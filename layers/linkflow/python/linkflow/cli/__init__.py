@@ -77,13 +77,28 @@ def executions(status: str, workflow: str, limit: int, as_json: bool, home: str,
 @main.command()
 @click.argument("execution_id")
 @JSON
+@click.option("--jsonl", "as_lines", is_flag=True, help="Print JSON Lines, an event a line.")
 @HOME
 @URL
-def history(execution_id: str, as_json: bool, home: str, url: str) -> None:
+def history(execution_id: str, as_json: bool, as_lines: bool, home: str, url: str) -> None:
     """Print the events of a run."""
     from .work import history as events
 
-    raise SystemExit(events(home, url, execution_id, as_json))
+    raise SystemExit(events(home, url, execution_id, as_json, as_lines))
+
+
+@main.command()
+@click.option("--status", default="", help="Only runs with this status.")
+@click.option("--workflow", default="", help="Only runs of this workflow (id).")
+@click.option("--limit", default=0, help="At most so many runs (default: all).")
+@click.option("--output", "-o", default="-", type=click.Path(dir_okay=False, allow_dash=True), help="A file.")
+@HOME
+@URL
+def export(status: str, workflow: str, limit: int, output: str, home: str, url: str) -> None:
+    """Write the events of many runs as JSON Lines, newest run first."""
+    from .work import export as write
+
+    raise SystemExit(write(home, url, status, workflow, limit, output))
 
 
 @main.command()

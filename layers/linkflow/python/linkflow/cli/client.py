@@ -79,6 +79,17 @@ class Api:
     def get(self, path: str, **params: Any) -> Any:
         return _checked(self._http.get(path, params={k: v for k, v in params.items() if v not in ("", None)}))
 
+    def lines(self, path: str) -> Iterator[str]:
+        """The lines of a streamed answer. Raises `ApiError` where it breaks off."""
+        try:
+            with self._http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    _checked(answer)
+                yield from answer.iter_lines()
+        except httpx.HTTPError as error:
+            raise ApiError(f"The answer broke off: {error}") from error
+
     def post(self, path: str, body: Any = None) -> Any:
         return _checked(self._http.post(path, json={} if body is None else body))
 

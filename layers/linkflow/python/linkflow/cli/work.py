@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
+
 from .client import Api, ApiError, say
 
 
@@ -131,9 +133,42 @@ def executions(home: str, url: str, status: str, workflow: str, limit: int, as_j
     return _guarded(work)
 
 
-def history(home: str, url: str, execution_id: str, as_json: bool) -> int:
+def export(home: str, url: str, status: str, workflow: str, limit: int, output: str) -> int:
+    """The events of all runs that fit, newest run first, as JSON Lines."""
+
+    def work() -> int:
+        runs = events = 0
+        with _api(home, url) as api, click.open_file(output, "w", encoding="utf-8") as file:
+            for id in _ids(api, status, workflow, limit):
+                runs += 1
+                for line in api.lines(f"{api.base}/executions/{id}/events"):
+                    events += 1
+                    file.write(f"{line}\n")
+        say(f"{runs} runs, {events} events")
+        return 0
+
+    return _guarded(work)
+
+
+def _ids(api: Api, status: str, workflow: str, limit: int) -> Iterator[str]:
+    cursor, left = "", limit or sys.maxsize
+    while left > 0:
+        filters = {"status": status, "workflow_id": workflow, "cursor": cursor, "per_page": min(100, left)}
+        page = api.get(f"{api.base}/executions", **filters)
+        yield from (run["id"] for run in page["data"])
+        left -= len(page["data"])
+        cursor = page["meta"]["next_cursor"]
+        if not cursor:
+            return
+
+
+def history(home: str, url: str, execution_id: str, as_json: bool, as_lines: bool = False) -> int:
     def work() -> int:
         with _api(home, url) as api:
+            if as_lines:
+                for line in api.lines(f"{api.base}/executions/{execution_id}/events"):
+                    print(line)
+                return 0
             events, after = [], 0
             while True:
                 page = api.get(f"{api.base}/executions/{execution_id}/history", after=after, limit=1000)["data"]
