@@ -32,11 +32,13 @@ class FakeClock:
 
     def __init__(self, now: int = START) -> None:
         self.now = now
+        self.shift = 0
+        """What the wall clock is off by; sleeping goes by the monotonic one."""
         self._bits = 0
         self._sleepers: list[tuple[int, asyncio.Future[None]]] = []
 
     def now_ms(self) -> int:
-        return self.now
+        return self.now + self.shift
 
     def random(self) -> float:
         return 0.5

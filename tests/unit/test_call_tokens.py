@@ -50,6 +50,15 @@ def test_a_token_is_used_again_until_half_of_its_life() -> None:
     assert signer.sign("history", ANNA) != first
 
 
+def test_a_token_is_not_used_again_when_the_clock_was_set_back() -> None:
+    watch = Watch()
+    signer = TokenSigner(SECRET, 60, watch)
+    first = signer.sign("history", ANNA)
+    watch.time -= 3600
+    # An hour of our time would pass until it is renewed, and the others refuse it after a minute of theirs.
+    assert signer.sign("history", ANNA) != first
+
+
 def test_a_verified_token_is_believed_until_it_expires_and_no_longer() -> None:
     watch = Watch()
     signer = TokenSigner(SECRET, 60, watch)

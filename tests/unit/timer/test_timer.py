@@ -144,6 +144,15 @@ async def test_sweeps_and_upkeep_keep_their_intervals(world: World) -> None:
     assert (world.history.sweeps, world.store.upkeeps) == (3, 2)
 
 
+async def test_a_clock_that_is_set_back_does_not_stop_the_sweeps(world: World) -> None:
+    await world.tick()
+    world.clock.shift = -3_600_000
+    await world.tick()
+    await world.clock.advance(5000)
+    await world.tick()
+    assert world.history.sweeps == 2
+
+
 # run_forever
 
 
@@ -206,6 +215,27 @@ async def test_a_flood_of_rings_is_not_a_flood_of_reads(world: World) -> None:
             await world.bell.ring("timers", b"what?")
             await world.clock.advance(1)
     assert world.store.reads - before <= 3 * 101
+
+
+async def test_a_clock_that_is_set_back_delays_timers_by_no_more_than_that(world: World) -> None:
+    async with world.running():
+        await world.clock.advance(100)
+        world.clock.shift = -3_600_000
+        await world.add(-3_600_000 + 10_000, -3_600_000 + 60_000)
+        await world.clock.advance(61_000)
+        assert world.names() == ["e0", "e1"]
+        assert world.history.sweeps >= 12
+
+
+async def test_what_failed_is_tried_again_though_the_clock_was_set_back(world: World) -> None:
+    async with world.running():
+        await world.add(-3_700_000)
+        world.history.failing = {"e0"}
+        await world.clock.advance(5000)
+        world.clock.shift = -3_600_000
+        world.history.failing = set()
+        await world.clock.advance(70_000)
+        assert world.names() == ["e0"]
 
 
 async def test_it_outlives_a_broken_doorbell(world: World) -> None:

@@ -36,3 +36,5 @@ def setup(level: str = "INFO", service: str = "linkflow") -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    # While a database is away it says so several times a second; whoever needed it says it once.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -17,6 +17,13 @@ from .arrays import register
 
 Connection = AsyncConnection[tuple[Any, ...]]
 
+GIVE_UP = 0.5
+"""Seconds after which the pool gives an attempt to connect up, and begins another. It doubles the pauses within one: an
+outage of half a minute would be followed by another half."""
+
+ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""A server that vanished without a word is noticed within half a minute: a transition may be waiting for it."""
+
 GONE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """The server went away, restarts, or refuses: the same call may succeed later."""
 
@@ -50,8 +57,9 @@ class Database:
                         open=False,
                         check=AsyncConnectionPool.check_connection if self._size == 1 else None,
                         configure=self._configure,
-                        reconnect_timeout=60.0,
-                        kwargs={"autocommit": True, "connect_timeout": max(1, int(self._timeout))},
+                        reconnect_timeout=GIVE_UP,
+                        reconnect_failed=_try_again,
+                        kwargs={"autocommit": True, "connect_timeout": max(1, int(self._timeout)), **ALIVE},
                     )
                     await pool.open()
                     self._pool = pool
@@ -87,6 +95,12 @@ class Database:
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
+
+
+async def _try_again(pool: AsyncConnectionPool[Connection]) -> None:
+    """An empty pool that gave up waits for the next caller, who waits for it: begin anew at once."""
+    if not pool.closed:
+        await pool.check()
 
 
 def translate(error: Exception) -> LinkFlowError:

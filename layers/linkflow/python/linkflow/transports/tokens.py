@@ -49,7 +49,8 @@ class TokenSigner:
         key = (service, caller)
         now = self._now()
         found = self._signed.get(key)
-        if found is not None and now < found[0]:
+        # Not one from the future either: the clock was set back, and the others' clocks go on.
+        if found is not None and found[0] - self._ttl / 2 <= now < found[0]:
             return found[1]
         claims = {
             "iss": ISSUER,

@@ -111,6 +111,7 @@ class Lane(Generic[T]):
 
     def launch(self, now: int, group: asyncio.TaskGroup) -> None:
         """Send what is due, as far as there are slots."""
+        self._paused_until = min(self._paused_until, now + LONGEST_PAUSE_MS)  # the clock may have been set back
         if now < self._paused_until:
             return
         while self._flights < self._slots and (batch := self._take(now)):
@@ -128,7 +129,7 @@ class Lane(Generic[T]):
             key = self._key(row)
             if key in airborne or key in self._airborne:
                 continue
-            held = self._holds.until(key)
+            held = self._holds.until(key, now)
             if self._landed.pop(key, self._looks) < self._looks:  # said to be done, and still there: never spin on it
                 held = self._holds.fail(key, now)
             if held > now:

@@ -91,6 +91,9 @@ class Loop:
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now_ms()
+        # Where the clock was set back these would hold everything up for as long.
+        self._look_at = min(self._look_at, now + LONGEST_PAUSE_MS)
+        self._looked_at = min(self._looked_at, now)
         if now >= min(self._look_at, self._due_look()) or self.timers.wants_more or self._drained():
             self._launch(now, group)  # what is known need not wait for the look
             await self._look(now)

@@ -109,6 +109,7 @@ class _Chore:
         self.done = 0
 
     def launch(self, now: int, group: asyncio.TaskGroup) -> None:
+        self.next_at = min(self.next_at, now + self._every)  # the clock may have been set back
         if now >= self.next_at:
             self.next_at = now + self._every
             if not self._running:

@@ -56,8 +56,13 @@ class Holds:
     def tries(self, key: Hashable) -> int:
         return self._held.get(key, (0, 0))[0]
 
-    def until(self, key: Hashable) -> int:
-        return self._held.get(key, (0, 0))[1]
+    def until(self, key: Hashable, now_ms: int) -> int:
+        """Never further away than the longest wait: the clock may have been set back."""
+        tries, until = self._held.get(key, (0, 0))
+        if until > now_ms + LONGEST_MS:
+            until = now_ms + LONGEST_MS
+            self._held[key] = (tries, until)
+        return until
 
     def fail(self, key: Hashable, now_ms: int) -> int:
         """Count a failure; returns until when the item is left alone."""
