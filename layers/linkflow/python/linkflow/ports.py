@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from linkflow.contracts.controlling import Bulk, BulkError, BulkOptions, BulkRequest
 from linkflow.contracts.history import Beat, DueTimer, Execution, HistoryReply, LastBeat, ListRequest, Task, TaskRef
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.admission import Line
@@ -92,6 +93,7 @@ class Transition(Struct, frozen=True):
     snapshot: int = 0
     """The event up to which the row's state is folded, where that is not rewritten."""
     entrance: Entrance | None = None
+    source_id: str = ""
 
 
 class WaitRow(Struct, frozen=True):
@@ -190,7 +192,47 @@ class Door(Protocol):
         ...
 
 
-class EventStore(Protocol):
+class BulkPage(Struct, frozen=True):
+    """The next runs of a bulk operation, behind `cursor`. `errors` are those so far."""
+
+    id: str
+    workspace_id: str
+    verb: str
+    options: BulkOptions
+    actor: str
+    cursor: int
+    errors: tuple[BulkError, ...]
+    created_at: int
+    targets: tuple[str, ...]
+
+
+class BulkStore(Protocol):
+    """Verbs upon many runs. `owner` names who is at an operation; until `until_ms` others leave it alone."""
+
+    async def count_runs(self, request: BulkRequest) -> int:
+        """How many runs fit, up to one more than the limit."""
+        ...
+
+    async def begin_bulk(self, id: str, request: BulkRequest, now_ms: int, until_ms: int, owner: str) -> None:
+        """Choose the runs, once for all. Beginning twice is beginning once."""
+        ...
+
+    async def bulks(self, workspace_id: str, id: str, before: str, limit: int) -> list[Bulk]: ...
+    async def cancel_bulk(self, workspace_id: str, id: str, now_ms: int) -> bool:
+        """False where it is not under way."""
+        ...
+
+    async def claim_bulk(self, owner: str, now_ms: int, until_ms: int, page: int) -> BulkPage | None: ...
+    async def advance_bulk(
+        self, page: BulkPage, done: int, skipped: int, errors: tuple[BulkError, ...], now_ms: int, until_ms: int
+    ) -> None:
+        """A page was seen to; nothing changes where somebody else had seen to it."""
+        ...
+
+    async def release_bulks(self, owner: str, now_ms: int) -> None: ...
+
+
+class EventStore(BulkStore, Protocol):
     """Execution state and events. One database, or several behind a shard map."""
 
     async def commit(self, transitions: Sequence[Transition]) -> list[str]:

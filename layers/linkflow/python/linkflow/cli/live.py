@@ -47,14 +47,14 @@ class Timeline:
         self.error: Any = None
 
     def add(self, event: dict[str, Any]) -> None:
-        kind, what, at = event["type"], event["attributes"], _seconds(event["at"])
+        kind, what, at = event["type"], event["attributes"], _seconds(event.get("kept_at") or event["at"])
         if kind == "ExecutionStarted":
             row = self._rows.setdefault(what["trigger_node"], _Row(what["trigger_node"]))
             row.status, row.began, row.ended = "completed", at, at
             self.status = "running"
         elif kind == "ExecutionHeld":
             self.status = "queued"
-        elif kind in ("ExecutionRetried", "ExecutionResumed"):
+        elif kind in ("ExecutionForked", "ExecutionRetried", "ExecutionResumed"):
             self.status = "running"
         elif kind == "ExecutionCancelRequested":
             self.status = "cancelling"
@@ -68,6 +68,8 @@ class Timeline:
             row.ended = at if row.status in ("completed", "failed", "skipped", "cancelled") else 0.0
             error = what.get("error")
             row.detail = error["message"] if error else "" if row.status == "completed" else row.detail
+            if event.get("kept_at"):
+                row.detail = "kept"
 
     def table(self) -> Table:
         table = Table(title=self._title, title_justify="left", header_style="bold", expand=False)
@@ -133,6 +135,10 @@ def _line(event: dict[str, Any]) -> None:
             f"  {event['at'][11:23]}  the run waits: {what['line']} {what.get('key', '')}", file=sys.stderr, flush=True
         )
     status = _TURNS.get(event["type"])
+    if event["type"] == "NodeCompleted" and event.get("kept_at"):
+        status = "kept"
+    elif event.get("kept_at"):
+        return
     if status:
         print(f"  {event['at'][11:23]}  {what['node']:<16} {status:<10} attempt {what.get('attempt', 1)}",
               file=sys.stderr, flush=True)  # fmt: skip

@@ -10,6 +10,8 @@ from msgspec import Struct
 from linkflow.domain.errors import ErrorData
 from linkflow.domain.outcomes import Outcome
 
+from .controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
+
 NO_STATE = msgspec.Raw(b"null")
 """In place of a state that does not travel (msgspec knows no optional `Raw`)."""
 
@@ -338,6 +340,8 @@ class ListRequest(Struct, frozen=True, omit_defaults=True):
     mode: str = ""
     before: str = ""
     limit: int = 20
+    source_id: str = ""
+    """Only forks and reruns of this run."""
 
 
 class HistoryRequest(Struct, frozen=True, omit_defaults=True):
@@ -431,6 +435,8 @@ class SweepReply(Struct, frozen=True, omit_defaults=True):
     events: int = 0
     forgotten: int = 0
     admitted: int = 0
+    bulk: int = 0
+    """Runs that bulk operations saw to; there may be more of them."""
 
 
 class HistoryApi(Protocol):
@@ -440,6 +446,9 @@ class HistoryApi(Protocol):
     async def complete(self, request: CompleteBatch) -> CompleteReply: ...
     async def fire(self, request: FireBatch) -> FireReply: ...
     async def control(self, request: ControlRequest) -> ControlReply: ...
+    async def fork(self, request: ForkRequest) -> ForkReply: ...
+    async def bulk(self, request: BulkRequest) -> BulkReply: ...
+    async def bulks(self, request: BulksRequest) -> BulksReply: ...
     async def signal(self, request: SignalRequest) -> ControlReply: ...
     async def publish(self, request: PublishRequest) -> PublishReply: ...
     async def decide(self, request: DecideRequest) -> ControlReply: ...

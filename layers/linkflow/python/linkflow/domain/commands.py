@@ -6,8 +6,25 @@ from typing import Any
 
 from msgspec import Struct
 
-from .events import Parent
+from .comparing import Report
+from .events import Event, Parent
 from .outcomes import NodeError, Outcome
+
+
+class Fork(Struct, frozen=True):
+    """What a new run takes over: from which node of its source on it goes, and which of that one's events it keeps.
+
+    `edited`: the node is given `input`. `reset`: the source is terminated once the new run is there.
+    """
+
+    node: str
+    from_version: int
+    kept: tuple[Event, ...] = ()
+    edited: bool = False
+    input: Any = None
+    reset: bool = False
+    reason: str = ""
+    report: Report | None = None
 
 
 class Start(Struct, frozen=True):
@@ -25,6 +42,8 @@ class Start(Struct, frozen=True):
     caused_by: str = ""
     slot: str | None = None
     fairness: str = ""
+    source_id: str = ""
+    fork: Fork | None = None
 
 
 class Hold(Struct, frozen=True):

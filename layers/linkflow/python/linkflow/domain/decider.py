@@ -31,6 +31,7 @@ from .flow import (
 )
 from .graph import Graph
 from .ids import derived_id, shard_of_workflow
+from .keeping import take_over
 from .limits import Limits
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
 from .payloads import Stowage
@@ -123,8 +124,12 @@ def _start(draft: Draft, command: c.Start) -> None:
         timeout_at=deadline(draft),
         slot=command.slot,
         fairness=command.fairness,
+        source_id=command.source_id,
     )
-    advance(draft, command.trigger_node)
+    if command.fork is not None:
+        take_over(draft, command, command.fork)
+    else:
+        advance(draft, command.trigger_node)
 
 
 def _complete(draft: Draft, command: c.Complete) -> None:

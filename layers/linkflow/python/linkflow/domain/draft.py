@@ -141,6 +141,8 @@ class Draft:
 
 def input_of(state: State, graph: Graph, key: str) -> Any:
     """The input of a node run, from the outputs of its sources. An iteration's first nodes get the item."""
+    if state.edited and key in state.edited:
+        return state.edited[key]
     run = state.runs[key]
     sources = run.sources
     if not sources:

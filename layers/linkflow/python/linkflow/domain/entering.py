@@ -32,7 +32,7 @@ def hold(draft: Draft, command: c.Hold) -> None:
         if draft.state.entry is not None:
             draft.emit(e.ExecutionHeld, **where)
     elif not draft.state.version:
-        draft.emit(e.ExecutionQueued, **where, **_carried(start), parent=start.parent)
+        draft.emit(e.ExecutionQueued, **where, **_carried(start), parent=start.parent, source_id=start.source_id)
 
 
 def _carried(start: c.Start) -> dict[str, object]:
@@ -88,6 +88,6 @@ def admit(draft: Draft, command: c.Admit) -> None:
         workflow_version=state.workflow_version, trigger_node=state.trigger_node, trigger=trigger_of(state),
         mode=state.mode, actor=entry.actor, idempotency_key=entry.idempotency_key, parent=state.parent,
         reply_to=state.reply_to, caused_by=state.caused_by, timeout_at=deadline(draft),
-        slot=command.slot, fairness=command.fairness,
+        slot=command.slot, fairness=command.fairness, source_id=state.source_id,
     )  # fmt: skip
     advance(draft, state.trigger_node)

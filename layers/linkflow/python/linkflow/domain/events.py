@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from .comparing import Report
 from .outcomes import NodeError
 from .payloads import Part
 from .upcasting import current
@@ -23,11 +24,15 @@ def _version(number: int) -> Any:
 
 
 class Base(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
-    """`event_id` counts 1, 2, 3 … in each execution, without gaps. A later version is refused, not guessed at."""
+    """`event_id` counts 1, 2, 3 … in each execution, without gaps. A later version is refused, not guessed at.
+
+    `kept_at` (ms) marks an event that a fork took over from its source: when it happened there.
+    """
 
     event_id: int
     at: int
     version: Annotated[int, Meta(ge=1, le=1)] = 1
+    kept_at: int = 0
 
 
 class Parent(Struct, frozen=True, omit_defaults=True):
@@ -60,6 +65,29 @@ class ExecutionStarted(Base, frozen=True, tag="ExecutionStarted"):
     """The concurrency key of which the run is one, if there is a limit."""
     fairness: str = ""
 
+    source_id: str = ""
+    """The run that this one repeats, in whole (``rerun``) or from a node on (``fork``)."""
+
+
+class ExecutionForked(Base, frozen=True, tag="ExecutionForked"):
+    """The run goes on from `node` of its source. What it keeps of that one stands in the next events (`kept_at`).
+
+    `edited`: the node is given `input` in place of its own. `reset`: the source was to be terminated. `report` says
+    what is different where the versions are.
+    """
+
+    source_id: str
+    node: str
+    from_version: int
+    to_version: int
+    kept: int = 0
+    edited: bool = False
+    input: Any = None
+    reset: bool = False
+    reason: str = ""
+    actor: str = ""
+    report: Report | None = None
+
 
 class ExecutionQueued(Base, frozen=True, tag="ExecutionQueued"):
     """A first event: the start was accepted, and a limit lets it wait. `line` is ``concurrency`` or ``rate``, `key`
@@ -79,6 +107,7 @@ class ExecutionQueued(Base, frozen=True, tag="ExecutionQueued"):
     parent: Parent | None = None
     reply_to: str = ""
     caused_by: str = ""
+    source_id: str = ""
 
 
 class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
@@ -214,6 +243,7 @@ class NodeScheduled(Base, frozen=True, tag="NodeScheduled"):
     """`sources` are the node runs whose edges were taken: their outputs are the input.
 
     `start_by` and `close_by` (ms) are when its schedule-to-start and schedule-to-close timeouts pass.
+    `edited`: its input is `input`, whatever the sources say.
     """
 
     node: str
@@ -221,6 +251,8 @@ class NodeScheduled(Base, frozen=True, tag="NodeScheduled"):
     sources: tuple[str, ...] = ()
     start_by: int = 0
     close_by: int = 0
+    edited: bool = False
+    input: Any = None
 
 
 class NodeStarted(Base, frozen=True, tag="NodeStarted"):
@@ -441,6 +473,7 @@ class ChildFailed(Base, frozen=True, tag="ChildFailed"):
 
 Event = (
     ExecutionStarted
+    | ExecutionForked
     | ExecutionQueued
     | ExecutionCollecting
     | StartCollected
@@ -498,7 +531,7 @@ def decode(data: bytes | msgspec.Raw) -> tuple[Event, ...]:
     return _decoder.decode(current(data))
 
 
-_ENVELOPE = ("event_id", "at", "type", "version")
+_ENVELOPE = ("event_id", "at", "type", "version", "kept_at")
 _INSIDE = (*_ENVELOPE, "reply_to")
 """What does not stand among the attributes outside: the envelope, and where a process is rung back."""
 
@@ -510,10 +543,12 @@ def iso(at_ms: int) -> str:
 
 def public(stored: dict[str, Any]) -> dict[str, Any]:
     """The outside form of one stored event: envelope, and the rest under ``attributes``."""
+    kept_at = stored.get("kept_at")
     return {
         "event_id": stored["event_id"],
         "at": iso(stored["at"]),
         "type": stored["type"],
         "version": stored.get("version", 1),
+        **({"kept_at": iso(kept_at)} if kept_at else {}),
         "attributes": {key: value for key, value in stored.items() if key not in _INSIDE},
     }

@@ -95,6 +95,7 @@ def _started(state: State, event: e.ExecutionStarted) -> None:
     state.entry = None
     state.slot = event.slot
     state.fairness = event.fairness
+    state.source_id = event.source_id
     # The trigger's run: its output is the trigger data, kept once (see `output_of`).
     state.runs[event.trigger_node] = NodeRun(DONE, ports=("main",))
 
@@ -113,6 +114,7 @@ def _came(state: State, event: e.ExecutionQueued | e.ExecutionCollecting) -> Non
 def _queued(state: State, event: e.ExecutionQueued) -> None:
     _came(state, event)
     state.parent = event.parent
+    state.source_id = event.source_id
     entry = Entry("", event.at, actor=event.actor, idempotency_key=event.idempotency_key)
     _in_line(state, entry, event)
 
@@ -155,6 +157,11 @@ def trigger_of(state: State) -> Any:
     if state.entry is not None and state.entry.line == BATCH:
         return {"items": list(state.entry.items), "count": state.entry.count}
     return state.trigger
+
+
+def _forked(state: State, event: e.ExecutionForked) -> None:
+    if event.edited:
+        state.edited = {event.node: event.input}
 
 
 def _closing(status: str) -> Callable[[State, Any], None]:
@@ -422,6 +429,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.ExecutionCollecting: _collecting,
     e.StartCollected: _start_collected,
     e.ExecutionHeld: _held,
+    e.ExecutionForked: _forked,
     e.ExecutionCompleted: _closing("completed"),
     e.ExecutionFailed: _closing("failed"),
     e.ExecutionTimedOut: _closing("timed_out"),

@@ -111,13 +111,16 @@ def schedule(draft: Draft, key: str, sources: tuple[str, ...], attempt: int) -> 
 def emit_scheduled(draft: Draft, key: str, sources: tuple[str, ...], attempt: int, close_by: int = 0) -> None:
     """A node run is due for a worker. `close_by` is what an earlier attempt's schedule-to-close timeout left."""
     timeout = draft.node_of(key)[0].node.timeout
+    edited = draft.state.edited
+    given = {"edited": True, "input": edited[key]} if edited and key in edited else {}
     if timeout is None:
-        draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources)
+        draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources, **given)
         return
     start_by = draft.at + round(timeout.schedule_to_start * 1000) if timeout.schedule_to_start else 0
     if timeout.schedule_to_close and not close_by:
         close_by = draft.at + round(timeout.schedule_to_close * 1000)
-    draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources, start_by=start_by, close_by=close_by)
+    times = {"start_by": start_by, "close_by": close_by}
+    draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources, **times, **given)
 
 
 def begin_items(draft: Draft, key: str) -> None:

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from . import events as e
 from .outcomes import Iterate
-from .payloads import Stowage
+from .payloads import Part, Stowage, blob_of
 
 PAYLOADS = frozenset({"trigger", "input", "output", "payload", "respond", "result"})
 """Names under which commands and outcomes carry data, in themselves or in what they hold."""
@@ -19,6 +20,9 @@ T = TypeVar("T", bound=Struct)
 
 def payloads_of(message: Struct) -> Iterator[Any]:
     """The data that a command or an outcome carries."""
+    if isinstance(message, e.LoopStarted):  # a fork takes it over
+        yield list(message.items)
+        yield from (part.value for part in message.parts)
     for name in message.__struct_fields__:
         value = getattr(message, name)
         if name in PAYLOADS:
@@ -32,6 +36,8 @@ def payloads_of(message: Struct) -> Iterator[Any]:
 
 def remade(message: T, change: Callable[[str, Any], Any]) -> T:
     """The same with `change(name, data)` in place of its data; itself where nothing is another."""
+    if isinstance(message, e.LoopStarted):
+        return _remade_loop(message, change)  # type: ignore[return-value]
     changes: dict[str, Any] = {}
     for name in message.__struct_fields__:
         value = getattr(message, name)
@@ -47,6 +53,16 @@ def remade(message: T, change: Callable[[str, Any], Any]) -> T:
         if new is not value:
             changes[name] = new
     return msgspec.structs.replace(message, **changes) if changes else message
+
+
+def _remade_loop(loop: e.LoopStarted, change: Callable[[str, Any], Any]) -> e.LoopStarted:
+    items, parts = change("items", list(loop.items)), []
+    for part in loop.parts:
+        blob = blob_of(change("items", part.value))
+        parts.append(Part(blob.key, blob.size, part.count) if blob else part)
+    if list(loop.items) == items and tuple(parts) == loop.parts:
+        return loop
+    return msgspec.structs.replace(loop, items=tuple(items), parts=tuple(parts))
 
 
 def pack(message: T, stow: Stowage) -> T:

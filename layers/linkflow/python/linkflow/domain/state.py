@@ -216,6 +216,9 @@ class State(Struct, omit_defaults=True, kw_only=True):
     slot: str | None = None
     """The concurrency key of which this run is one."""
     fairness: str = ""
+    source_id: str = ""
+    edited: dict[str, Any] = {}
+    """Inputs that somebody gave to node runs in place of their own, by key."""
 
     @property
     def closed(self) -> bool:

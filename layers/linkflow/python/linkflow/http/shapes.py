@@ -211,6 +211,7 @@ def node_run(run: RunOfNode, workspace_id: str) -> Json:
         "type": node.type if node else None,
         "status": view.status,
         "attempt": view.attempt,
+        "kept": view.kept,
         "started_at": at(view.started_at),
         "completed_at": at(view.completed_at),
         "duration_ms": round(view.duration_us / 1000, 3) if over else None,

@@ -18,6 +18,7 @@ from linkflow.ports import Snapshot, StoredMessage, Transition
 from .admission import PostgresDoor, PostgresDoors, reopen, write_entrances
 from .arrays import arrays
 from .beats import PostgresBeats, beaten, drop_beats
+from .bulk import PostgresBulks
 from .database import RETRY_STATES, Connection, Database
 from .queries import queries
 from .waits import PostgresWaits, columns, wait_args
@@ -33,9 +34,10 @@ DEADLOCK_TRIES = 4
 _CODE = {name: code for code, name in enumerate(STATUS)}
 _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _sql = queries("executions")
+_forks = queries("forks")
 
 
-class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors):
+class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks):
     """Implements `linkflow.ports.EventStore`."""
 
     def __init__(self, database: Database, republish_after_ms: int = 10_000) -> None:
@@ -97,13 +99,16 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors):
         return ["ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions]
 
     async def _create(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
-        if not any(t.new_waits for t in items):
+        if not any(t.new_waits or t.source_id for t in items):
             rows = await (await connection.execute(_sql["create"], _args(self._create_args(items)))).fetchall()
             return {id for (id,) in rows}
         async with connection.transaction():
             rows = await (await connection.execute(_sql["create"], _args(self._create_args(items)))).fetchall()
             created = {id for (id,) in rows}
             await connection.execute(_sql["advance_waits"], wait_args([t for t in items if t.execution_id in created]))
+            made = [t for t in items if t.source_id and t.execution_id in created]
+            args = {"source": [t.source_id for t in made], "id": [t.execution_id for t in made]}
+            await connection.execute(_forks["remember"], args)
         return created
 
     async def _advance(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
@@ -212,6 +217,11 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors):
             "mode": request.mode,
             "limit": request.limit,
         }
+        if request.source_id:
+            args |= {"source": request.source_id, "workflow": request.workflow_id or None}
+            async with self._db.connection() as connection:
+                rows = await (await connection.execute(_forks["page_by_source"], args)).fetchall()
+            return [_execution(row) for row in rows]
         if request.workflow_id:
             return [_execution(r) for r in await self._rows("page_by_workflow", workflow=request.workflow_id, **args)]
         return [_execution(r) for r in await self._rows("page_by_workspace", **args)]

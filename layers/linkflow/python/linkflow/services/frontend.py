@@ -18,6 +18,7 @@ import msgspec
 
 from linkflow.config import Config
 from linkflow.contracts.base import caller
+from linkflow.contracts.controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
 from linkflow.contracts.frontend import RedriveReply, RedriveRequest, RunReply, RunRequest
 from linkflow.contracts.history import (
     ApprovalsReply,
@@ -125,6 +126,22 @@ class Frontend:
         await self._enter("workflow.execute", request.workspace_id)
         _known_form(request.execution_id)
         return await _as_service(self._history.control(request))  # a retry's tasks go to Matching from there
+
+    async def fork(self, request: ForkRequest) -> ForkReply:
+        """A new run from an old one. Raises `InvalidInput` for what cannot be forked so."""
+        await self._enter("workflow.execute", request.workspace_id)
+        _known_form(request.execution_id)
+        return await _as_service(self._history.fork(request))
+
+    async def bulk(self, request: BulkRequest) -> BulkReply:
+        """Begin a verb upon many runs, or count them."""
+        await self._enter("workflow.execute", request.workspace_id)
+        return await _as_service(self._history.bulk(request))
+
+    async def bulks(self, request: BulksRequest) -> BulksReply:
+        """Bulk operations as they stand, or the cancel of one."""
+        await self._enter("workflow.execute" if request.cancel else "execution.view", request.workspace_id)
+        return await _as_service(self._history.bulks(request))
 
     async def signal(self, request: SignalRequest) -> ControlReply:
         """An event for one run, which takes or keeps it."""

@@ -50,6 +50,11 @@ class NodeView(Struct):
     child: str = ""
     logs: tuple[str, ...] = ()
     heartbeat: LastBeat | None = None
+    kept: bool = False
+    """A fork took its result over; the times are its own."""
+    edited: bool = False
+    input: Any = None
+    """What a fork gave it in place of its own input, where `edited`."""
 
 
 class NodeRuns:
@@ -80,6 +85,8 @@ class NodeRuns:
         """What the node was given: one source's output, or outputs by source id; a loop hands its item in."""
         if view.status == "skipped":
             return None
+        if view.edited:
+            return view.input
         if not view.sources:
             return self._trigger
         if len(view.sources) == 1:
@@ -109,7 +116,7 @@ class NodeRuns:
         )
 
     def _node_event(self, kind: str, event: dict[str, Any]) -> None:
-        key, at = event["node"], event["at"]
+        key, at = event["node"], event.get("kept_at") or event["at"]
         view = self.views.setdefault(key, NodeView(key, scheduled_at=at))
         view.attempt = event.get("attempt", view.attempt)
         if kind == "NodeScheduled" and key in self._turns:
@@ -118,6 +125,7 @@ class NodeRuns:
             self.views[key] = NodeView(
                 key, attempt=view.attempt, scheduled_at=at, sources=tuple(event.get("sources", ())), error=view.error,
                 heartbeat=view.heartbeat,
+                edited=event.get("edited", False), input=event.get("input"),
             )  # fmt: skip
         elif kind == "NodeStarted":
             view.status, view.started_at = "running", at
@@ -139,7 +147,8 @@ class NodeRuns:
 
     @staticmethod
     def _end(view: NodeView, kind: str, event: dict[str, Any]) -> None:
-        view.status, view.completed_at = _ENDS[kind], event["at"]
+        view.status, view.completed_at = _ENDS[kind], event.get("kept_at") or event["at"]
+        view.kept = "kept_at" in event
         view.started_at = event.get("started_at") or view.started_at or view.scheduled_at
         view.duration_us = event.get("duration_us") or (view.completed_at - view.started_at) * 1000
         view.logs = tuple(event.get("logs", ()))

@@ -315,7 +315,7 @@ class Committer:
             start = item.start
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
             if plan.gate is not None:
-                if plan.gate.doors:
+                if plan.gate.doors and start.fork is None:  # what is kept cannot wait for a turn
                     self._hand_over(item, start, plan)
                     return None
                 full = await self._packer.whole(start) if self._packer else start

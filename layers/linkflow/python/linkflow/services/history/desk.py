@@ -121,7 +121,7 @@ class Desk:
         holder = self._holder(command)
         if holder and (not knock.takeover or holder == command.execution_id or _start_key(command) in self._holders):
             return holder
-        if gate is not None and gate.collect and command.parent is None:
+        if gate is not None and gate.collect and command.parent is None and not command.source_id:
             if knock.takeover:
                 why = "A workflow that collects its starts cannot terminate_existing: a run of it is several starts."
                 raise InvalidInput(why)

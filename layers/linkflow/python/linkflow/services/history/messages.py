@@ -23,11 +23,13 @@ from .loading import load_one
 from .transition import (
     CHILD_CLOSED,
     CLOSE_CHILD,
+    END_SOURCE,
     START_CHILD,
     START_ERROR,
     STOP_RUN,
     ChildClosed,
     CloseChild,
+    EndSource,
     StartChild,
     StartError,
     StopRun,
@@ -57,6 +59,8 @@ class Messenger:
             await self._report(msgspec.json.decode(message.body, type=ChildClosed))
         elif message.kind == START_ERROR:
             await self._start_error(msgspec.json.decode(message.body, type=StartError))
+        elif message.kind == END_SOURCE:
+            await self.end_source(msgspec.json.decode(message.body, type=EndSource))
         await self._store.drop_messages([(message.execution_id, message.id)])
 
     async def _start(self, body: StartChild) -> None:
@@ -121,6 +125,13 @@ class Messenger:
         verb = c.Cancel if body.verb == "cancel" else c.Terminate
         try:
             await self._committer.apply(body.execution_id, [verb(body.actor, body.reason)])
+        except NotFound:
+            return
+
+    async def end_source(self, body: EndSource) -> None:
+        """Terminate a run that goes on as another one. One that is over stays as it is."""
+        try:
+            await self._committer.apply(body.execution_id, [c.Terminate(body.actor, body.reason)])
         except NotFound:
             return
 

@@ -36,8 +36,8 @@ class Packer:
         return len(events) > self.limit or MARK in events
 
     def refers(self, start: c.Start) -> bool:
-        """Does a run begin with data that is kept outside?"""
-        return next(references(start.trigger), None) is not None
+        """Does a run begin with data that is kept outside? What a fork takes over may be."""
+        return start.fork is not None or next(references(start.trigger), None) is not None
 
     async def whole(self, start: c.Start) -> c.Start:
         """The start with its data in it, as keys are made of it and waiting runs keep it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextvars import Context
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from linkflow.config import Config
 from linkflow.contracts import history as h
 from linkflow.contracts.base import caller
+from linkflow.contracts.controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
 from linkflow.contracts.matching import AddRequest, MatchingApi
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
@@ -26,7 +27,9 @@ from linkflow.services.payloads import Payloads
 
 from .admission import Admission
 from .beats import Beats
+from .bulk import BRIEFLY, BulkWork
 from .committer import Committer, Item, Written
+from .forker import Forker
 from .guard import limits_of
 from .loading import load_encoded
 from .messages import Messenger
@@ -34,6 +37,7 @@ from .packing import Packer
 from .plans import Plan, Plans
 from .takers import Takers
 from .upkeep import Sweeper, quietly
+from .verbs import VERBS
 from .world import World
 
 TIMERS = "timers"
@@ -52,13 +56,6 @@ ON_CONFLICT = ("return_existing", "reject", "terminate_existing")
 ENTERS = f"{ENTER}/"
 
 COMPLETE, VIEW, CONTROL = "history.complete", "execution.view", "workflow.execute"
-_VERBS: dict[str, Callable[[h.ControlRequest], c.Command]] = {
-    "cancel": lambda r: c.Cancel(r.actor, r.reason),
-    "terminate": lambda r: c.Terminate(r.actor, r.reason),
-    "retry": lambda r: c.RetryFailed(r.actor),
-    "pause": lambda r: c.Pause(r.actor, r.reason),
-    "resume": lambda r: c.Resume(r.actor),
-}
 
 
 class History:
@@ -90,7 +87,9 @@ class History:
         self._background: set[asyncio.Task[None]] = set()
         self._takers = Takers()
         late = round(config.republish_after * 1000)
-        self._sweeper = Sweeper(store, matching, self._messenger, self._world, self._admission, clock, late)
+        self._forker = Forker(store, self._committer, self._messenger, clock, config.max_events)
+        self._bulk = BulkWork(store, self._committer, self._forker, self._world, clock)
+        self._sweeper = Sweeper(store, matching, self._messenger, self._world, self._admission, clock, late, self._bulk)
         self._push_first = push_before_reply
 
     async def start(self, request: h.StartBatch) -> h.StartReply:
@@ -197,9 +196,9 @@ class History:
 
     async def control(self, request: h.ControlRequest) -> h.ControlReply:
         """Raises `InvalidInput` for an unknown verb, `Conflict` where the run's status does not allow it."""
-        verb = _VERBS.get(request.verb)
+        verb = VERBS.get(request.verb)
         if verb is None:
-            raise InvalidInput(f"Unknown verb {request.verb!r}; use one of {', '.join(_VERBS)}.")
+            raise InvalidInput(f"Unknown verb {request.verb!r}; use one of {', '.join(VERBS)}.")
         await self._visible(request.execution_id, request.workspace_id, CONTROL)
         written = await self._committer.apply(request.execution_id, [verb(request)])
         status = written.decision.state.status
@@ -207,6 +206,27 @@ class History:
             raise Conflict(f"A run that is {status} cannot take {request.verb}.", details={"status": status})
         await self._before_reply()
         return h.ControlReply(status)
+
+    async def fork(self, request: ForkRequest) -> ForkReply:
+        """Raises `NotFound`, `InvalidInput` for what cannot be forked so, `LimitExceeded` for too long a history."""
+        await self._visible(request.execution_id, request.workspace_id, CONTROL)
+        reply = await self._forker.fork(request)
+        await self._before_reply()
+        return reply
+
+    async def bulk(self, request: BulkRequest) -> BulkReply:
+        """Begin at once; the sweep goes on with what a process leaves behind. Raises `InvalidInput`."""
+        caller().require(CONTROL, request.workspace_id)
+        reply = await self._bulk.begin(request)
+        if reply.bulk is not None and reply.bulk.status == "running":
+            self._spawn(self._bulk.work(BRIEFLY if self._push_first else None))
+        await self._before_reply()
+        return reply
+
+    async def bulks(self, request: BulksRequest) -> BulksReply:
+        """Raises `Conflict` for the cancel of an operation that is over."""
+        caller().require(CONTROL if request.cancel else VIEW, request.workspace_id)
+        return await self._bulk.show(request)
 
     async def signal(self, request: h.SignalRequest) -> h.ControlReply:
         """Raises `Conflict` where the run is closed or keeps too many events already."""
@@ -309,7 +329,11 @@ class History:
         return reply
 
     async def close(self) -> None:
-        """Wait for pushes that are in the air."""
+        """Wait for pushes that are in the air; a bulk operation stops after its page."""
+        with self._bulk.pausing():
+            await self._drain()
+
+    async def _drain(self) -> None:
         while self._background:
             await asyncio.wait(set(self._background))
 

@@ -23,6 +23,7 @@ TRAVELS = 32_768
 
 START_CHILD, CLOSE_CHILD, CHILD_CLOSED = "start_child", "close_child", "child_closed"
 START_ERROR, STOP_RUN = "start_error", "stop_run"
+END_SOURCE = "end_source"
 
 
 class StartChild(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,6 +48,14 @@ class StartError(msgspec.Struct, frozen=True):
 class CloseChild(msgspec.Struct, frozen=True):
     execution_id: str
     verb: str
+
+
+class EndSource(msgspec.Struct, frozen=True):
+    """A reset run goes on in another one."""
+
+    execution_id: str
+    actor: str
+    reason: str
 
 
 class ChildClosed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,6 +117,7 @@ def transition(
         unbeaten=_unbeaten(decision) if fires and diff.done_beats else (),
         snapshot=stored.version if stored is not None and keep else 0,
         entrance=_entrance(decision, plan) if state.slot is not None or state.fairness or decision.entry else None,
+        source_id=start.source_id if isinstance(start, e.ExecutionStarted | e.ExecutionQueued) else "",
     )
 
 
@@ -161,6 +171,8 @@ def _messages(decision: Decision, plan: Plan) -> tuple[Message, ...]:
     found = [_start_child(state, event) for event in decision.events if isinstance(event, e.ChildStarted)]
     for child, verb in orphans(decision):
         found.append(Message(f"{CLOSE_CHILD}/{child}", CLOSE_CHILD, _encode(CloseChild(child, verb))))
+    if state.source_id and (reset := reset_of(decision)) is not None:
+        found.append(Message(END_SOURCE, END_SOURCE, _encode(reset)))
     if state.parent is not None and state.closed and not decision.was_closed:
         body = ChildClosed(state.parent, state.execution_id, state.status, state.result, state.error)
         found.append(Message(f"{CHILD_CLOSED}/{state.version}", CHILD_CLOSED, _encode(body)))
@@ -175,6 +187,16 @@ def _start_error(state: State, plan: Plan, call: Call) -> Message:
         call.execution_id, state.workspace_id, workflow, call.trigger, state.execution_id, call.failure
     )  # fmt: skip
     return Message(f"{START_ERROR}/{call.failure}", START_ERROR, _encode(body))
+
+
+def reset_of(decision: Decision) -> EndSource | None:
+    """What a fork that replaces its source has to tell that one."""
+    for event in decision.events[:2]:
+        if isinstance(event, e.ExecutionForked) and event.reset:
+            reason = f"Reset from {event.node}: {decision.state.execution_id} goes on in its place."
+            reason = f"{reason} {event.reason}" if event.reason else reason
+            return EndSource(event.source_id, event.actor, reason)
+    return None
 
 
 def _start_child(state: State, event: e.ChildStarted) -> Message:

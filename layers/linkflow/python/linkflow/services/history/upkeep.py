@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from linkflow.contracts.history import SweepReply, SweepRequest
 from linkflow.contracts.matching import AddRequest, MatchingApi
@@ -12,6 +13,7 @@ from linkflow.observability import logger
 from linkflow.ports import Clock, EventStore
 
 from .admission import Admission
+from .bulk import BRIEFLY, BulkWork
 from .messages import Messenger
 from .world import World
 
@@ -25,7 +27,7 @@ class Sweeper:
     def __init__(
         self, store: EventStore, matching: MatchingApi, messenger: Messenger, world: World,
         admission: Admission, clock: Clock,
-        republish_after: int,
+        republish_after: int, bulk: BulkWork,
     ) -> None:  # fmt: skip
         self._store = store
         self._matching = matching
@@ -34,6 +36,7 @@ class Sweeper:
         self._admission = admission
         self._clock = clock
         self._wait = republish_after
+        self._bulk = bulk
 
     async def sweep(self, request: SweepRequest) -> SweepReply:
         """Offer tasks, tell messages and deliver kept events that were lost; forget events that nobody took.
@@ -51,7 +54,10 @@ class Sweeper:
         events = await self._world.look_again(limit)
         forgotten = await self._store.forget_events(now, limit)
         admitted = await self._admission.repair(limit)
-        return SweepReply(len(tasks), len(messages), events, forgotten, admitted)
+        seen = 0
+        with suppress(LinkFlowError):  # the next sweep goes on with them
+            seen = await self._bulk.work(BRIEFLY)
+        return SweepReply(len(tasks), len(messages), events, forgotten, admitted, seen)
 
 
 async def quietly(work: Awaitable[object]) -> None:

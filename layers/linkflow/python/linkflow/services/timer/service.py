@@ -29,6 +29,9 @@ UPKEEP_SECONDS = 3600.0
 SWEEPS = 20
 """Full sweeps in a row before others get their turn."""
 
+BULK_SWEEPS = 5
+"""Sweeps in a row for the sake of bulk operations alone, which take a few seconds each."""
+
 FORGET_MS = 900_000
 
 
@@ -85,10 +88,12 @@ class Timer:
         """Offer lost pushes again, until a sweep is not full."""
         request = SweepRequest()
         swept = 0
-        for _ in range(SWEEPS):
+        for number in range(SWEEPS):
             reply = await self._history.sweep(request)
             swept += reply.tasks + reply.messages + reply.events + reply.forgotten
-            if max(reply.tasks, reply.messages, reply.forgotten) < request.limit:
+            swept += reply.bulk
+            more_runs = reply.bulk and number < BULK_SWEEPS
+            if max(reply.tasks, reply.messages, reply.forgotten) < request.limit and not more_runs:
                 break
         return swept
 

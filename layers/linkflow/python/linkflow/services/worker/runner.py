@@ -90,7 +90,7 @@ class Runner:
         def scope() -> Scope:
             return scope_of(state, graph, key, input, plan.definition.name, lambda: iso(clock.now_ms()), clock.random)
 
-        many = len(run.sources) > 1
+        many = len(run.sources) > 1 and (key not in state.edited or isinstance(input, dict))
         context = Context(
             input=input,
             execution_id=state.execution_id,
