@@ -11,6 +11,15 @@ import httpx
 import msgspec
 
 from linkflow.contracts.base import Caller, caller
+from linkflow.contracts.controlling import (
+    Bulk,
+    BulkReply,
+    BulkRequest,
+    BulksReply,
+    BulksRequest,
+    ForkReply,
+    ForkRequest,
+)
 from linkflow.contracts.frontend import RedriveReply, RedriveRequest, RunReply, RunRequest
 from linkflow.contracts.history import (
     Approval,
@@ -45,6 +54,7 @@ from linkflow.contracts.matching import (
     StatsReply,
     StatsRequest,
 )
+from linkflow.domain.comparing import Plan, Report
 from linkflow.domain.errors import Conflict, LinkFlowError, NotFound
 from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
@@ -60,6 +70,7 @@ from linkflow.services.auth import Auth
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
+from linkflow.services.forks import Forks
 from linkflow.services.schedules import Schedules
 from linkflow.services.tokens import AccessTokens
 from linkflow.services.webhooks import Webhooks
@@ -115,6 +126,8 @@ class RecordingFrontend:
         self.executions: dict[str, Execution] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.by_key: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
+        self.bulk_operations: dict[str, Bulk] = {}
         self.approvals_open: list[tuple[str, Approval]] = []
         self.took: tuple[str, ...] = ()
         self.blobs: dict[str, bytes] = {}
@@ -145,6 +158,42 @@ class RecordingFrontend:
         return ControlReply(
             {"cancel": "cancelled", "terminate": "terminated", "pause": "paused"}.get(request.verb, "running")
         )
+
+    async def fork(self, request: ForkRequest) -> ForkReply:
+        self._enter("workflow.execute", request)
+        self._visible(request)
+        found = self.executions[request.execution_id]
+        mode = "rerun" if request.verb == "rerun" else "fork"
+        plan = Plan(("a",), ("b",), report=Report(added=("n",)) if request.version else None)
+        if request.dry_run:
+            return ForkReply("", found.workflow_id, 1, mode, plan=plan)
+        id = uuid7(time.time_ns() // 1_000_000, 0, _chance.getrandbits(62))
+        return ForkReply(id, found.workflow_id, 1, mode, True, plan)
+
+    async def bulk(self, request: BulkRequest) -> BulkReply:
+        self._enter("workflow.execute", request)
+        if request.dry_run:
+            return BulkReply(3, True)
+        id, now = uuid7(time.time_ns() // 1_000_000, 0, _chance.getrandbits(62)), time.time_ns() // 1_000_000
+        made = Bulk(
+            id, request.workspace_id, request.verb, request.filter, request.options, request.actor, "running", 4, False,
+            1, 1, 1, (), now, now,
+        )  # fmt: skip
+        self.bulk_operations[id] = made
+        return BulkReply(4, False, made)
+
+    async def bulks(self, request: BulksRequest) -> BulksReply:
+        self._enter("workflow.execute" if request.cancel else "execution.view", request)
+        mine = [one for one in self.bulk_operations.values() if one.workspace_id == request.workspace_id]
+        if not request.id:
+            newest = sorted(mine, key=lambda one: one.id, reverse=True)
+            return BulksReply(tuple(one for one in newest if not request.before or one.id < request.before))
+        for one in mine:
+            if one.id == request.id:
+                found = msgspec.structs.replace(one, status="cancelled") if request.cancel else one
+                self.bulk_operations[one.id] = found
+                return BulksReply((found,))
+        raise NotFound("There is no such bulk operation.")
 
     async def signal(self, request: SignalRequest) -> ControlReply:
         self._enter("workflow.execute", request)
@@ -189,6 +238,7 @@ class RecordingFrontend:
             if e.workspace_id == request.workspace_id
             and (not request.before or e.id < request.before)
             and (not request.status or e.status == request.status)
+            and (not request.source_id or self.sources.get(e.id) == request.source_id)
         ]
         return DescribeReply(tuple(mine[: request.limit]))
 
@@ -205,7 +255,7 @@ class RecordingFrontend:
         mine = [key for key in request.keys if key in self.blobs and key.startswith(f"{request.workspace_id}/")]
         return PayloadsReply(tuple(Payload(key, msgspec.Raw(self.blobs[key])) for key in mine))
 
-    def _visible(self, request: ControlRequest | HistoryRequest | SignalRequest | DecideRequest) -> None:
+    def _visible(self, request: ControlRequest | ForkRequest | HistoryRequest | SignalRequest | DecideRequest) -> None:
         found = self.executions.get(request.execution_id)
         if found is None or found.workspace_id != request.workspace_id:
             raise NotFound("There is no such execution.")
@@ -357,6 +407,7 @@ def build(database: Database) -> Plane:
         workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
         workflows=Workflows(store, definitions, Registry.load(), frontend, clock),
         executions=Executions(frontend, definitions, clock),
+        forks=Forks(frontend),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
         world=World(frontend),
         dead_letters=DeadLetters(frontend),

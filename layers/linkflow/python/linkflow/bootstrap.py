@@ -287,6 +287,7 @@ class System:
         from linkflow.services.dead_letters import DeadLetters
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
+        from linkflow.services.forks import Forks
         from linkflow.services.schedules import Schedules
         from linkflow.services.tokens import AccessTokens
         from linkflow.services.webhooks import Webhooks
@@ -307,6 +308,7 @@ class System:
             workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
             workflows=Workflows(workflows, definitions, self.registry, frontend, clock),
             executions=Executions(frontend, definitions, clock),
+            forks=Forks(frontend),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
             world=World(frontend),
             dead_letters=DeadLetters(frontend),

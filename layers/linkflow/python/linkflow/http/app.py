@@ -21,6 +21,7 @@ from . import (
     dead_letters,
     executions,
     exports,
+    forks,
     health,
     hooks,
     nodes,
@@ -42,6 +43,7 @@ ROUTERS = (
     accounts.router,
     workspaces.router,
     workflows.router,
+    forks.router,  # before executions: /executions/bulk is no execution
     executions.router,
     exports.router,
     schedules.router,

@@ -27,7 +27,7 @@ Status = Literal[
     "", "queued", "collecting", "running", "cancelling", "paused", "completed", "failed", "cancelled", "timed_out",
     "terminated",
 ]  # fmt: skip
-Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow", "error"]
+Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow", "error", "fork", "rerun"]
 EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
 
 
@@ -38,11 +38,12 @@ async def index(
     status: Status = "",
     workflow_id: str = "",
     mode: Mode = "",
+    source_id: str = "",
     cursor: Cursor = "",
     per_page: Page = 20,
 ) -> Response:
-    """A page of runs, newest first."""
-    return await _page(services, who, id_cursor(workflow_id), status, mode, cursor, per_page)
+    """A page of runs, newest first; with `source_id` only what was made from that one."""
+    return await _page(services, who, id_cursor(workflow_id), status, mode, cursor, per_page, id_cursor(source_id))
 
 
 @router.get("/workflows/{workflow_id}/executions")
@@ -64,7 +65,8 @@ async def of_workflow(
 async def show(execution_id: str, services: Given, who: Viewer) -> Response:
     """A run with its trigger data, result or error, and where its nodes stand."""
     execution, state = await services.executions.show(who, execution_id)
-    return reply({"execution": shapes.execution_in_full(execution, state)})
+    made = await services.executions.made_from(who, execution_id)
+    return reply({"execution": shapes.execution_in_full(execution, state) | {"forks": made}})
 
 
 @router.get("/executions/{execution_id}/history")
@@ -142,11 +144,13 @@ async def resume(execution_id: str, services: Given, who: Runner, form: Control 
 
 
 async def _page(
-    services: Services, who: Membership, workflow_id: str, status: str, mode: str, cursor: str, per_page: int
-) -> Response:
+    services: Services, who: Membership, workflow_id: str, status: str, mode: str, cursor: str, per_page: int,
+    source_id: str = "",
+) -> Response:  # fmt: skip
     found = await services.executions.page(
-        who, workflow_id=workflow_id, status=status, mode=mode, before=id_cursor(cursor), limit=per_page + 1
-    )
+        who, workflow_id=workflow_id, status=status, mode=mode, before=id_cursor(cursor), limit=per_page + 1,
+        source_id=source_id,
+    )  # fmt: skip
     return reply(page([shapes.execution(execution) for execution in found], per_page, "id"))
 
 

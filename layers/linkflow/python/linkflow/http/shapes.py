@@ -141,6 +141,7 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
         "result": shown_payload(state.result, found.workspace_id),
         "error": msgspec.to_builtins(state.error),
         "failed_node": state.failed_node or None,
+        "source": {"execution_id": state.source_id} if state.source_id else None,
         "error_executions": list(found.error_runs),
         "warnings": [
             {"limit": said.limit, "value": said.value, "max": said.max, "at": at(said.at)} for said in state.warnings

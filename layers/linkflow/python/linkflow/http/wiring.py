@@ -14,6 +14,7 @@ from linkflow.services.auth import Auth
 from linkflow.services.control_ports import ReplyStore
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
+from linkflow.services.forks import Forks
 from linkflow.services.schedules import Schedules
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
@@ -34,6 +35,7 @@ class Services:
     workspaces: Workspaces
     workflows: Workflows
     executions: Executions
+    forks: Forks
     schedules: Schedules
     world: World
     dead_letters: DeadLetters

@@ -27,6 +27,9 @@ from .workspaces import Membership
 MAX_WAIT = 20.0
 """Seconds of a long poll."""
 
+MAX_MADE = 100
+"""Forks and reruns that a run names; the list of runs has all of them."""
+
 _PAGE = 1000
 _LOOK_EVERY = 0.5
 _events = msgspec.json.Decoder(list[dict[str, Any]])
@@ -58,12 +61,20 @@ class Executions:
         self._payloads = Reader(frontend)
 
     async def page(
-        self, who: Membership, *, workflow_id: str, status: str, mode: str, before: str, limit: int
-    ) -> tuple[Execution, ...]:
+        self, who: Membership, *, workflow_id: str, status: str, mode: str, before: str, limit: int,
+        source_id: str = "",
+    ) -> tuple[Execution, ...]:  # fmt: skip
         """Newest first; `before` is the id after which the page starts. Empty filters let everything through."""
-        request = ListRequest(who.workspace_id, workflow_id, status, mode, before, limit)
+        request = ListRequest(who.workspace_id, workflow_id, status, mode, before, limit, source_id)
         with acting_as(who.caller()):
             return (await self._frontend.list(request)).executions
+
+    async def made_from(self, who: Membership, execution_id: str) -> list[dict[str, Any]]:
+        """The newest forks and reruns of a run."""
+        request = ListRequest(who.workspace_id, source_id=execution_id, limit=MAX_MADE)
+        with acting_as(who.caller()):
+            found = (await self._frontend.list(request)).executions
+        return [{"id": run.id, "mode": run.mode, "status": run.status} for run in found]
 
     async def show(self, who: Membership, execution_id: str) -> tuple[Execution, State | None]:
         """Raises `NotFound`."""
