@@ -73,8 +73,9 @@ def _finish(run: Run, random: Random) -> Run:
 
 
 def _somewhere(run: Run, random: Random) -> str:
-    """A node run that the source came to; of a loop that began anew, one of its latest round."""
-    return random.choice([*Past(run.events, run.graph).scheduled] or ["t"])
+    """A node run that the source came to; of a loop that began anew, one of its latest round. Not of a clean-up."""
+    came = Past(run.events, run.graph).scheduled
+    return random.choice([key for key in came if not run.graph.nodes[split_key(key)[0]].cleanup] or ["t"])
 
 
 @ENGINE
