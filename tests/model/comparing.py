@@ -23,7 +23,8 @@ from linkflow.domain import events as e
 from .interpreter import Fact, Run
 
 FIELDS: dict[str, tuple[str, ...]] = {
-    "ExecutionStarted": ("trigger_node", "trigger", "mode", "parent", "timeout_at"),
+    "ExecutionStarted": ("trigger_node", "trigger", "mode", "parent", "timeout_at", "caused_by"),
+    "ErrorWorkflowRefused": ("workflow_id", "error"),
     "ExecutionCompleted": ("result",),
     "ExecutionFailed": ("error", "node"),
     "ExecutionCancelled": ("error", "node"),
@@ -114,9 +115,9 @@ def out_of_order(found: Sequence[Fact], before: set[str]) -> str:
     closed = False
     for kind, attributes in found:
         node = attributes.get("node", "")
-        if closed and kind != "ExecutionRetried":
+        if closed and kind not in ("ExecutionRetried", "ErrorWorkflowRefused"):
             return f"{kind} {node} stands behind the run's end"
-        closed = kind in CLOSING
+        closed = kind in CLOSING or (closed and kind == "ErrorWorkflowRefused")
         if kind == "NodeScheduled":
             before.discard(node)
         for source in attributes.get("sources", ()) if kind in ("NodeScheduled", "LoopItemCompleted") else ():

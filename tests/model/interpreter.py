@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from linkflow.domain import outcomes as o
@@ -105,8 +106,10 @@ class Visit:
 class Run:
     """An execution. `told` are messages for other executions, `said` the facts since they were last read."""
 
-    def __init__(self, id: str, definition: Definition, chance: float = 0.0) -> None:
+    def __init__(self, id: str, workflow: str, definition: Definition, chance: float = 0.0) -> None:
         self.id = id
+        self.workflow = workflow
+        self.failures = 0
         self.definition = definition
         self.settings = definition.settings
         self.plan = Plan(definition)
@@ -135,12 +138,13 @@ class Run:
 
     # What is asked of it. Each returns whether it was accepted.
 
-    def start(self, trigger: Any, mode: str, parent: dict[str, Any] | None = None) -> bool:
-        self.parent = parent
+    def start(self, trigger: Any, mode: str, parent: dict[str, Any] | None = None, caused_by: str = "") -> bool:
+        self.parent, self.mode, self.trigger, self.started_at = parent, mode, trigger, self.now
+        self.in_error = mode == "error" or bool(parent and parent["in_error"])
         self._set_deadline()
         self.say(
             "ExecutionStarted", trigger_node=self.plan.trigger.id, trigger=trigger, mode=mode, parent=parent,
-            timeout_at=self.deadline,
+            timeout_at=self.deadline, caused_by=caused_by,
         )  # fmt: skip
         self.visits[self.plan.trigger.id] = Visit(
             self.plan.trigger, (), doing=DONE, output=trigger, ports=frozenset({"main"})
@@ -683,6 +687,15 @@ class Run:
         self._cancel_all()
         self.status = "cancelling"
 
+    def _obituary(self) -> dict[str, Any]:
+        """What the error workflow is told."""
+        execution = {
+            "id": self.id, "status": self.status, "mode": self.mode, "started_at": iso(self.started_at),
+            "closed_at": iso(self.now), "error": self.error, "failed_node": self.failed_node or None,
+            "trigger_node": self.plan.trigger.id, "trigger": self.trigger,
+        }  # fmt: skip
+        return {"execution": execution, "workflow": {"id": self.workflow, "name": self.definition.name, "version": 1}}
+
     def _cancel_all(self) -> None:
         for visit in [visit for visit in self.visits.values() if visit.active]:
             self._cancel(visit)
@@ -694,6 +707,9 @@ class Run:
         self.status = status
         self.say(event, **attributes)
         self.told += [("close", child, policy) for child, policy in self.loose if policy != "abandon"]
+        if status in ("failed", "timed_out") and self.settings.error_workflow and not self.in_error:
+            self.failures += 1
+            self.told.append(("failed", self.id, self.settings.error_workflow, self.failures, self._obituary()))
         if self.parent:
             self.told.append(("ended", self.parent, self.id, status, self.result, self.error))
 
@@ -752,3 +768,7 @@ class Run:
 
 def ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def iso(at: int) -> str:
+    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at % 1000:03}Z"

@@ -15,6 +15,7 @@ from linkflow.contracts.base import Caller, acting_as
 from linkflow.domain import events as e
 from linkflow.domain import ids
 from linkflow.domain import outcomes as o
+from linkflow.domain.definition import Definition
 from linkflow.domain.errors import Conflict
 
 from .comparing import difference, facts, out_of_order, plain, text
@@ -53,6 +54,8 @@ class Play:
         self.ids = {ROOT: root}
         self.names = {root: ROOT, **{id: name for name, id in self.workflows.items()}}
         self.verbs = list(scenario.verbs)
+        self.later: list[Verb] = []
+        """Retries that found no failed run."""
         self.past: list[Action] = []
         self.called: set[str] = set()
         self.settled: dict[str, set[str]] = {}
@@ -62,6 +65,14 @@ class Play:
         self.sent = 0
         self.over = False
         self.fault = ""
+
+    def at_home(self, definition: Definition) -> Definition:
+        """With the id of the error workflow for its name."""
+        named = definition.settings.error_workflow
+        if not named:
+            return definition
+        settings = msgspec.structs.replace(definition.settings, error_workflow=self.workflows[named])
+        return msgspec.structs.replace(definition, settings=settings)
 
     # What happens next
 
@@ -79,6 +90,7 @@ class Play:
             return self._some(may)
         if any(run.timers() for run in self.world.runs.values()):
             return ()
+        self.verbs, self.later = self.verbs + self.later, []
         while self.verbs:
             if action := self._verb(self.verbs.pop(0)):
                 return action
@@ -146,6 +158,9 @@ class Play:
             return ("decide", *asked[verb.pick % len(asked)], ("approved", "rejected")[verb.pick % 2]) if asked else ()
         if verb.what == "retry":
             failed = [run for run in runs if run.status == "failed"]
+            if not failed and verb.pick % 3:
+                self.later.append(verb)
+                return ()
             run = failed[0] if failed else run
         return ("control", run.id, verb.what)
 
@@ -279,7 +294,8 @@ class Play:
 
     def _learn_children(self, news: Sequence[tuple[str, tuple[e.Event, ...]]]) -> None:
         waiting = [(id, event) for id, part in news for event in part if isinstance(event, e.ChildStarted)]
-        while waiting:
+        while True:
+            self._learn_menders(news)
             known = [(id, event) for id, event in waiting if id in self.names]
             if not known:
                 return
@@ -287,6 +303,15 @@ class Play:
                 name = child_name(self.names[id], event.node, event.attempt, self.called)
                 self.ids[name], self.names[event.execution_id] = event.execution_id, name
             waiting = [item for item in waiting if item not in known]
+
+    def _learn_menders(self, news: Sequence[tuple[str, tuple[e.Event, ...]]]) -> None:
+        """Runs of error workflows, in the order in which their causes failed."""
+        for id, part in news:
+            first = part[0]
+            if isinstance(first, e.ExecutionStarted) and first.caused_by in self.names and id not in self.names:
+                cause = self.names[first.caused_by]
+                name = next(name for n in range(1, 1000) if (name := f"{cause}!{n}") not in self.ids)
+                self.ids[name], self.names[id] = id, name
 
     def _facts(self, run: str, part: Sequence[e.Event]) -> list[Fact]:
         model = self.world.runs.get(run)
@@ -338,7 +363,7 @@ def _short(action: Action) -> str:
 async def perform(stage: Stage, plays: Sequence[Play]) -> None:
     """Play them all in step, to their ends or their disagreements (`fault`)."""
     await stage.add_workflows(
-        (play.workspace, play.workflows[name], definition)
+        (play.workspace, play.workflows[name], play.at_home(definition))
         for play in plays
         for name, definition in play.scenario.workflows.items()
     )

@@ -18,7 +18,9 @@ from .world import UNKNOWN
 
 TICK = 1_000
 """What a logical moment lasts (ms)."""
-PORTS = ("main", "main", "main", "x", "y", "error")
+PORTS = ("main", "main", "main", "main", "main", "x", "y", "error")
+MENDER = "mender"
+"""The workflow that runs for failures."""
 EVENTS = ("paid", "go")
 KEYS = ("", "1", "2")
 
@@ -55,20 +57,21 @@ def draw(seed: int) -> Scenario:
     """The scenario of a seed."""
     random = Random(f"scenario {seed}")
     workflows = {"main": _Drawing(random, 0).definition()}
-    for name in ("child", "grandchild"):
+    for name in ("child", "grandchild", MENDER):
         workflows[name] = _Drawing(random, 1).definition()
-    return Scenario(seed, workflows, _verbs(random))
+    cleans_up = any(edge.source_output == "cancelled" for edge in workflows["main"].edges)
+    return Scenario(seed, workflows, _verbs(random, cleans_up))
 
 
-def _verbs(random: Random) -> tuple[Verb, ...]:
-    verbs = []
+def _verbs(random: Random, cleans_up: bool) -> tuple[Verb, ...]:
+    verbs = [Verb(random.randint(3, 12), "cancel")] if cleans_up and random.random() < 0.7 else []
     for _ in range(random.choice([0, 0, 1, 2, 4, 8])):
         what = random.choice([
-            "signal", "signal", "publish", "publish", "pause", "pause", "resume", "cancel", "terminate", "retry",
-            "retry", "retry", "decide",
+            "signal", "signal", "publish", "publish", "pause", "pause", "resume", "resume", "cancel", "cancel",
+            "terminate", "retry", "retry", "retry", "decide",
         ])  # fmt: skip
         verbs.append(
-            Verb(random.randint(1, 25), what, random.randint(0, 5), random.choice(EVENTS), random.choice(KEYS))
+            Verb(random.randint(1, 16), what, random.randint(0, 5), random.choice(EVENTS), random.choice(KEYS))
         )
     return tuple(sorted(verbs, key=lambda verb: verb.tick))
 
@@ -84,13 +87,14 @@ class _Drawing:
 
     def definition(self) -> Definition:
         top = self._scope("t", "main", 0)
-        if self.random.random() < 0.25:
+        if self.random.random() < 0.3:
             self._cleanup(top)
         random = self.random
         settings = Settings(
             max_parallel=random.choice([0, 0, 0, 1, 2]),
             retry=random.choice([None, None, None, Retry(max_attempts=2, initial_interval=2)]),
-            timeout=random.choice([0, 0, 0, 5, 9]),
+            timeout=random.choice([0, 0, 0, 6, 15]),
+            error_workflow=random.choice(["", "", MENDER, UNKNOWN]),
             timeout_counts_waiting=random.random() < 0.3,
         )
         nodes = random.sample(self.nodes, len(self.nodes)) if random.random() < 0.3 else self.nodes
@@ -102,8 +106,8 @@ class _Drawing:
     def _scope(self, source: str, output: str, depth: int) -> list[str]:
         """A few nodes behind one output; every one of them is reached from there. Returns those of this scope."""
         random = self.random
-        most = 2 if self.small else 5 if depth == 0 else 3
-        ids = [self._node(depth) for _ in range(random.randint(1, most))]
+        most = 2 if self.small else 8 if depth == 0 else 3
+        ids = [self._node(depth) for _ in range(random.randint(3 if most > 5 else 1, most))]
         loops = {node.id for node in self.nodes if node.type in ("loop", "while")}
         for place, id in enumerate(ids):
             before = random.sample(ids[:place], min(place, random.choice([0, 1, 1, 2, 3])))
@@ -131,9 +135,9 @@ class _Drawing:
             Node(
                 id, kind,
                 join=random.choice(["all", "all", "any"]),
-                on_error=random.choice(["stop", "continue", "branch"]),
-                disabled=random.random() < 0.05,
-                pinned_output=f"pinned {id}" if random.random() < 0.07 else None,
+                on_error=random.choice(["stop", "continue", "branch", "branch"]),
+                disabled=random.random() < 0.04,
+                pinned_output=f"pinned {id}" if random.random() < 0.05 else None,
                 retry=_retry(random),
                 timeout=_timeout(random),
             )
@@ -164,7 +168,7 @@ class _Outcomes:
     def __init__(self, scenario: Scenario, name: str) -> None:
         self.random = Random(f"{scenario.seed}/{name}")
         self.name = name
-        self.failing = Random(f"failing {scenario.seed}").choice([0.0, 0.1, 0.25, 0.5])
+        self.failing = Random(f"failing {scenario.seed}").choice([0.0, 0.05, 0.15, 0.4])
 
     def draw(self, node: Node, now: int) -> o.Outcome:
         random = self.random
@@ -193,7 +197,7 @@ class _Outcomes:
             )  # fmt: skip
         if kind < 0.30:
             return self._call()
-        ports = random.choice([("main",), ("main",), ("x",), ("y",), ("x", "y"), ("main", "x", "y"), ()])
+        ports = random.choice([("main",)] * 5 + [("x",), ("y",), ("x", "y"), ("main", "x", "y"), ()])
         return o.Completed(output, ports, respond=output if kind > 0.97 else None, answers=kind > 0.97)
 
     def _call(self) -> o.Outcome:

@@ -17,7 +17,8 @@ UNKNOWN = "unknown"
 
 class World:
     """What the interpreter says of one scenario. Executions are named after where they come from: ``run``, and
-    ``run>call#1`` for the child that node run `call` started at its first attempt."""
+    ``run>call#1`` for the child that node run `call` started at its first attempt, ``run!1`` for the run of the error
+    workflow that the first failure started."""
 
     run_type = Run
 
@@ -41,12 +42,20 @@ class World:
     def start(self, trigger: Any) -> bool:
         return self._start(ROOT, "main", trigger, "manual", None)
 
-    def _start(self, id: str, workflow: str, trigger: Any, mode: str, parent: dict[str, Any] | None) -> bool:
+    def _start(
+        self,
+        id: str,
+        workflow: str,
+        trigger: Any,
+        mode: str,
+        parent: dict[str, Any] | None,
+        caused_by: str = "",
+    ) -> bool:
         if id in self.runs:
             return False
-        run = self.runs[id] = self.run_type(id, self.workflows[workflow], self.chance)
+        run = self.runs[id] = self.run_type(id, workflow, self.workflows[workflow], self.chance)
         run.now, run.prefer = self.now, self._prefer.get(id, ())
-        return run.start(trigger, mode, parent)
+        return run.start(trigger, mode, parent, caused_by)
 
     def publish(self, id: str, name: str, key: str, payload: Any) -> set[str]:
         """An event for whoever waits: the oldest wait of each run gets it. Where none does, it is kept."""
@@ -78,9 +87,16 @@ class World:
             above = self.runs[parent_id].parent
             parent = {
                 "execution_id": parent_id, "node_key": key, "attempt": attempt,
-                "depth": above["depth"] + 1 if above else 1, "close_policy": call.parent_close, "in_error": False,
+                "depth": above["depth"] + 1 if above else 1, "close_policy": call.parent_close, "in_error": self.runs[parent_id].in_error,
             }  # fmt: skip
             self._start(id, call.workflow_id, call.input, "sub_workflow", parent)
+        elif what == "failed":
+            id, workflow, count, trigger = about
+            if workflow == UNKNOWN:
+                error = problem("not_found", False)
+                self.runs[id].say("ErrorWorkflowRefused", workflow_id=workflow, error=error)
+            else:
+                self._start(f"{id}!{count}", workflow, trigger, "error", None, id)
         elif what == "close":
             id, policy = about
             if id in self.runs:
