@@ -6,9 +6,8 @@ import click
 
 from linkflow import __version__
 
-HOME = click.option("--home", default=".linkflow", envvar="LINKFLOW_HOME", show_default=True, help="Where data lives.")
-URL = click.option("--url", default="", envvar="LINKFLOW_URL", help="A running LinkFlow (default: the one of --home).")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+from .executions import executions
+from .options import HOME, JSON, URL
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -60,18 +59,7 @@ def import_(files: tuple[str, ...], activate: bool, home: str, url: str) -> None
     raise SystemExit(import_files(home, url, files, activate))
 
 
-@main.command()
-@click.option("--status", default="", help="Only runs with this status.")
-@click.option("--workflow", default="", help="Only runs of this workflow (id).")
-@click.option("--limit", default=20, show_default=True)
-@JSON
-@HOME
-@URL
-def executions(status: str, workflow: str, limit: int, as_json: bool, home: str, url: str) -> None:
-    """List runs, newest first."""
-    from .work import executions as listing
-
-    raise SystemExit(listing(home, url, status, workflow, limit, as_json))
+main.add_command(executions)
 
 
 @main.command()

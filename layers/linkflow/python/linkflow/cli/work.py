@@ -15,7 +15,7 @@ from .client import Api, ApiError, say
 
 
 @contextmanager
-def _api(home: str, url: str) -> Iterator[Api]:
+def connected(home: str, url: str) -> Iterator[Api]:
     """A signed-in client; where nothing runs yet, LinkFlow is started for as long as the command takes."""
     api = Api(home, url)
     if api.alive():
@@ -35,7 +35,8 @@ def _api(home: str, url: str) -> Iterator[Api]:
         api.close()
 
 
-def _guarded(work: Any) -> int:
+def guarded(work: Any) -> int:
+    """The exit code of `work`; what the API or a file is at fault for is said."""
     try:
         code: int = work()
         return code
@@ -62,10 +63,10 @@ def run(home: str, url: str, workflow: str, data: str, trigger: str, watch: bool
             value = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"--input is not JSON: {error}") from None
-        with _api(home, url) as api:
+        with connected(home, url) as api:
             return _run(api, document, value, trigger, watch, as_json)
 
-    return _guarded(work)
+    return guarded(work)
 
 
 def _run(api: Api, document: Any, value: Any, trigger: str, watch: bool, as_json: bool) -> int:
@@ -98,7 +99,7 @@ def names_of(workflow: dict[str, Any]) -> dict[str, str]:
 def import_files(home: str, url: str, files: tuple[str, ...], activate: bool) -> int:
     def work() -> int:
         failed = 0
-        with _api(home, url) as api:
+        with connected(home, url) as api:
             for file in files:
                 try:
                     saved = api.save_workflow(read_document(file))
@@ -113,13 +114,15 @@ def import_files(home: str, url: str, files: tuple[str, ...], activate: bool) ->
                     say(f"  note {warning['path']}: {warning['message']}")
         return 1 if failed else 0
 
-    return _guarded(work)
+    return guarded(work)
 
 
-def executions(home: str, url: str, status: str, workflow: str, limit: int, as_json: bool) -> int:
+def executions(home: str, url: str, status: str, workflow: str, limit: int, as_json: bool, source: str = "") -> int:
     def work() -> int:
-        with _api(home, url) as api:
-            found = api.get(f"{api.base}/executions", status=status, workflow_id=workflow, per_page=limit)["data"]
+        with connected(home, url) as api:
+            found = api.get(
+                f"{api.base}/executions", status=status, workflow_id=workflow, per_page=limit, source_id=source
+            )["data"]
         if as_json:
             print(json.dumps(found, indent=2))
             return 0
@@ -130,7 +133,7 @@ def executions(home: str, url: str, status: str, workflow: str, limit: int, as_j
             say("No runs yet. `linkflow run WORKFLOW.json` starts one.")
         return 0
 
-    return _guarded(work)
+    return guarded(work)
 
 
 def export(home: str, url: str, status: str, workflow: str, limit: int, output: str) -> int:
@@ -138,7 +141,7 @@ def export(home: str, url: str, status: str, workflow: str, limit: int, output: 
 
     def work() -> int:
         runs = events = 0
-        with _api(home, url) as api, click.open_file(output, "w", encoding="utf-8") as file:
+        with connected(home, url) as api, click.open_file(output, "w", encoding="utf-8") as file:
             for id in _ids(api, status, workflow, limit):
                 runs += 1
                 for line in api.lines(f"{api.base}/executions/{id}/events"):
@@ -147,7 +150,7 @@ def export(home: str, url: str, status: str, workflow: str, limit: int, output: 
         say(f"{runs} runs, {events} events")
         return 0
 
-    return _guarded(work)
+    return guarded(work)
 
 
 def _ids(api: Api, status: str, workflow: str, limit: int) -> Iterator[str]:
@@ -164,7 +167,7 @@ def _ids(api: Api, status: str, workflow: str, limit: int) -> Iterator[str]:
 
 def history(home: str, url: str, execution_id: str, as_json: bool, as_lines: bool = False) -> int:
     def work() -> int:
-        with _api(home, url) as api:
+        with connected(home, url) as api:
             if as_lines:
                 for line in api.lines(f"{api.base}/executions/{execution_id}/events"):
                     print(line)
@@ -188,4 +191,4 @@ def history(home: str, url: str, execution_id: str, as_json: bool, as_lines: boo
                   f"{text if len(text) < 120 else text[:117] + '...'}")  # fmt: skip
         return 0
 
-    return _guarded(work)
+    return guarded(work)
