@@ -263,3 +263,28 @@ async def test_what_a_fork_refers_to_is_its_own(world: World):
 
 def _keys(events: bytes) -> set[str]:
     return {key.decode() for key in re.findall(rb'"key":"([^"]+)"', events)}
+
+
+async def test_limits_hold_back_reruns_and_no_forks(world: World):
+    workflow = await world.chain(2, concurrency=d.Concurrency(limit=1))
+    source = await world.start(workflow)
+    await world.report(source, "n0", Completed(1))
+    made = await fork(world, source, node="n1")
+    assert await world.status(made.execution_id) == "running"
+    again = await fork(world, source, "rerun", edited=True, input=5)
+    assert await world.status(again.execution_id) == "queued"
+    found = await world.history.list(h.ListRequest(world.workspace, source_id=source))
+    assert {run.id for run in found.executions} == {made.execution_id, again.execution_id}
+    await world.history.control(h.ControlRequest(source, world.workspace, "terminate"))
+    await world.history.close()
+    state = await _state(world, again.execution_id)
+    assert (state.status, state.source_id, state.trigger) == ("running", source, 5)
+    assert await world.sound(again.execution_id)
+
+
+async def test_a_rerun_is_not_collected_with_other_starts(world: World):
+    workflow = await world.chain(1, batch=d.Batch(size=5, wait=60))
+    source = await world.start(workflow, trigger={"n": 1})
+    again = await fork(world, source, "rerun")
+    assert again.execution_id != source
+    assert await world.status(again.execution_id) == "running"

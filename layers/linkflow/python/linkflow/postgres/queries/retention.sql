@@ -35,8 +35,8 @@ SELECT count(*) FILTER (WHERE over), count(*) FILTER (WHERE NOT over) FROM (
 ) AS runs
 
 -- name: forget
--- Runs below an id whose time is over: their rows, and the idempotency keys that name them. One that is retried at this
--- moment is open again, and stays.
+-- Runs below an id whose time is over: their rows, and the idempotency keys and lists of forks that name them. One that
+-- is retried at this moment is open again, and stays.
 WITH own AS MATERIALIZED (
   SELECT workflow_id, version, (convert_from(definition, 'UTF8')::jsonb #>> '{settings,retention_days}')::int AS days
   FROM workflow_versions WHERE position('"retention_days":'::bytea IN definition) > 0
@@ -48,6 +48,8 @@ WITH own AS MATERIALIZED (
   RETURNING e.id, e.workflow_id
 ), keys AS (
   DELETE FROM idempotency_keys k USING gone g WHERE k.workflow_id = g.workflow_id AND k.execution_id = g.id
+), lineage AS (
+  DELETE FROM forks f USING gone g WHERE f.source_id = g.id  -- a source goes before what was made from it
 )
 SELECT count(*) FROM gone
 
