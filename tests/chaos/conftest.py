@@ -9,6 +9,7 @@ import pytest
 from tests.chaos.fleet import Fleet
 from tests.chaos.world import Stage
 from tests.chaos.world import stage as staged
+from tests.e2e.stand_ins import Web
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,13 @@ def fleet(stage: Stage) -> Fleet:
     """All six processes run at the beginning of every test, no others."""
     stage.fleet.ready()
     return stage.fleet
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Web]:
+    made = Web()
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(wrapper=True)
