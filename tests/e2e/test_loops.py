@@ -22,7 +22,7 @@ def topology(postgres, migrated_template: str, valkey, tmp_path_factory: pytest.
     with fresh_database(postgres.url, migrated_template) as database_url:
         with topologies.in_process(database_url, emptied(valkey.url, "loops"), folder) as made:
             yield made
-        assert_sound(database_url, expect=8)
+        assert_sound(database_url, expect=12)
 
 
 def _counting(most: int, **config: object) -> Json:
@@ -78,6 +78,66 @@ def test_a_condition_that_cannot_be_saved_is_refused_with_its_place(person: Pers
     assert refused.status_code == 422
     places = {problem["pointer"] for problem in refused.json()["errors"]}
     assert {"/nodes/1/config/condition", "/nodes/1/config/max_iterations"} <= places
+
+
+# How much one run can take
+
+
+@pytest.mark.parametrize("concurrency", [0, 100])
+def test_2000_items_fan_out_and_join(person: Person, concurrency: int) -> None:
+    document = workflow(
+        node("begin", "trigger_manual"),
+        node("each", "loop", {"items": "{{ trigger.items }}", "concurrency": concurrency}),
+        node("cond", "condition", {"expression": "loop.item % 2 == 0"}),
+        node("even", "transform", {"keep": False, "fields": {"n": "{{ loop.item }}"}}),
+        node("odd", "output_log", {"label": "odd"}), node("both", "merge", {"mode": "combine"}),
+        node("out", "transform", {"keep": False, "fields": {"count": "{{ input.count }}", "last": "{{ input.results[1999] }}"}}),
+        edges=[edge("begin", "each"), edge("each", "cond", "each"), edge("cond", "even", "true"),
+               edge("cond", "odd", "false"), edge("even", "both"), edge("odd", "both"), edge("each", "out", "done")],
+    )  # fmt: skip
+    execution = person.start(person.save(document)["id"], {"items": list(range(2000))})
+    person.follow(execution, lambda found: bool(found) and found[-1]["type"] == "ExecutionCompleted", 120)
+    shown = person.get(f"{person.base}/executions/{execution}")["execution"]
+    assert (shown["status"], shown["result"]["count"]) == ("completed", 2000)
+    assert shown["result"]["last"]["input"]["input"] == 1999
+    assert set(shown["nodes"]) == {"begin", "each", "out"}, "ended iterations leave their results alone"
+
+
+def test_2000_calls_in_flight_at_most_100_at_once(person: Person, web: Web) -> None:
+    service = web.place("/echo", lambda call: {"n": call.body["n"]})
+    document = workflow(
+        node("begin", "trigger_manual"),
+        node("each", "loop", {"items": "{{ trigger.items }}", "concurrency": 100}),
+        http("call", web.url("/echo"), method="POST", body={"n": "{{ loop.item }}"}),
+        node("pick", "transform", {"keep": False, "fields": {"n": "{{ input.data.n }}"}}),
+        edges=[edge("begin", "each"), edge("each", "call", "each"), edge("call", "pick")],
+    )  # fmt: skip
+    execution = person.start(person.save(document)["id"], {"items": list(range(2000))})
+    person.follow(execution, lambda found: bool(found) and found[-1]["type"] == "ExecutionCompleted", 180)
+    shown = person.get(f"{person.base}/executions/{execution}")["execution"]
+    assert [row["n"] for row in shown["result"]["results"]] == list(range(2000))
+    assert len(service.calls) == 2000
+    assert service.most_at_once <= 100
+
+
+def test_nested_loops_in_batches_that_collect_what_fails(person: Person) -> None:
+    document = workflow(
+        node("begin", "trigger_manual"),
+        node("batches", "loop", {"items": "{{ trigger.items }}", "batch_size": 30, "concurrency": 3}),
+        node("each", "loop", {"items": "{{ loop.item }}", "concurrency": 10, "on_item_error": "collect"}),
+        node("check", "transform", {"keep": False, "fields": {"n": "{{ loop.item }}"}}),
+        node("fail", "loop", {"items": "{{ input.n % 10 == 0 ? null : [] }}"}),
+        node("n", "transform", {"keep": False, "fields": {"n": "{{ check.n }}"}}),
+        edges=[edge("begin", "batches"), edge("batches", "each", "each"), edge("each", "check", "each"),
+               edge("check", "fail"), edge("fail", "n", "done")],
+    )  # fmt: skip
+    run = person.run(document, {"items": list(range(100))}, timeout=60).check()
+    batches = run.result["results"]
+    assert [(batch["count"], batch["errors"]) for batch in batches] == [(30, 3), (30, 3), (30, 3), (10, 1)]
+    rows = [row for batch in batches for row in batch["results"]]
+    assert [at for at, row in enumerate(rows) if "error" in row] == list(range(0, 100, 10))
+    assert {row["error"]["code"] for row in rows if "error" in row} == {"loop_not_a_list"}
+    assert [row["n"] for row in rows if "n" in row] == [n for n in range(100) if n % 10]
 
 
 # Clean-up on cancel

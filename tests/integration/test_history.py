@@ -20,7 +20,7 @@ from linkflow.domain import definition as d
 from linkflow.domain import events as e
 from linkflow.domain import ids
 from linkflow.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
-from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, NodeError, Sleep
+from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
 from linkflow.domain.replay import replay
 from linkflow.postgres.database import Database
 from linkflow.postgres.executions import PostgresEvents
@@ -325,6 +325,22 @@ async def test_a_cancel_that_comes_just_before_its_child_s_start_does_not_undo_i
     assert await world.events(request.execution_id) == [
         "ExecutionStarted", "NodeScheduled", "NodeCancelled", "ExecutionCancelled",
     ]  # fmt: skip
+
+
+async def test_a_child_that_an_iteration_left_behind_lives_as_long_as_its_parent(world: World) -> None:
+    child = await world.chain(1)
+    loop, call, after = d.Node("loop", "loop"), d.Node("call", "sub_workflow"), d.Node("after", "noop")
+    edges = (d.Edge("1", "t", "loop"), d.Edge("2", "loop", "call", "each"), d.Edge("3", "loop", "after", "done"))
+    id = await world.start(await world.workflow(loop, call, after, edges=edges))
+    await world.report(id, "loop", Iterate((1,)))
+    world.matching.tasks.clear()
+    await world.report(id, "call[0]", CallWorkflow(child, 1, wait=False, parent_close="cancel"))
+    (below,) = {task.execution_id for task in world.matching.tasks if task.workflow_id == child}
+    assert await world.status(below) == "running", "its iteration has ended, its parent has not"
+    await world.report(id, "after", Completed())
+    assert (await world.status(id), await world.status(below)) == ("completed", "cancelled")
+    assert await world.sound(id)
+    assert await world.sound(below)
 
 
 async def test_another_tenants_workflow_is_no_child(world: World) -> None:

@@ -108,7 +108,7 @@ async def _items(world: Counted, id: str, first: int, count: int) -> None:
 async def test_a_small_state_is_written_each_time_and_read_without_events(world: Counted):
     id = await world.start(await world.chain())
     await world.report(id, "n0", Completed(1))
-    assert (await world.row(id))[:3] == (4, None, 1)
+    assert (await world.row(id))[:3] == (4, None, states.FORMAT)
     await world.history.load(h.LoadRequest((id,)))
     assert world.counting.rows == 0
 
@@ -214,21 +214,22 @@ def _format(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 async def test_states_of_another_format_are_folded_anew(flight: Flight, monkeypatch: pytest.MonkeyPatch):
     """A release with another State finds a database full of the old one, in flight; and so does one that is put back."""
+    today = states.FORMAT
     async with flight.database.connection() as c:
         await c.execute("""UPDATE executions SET state = '{"of": "another format"}' WHERE closed_at = 0""")
-    _format(monkeypatch, 2)
+    _format(monkeypatch, today + 1)
     assert all([found.matches async for _, found in replays(flight.database)])
     first = (await flight.history.list(h.ListRequest(flight.workspace))).executions[0]
     shown = await flight.history.describe(h.DescribeRequest((first.id,), flight.workspace, True))
     assert msgspec.json.decode(shown.executions[0].state)["version"] == first.version
     await land(flight)
     assert all([found.matches async for _, found in replays(flight.database)])
-    _format(monkeypatch, 1)
+    _format(monkeypatch, today)
     assert all([found.matches async for _, found in replays(flight.database)])
     async with flight.database.connection() as c:
         rows = await (await c.execute("SELECT status, state_format FROM executions WHERE version > 20")).fetchall()
     assert rows
-    assert {format for _, format in rows} == {2}
+    assert {format for _, format in rows} == {today + 1}
 
 
 async def _as_before(world: Counted, id: str, events: list[e.Event], state: states.State, expected: int) -> bool:

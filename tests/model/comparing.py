@@ -33,6 +33,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "TimeoutResumed": ("timeout_at",),
     "ExecutionRetried": ("nodes", "timeout_at"),
     "NodeScheduled": ("node", "attempt", "sources", "start_by", "close_by"),
+    "NodeHeld": ("node", "attempt"),
     "NodeStarted": ("node", "attempt", "timeout_at", "beat_by"),
     "NodeCompleted": ("node", "attempt", "output", "ports", "pinned", "signal_id", "answers", "respond"),
     "NodeFailed": ("node", "attempt", "error", "final", "heartbeat"),

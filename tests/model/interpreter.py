@@ -25,7 +25,9 @@ BODIES = ("loop", "while")
 KEPT_RESULTS = 100
 """Of a while loop."""
 DONE, FAILED, CANCELLED, SKIPPED = "done", "failed", "cancelled", "skipped"
-ACTIVE = (TASK, BACKOFF, DELAY, EVENT, APPROVAL, CHILD, LOOP)
+HELD = "held"
+"""To be tried again by hand, as soon as there is room."""
+ACTIVE = (TASK, BACKOFF, DELAY, EVENT, APPROVAL, CHILD, LOOP, HELD)
 TAKES_ROOM = (TASK, BACKOFF, CHILD)
 """What `max_parallel` counts: waiting holds no slot, and a loop is its iterations."""
 
@@ -125,6 +127,10 @@ class Run:
         self.deadline = 0
         self.left = 0
         """Of the timeout, while the clock stands."""
+        self.highest = 1
+        """Of the attempts inside loops."""
+        self.floor = 0
+        """Attempts inside loops begin above it: those before are of before a retry by hand."""
         self.waits = 0
         self.result: Any = None
         self.answered = False
@@ -349,15 +355,17 @@ class Run:
                 if settled and not taken:
                     yield lambda node=node, path=path: self._skip(node, path)
                 elif taken and (settled or node.join == "any"):
-                    ready.append(Visit(node, path, taken))
+                    floor = self.floor if path else 0
+                    ready.append(Visit(node, path, taken, attempt=floor + 1, base=floor))
         for visit in list(self.visits.values()):
             if visit.doing == LOOP:
                 yield from self._loop_follows(visit)
             if visit.doing == LOOP and visit.node.type == "while" and visit.begun == len(visit.results):
                 ready.append(visit)
+        ready += [visit for visit in self.visits.values() if visit.doing == HELD]
         if ready and self._has_room():
             first = min(ready, key=lambda visit: self._preference(visit.key))
-            yield lambda: self._schedule(first)
+            yield lambda: self._again(first) if first.doing == HELD else self._schedule(first)
         if not ready and self.status != "paused" and not any(visit.active for visit in self.visits.values()):
             yield self._end
 
@@ -442,6 +450,8 @@ class Run:
         """An attempt becomes a task. Its time until a worker takes it starts, and that of all attempts if it is the
         first."""
         limits = visit.node.timeout
+        if visit.path:
+            self.highest = max(self.highest, visit.attempt)
         visit.doing, visit.taken_up, visit.due, visit.over = TASK, False, 0, False
         visit.beat_by, visit.beat, visit.beat_at, visit.beats = 0, None, 0, False
         visit.start_by = self.now + ms(limits.schedule_to_start) if limits and limits.schedule_to_start else 0
@@ -749,12 +759,17 @@ class Run:
         again = [visit for visit in self.visits.values() if visit.doing in (FAILED, CANCELLED)]
         self.status, self.error, self.failed_node = "running", None, ""
         self._set_deadline()
+        self.floor = self.highest
         self.say("ExecutionRetried", nodes=sorted(visit.key for visit in again), timeout_at=self.deadline)
-        for visit in again:
+        for visit in sorted(again, key=lambda visit: self._preference(visit.key)):
             visit.base = visit.attempt
             visit.attempt += 1
             visit.close_by, visit.begun, visit.errors, visit.results = 0, 0, 0, {}
-            self._again(visit)
+            if self._has_room():
+                self._again(visit)
+            else:
+                visit.doing = HELD
+                self.say("NodeHeld", node=visit.key, attempt=visit.attempt)
 
     def _set_deadline(self) -> None:
         self.deadline = self.now + ms(self.settings.timeout) if self.settings.timeout else 0

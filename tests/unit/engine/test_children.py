@@ -209,3 +209,43 @@ def test_a_closed_run_tells_its_own_parent():
     assert (body["status"], body["result"], body["parent"]["node_key"]) == ("completed", 5, "n")
     assert body["execution_id"] == ID
     assert WORKFLOW not in body
+
+
+def told(run: Run) -> list[tuple[str, str]]:
+    assert run.decision is not None
+    return sorted(orphans(run.decision))
+
+
+@pytest.mark.parametrize("policy", ["terminate", "cancel", "abandon"])
+def test_a_child_that_an_iteration_left_behind_is_told_when_the_run_closes(policy: str):
+    run = Run.given(flow("t > loop", "loop:each > call", "loop:done > after"), iterates("loop", 1, 2))
+    run.when(calls("call[0]", wait=False, close=policy))
+    first = run.last(e.ChildStarted).execution_id
+    run.when(calls("call[1]", wait=False, close=policy))
+    second = run.last(e.ChildStarted).execution_id
+    assert "call[1]" not in run.state.runs
+    assert told(run) == []
+    run.when(done("after"))
+    assert run.state.status == "completed"
+    assert told(run) == ([] if policy == "abandon" else sorted([(first, policy), (second, policy)]))
+
+
+def test_one_that_a_failed_loop_left_behind_is_told_too_and_once():
+    run = Run.given(flow("t > loop", "loop:each > call > send", "loop:done > after"), iterates("loop", 1, 2))
+    run.when(calls("call[0]", wait=False))
+    child = run.last(e.ChildStarted).execution_id
+    run.when(fails("send[0]"))
+    assert told(run) == [(child, "terminate")]
+    run.when(c.RetryFailed())
+    run.when(iterates("loop", attempt=2))
+    run.when(done("after"))
+    assert run.state.status == "completed"
+    assert told(run) == []
+
+
+def test_a_nested_iteration_s_child_is_not_forgotten():
+    run = Run.given(flow("t > loop1", "loop1:each > loop2", "loop2:each > call"), iterates("loop1", 1))
+    run.when(iterates("loop2[0]", 1))
+    run.when(calls("call[0,0]", wait=False))
+    assert run.state.status == "completed"
+    assert told(run) == [(run.last(e.ChildStarted).execution_id, "terminate")]

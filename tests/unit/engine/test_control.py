@@ -142,10 +142,50 @@ def test_retry_of_a_run_whose_loop_failed_runs_the_whole_loop_again():
     )  # fmt: skip
     assert run.when(c.RetryFailed()) == ["ExecutionRetried", "NodeScheduled loop #2", "NodeScheduled x #2"]
     run.when(iterates("loop", 1, attempt=2))
-    run.when(done("send[0]", "S"), done("x", attempt=2))
+    assert run.when(done("send[0]", "late")) == []  # a result of before
+    assert run.tasks == {"send[0]": 2, "x": 2}
+    run.when(done("send[0]", "S", attempt=2), done("x", attempt=2))
     assert run.output("loop") == {"results": ["S"], "count": 1}
     run.when(done("after"))
     assert run.state.status == "completed"
+
+
+def test_attempts_in_a_loop_go_on_over_retries_by_hand_and_each_time_have_the_whole_policy():
+    definition = flow("t > loop", "loop:each > send", send={"retry": Retry(max_attempts=2)})
+    run = Run.given(definition, iterates("loop", 1), fails("send[0]"))
+    run.fire("retry/2/send[0]")
+    run.when(fails("send[0]", attempt=2))
+    run.when(c.RetryFailed())
+    run.when(iterates("loop", 1, attempt=2))
+    assert run.tasks == {"send[0]": 3}
+    assert run.when(fails("send[0]", attempt=3)) == ["NodeFailed send[0] #3", "NodeRetryScheduled send[0] #4"]
+    assert list(run.timers.values()) == [run.at + SECOND]  # and its backoff starts from the beginning
+    run.fire("retry/4/send[0]")
+    run.when(fails("send[0]", attempt=4))
+    run.when(c.RetryFailed())
+    run.when(iterates("loop", 1, attempt=3))
+    assert run.tasks == {"send[0]": 5}
+
+
+def test_retry_keeps_to_max_parallel():
+    run = Run.given(flow("t > w1", "t > w2", "t > a", settings=Settings(max_parallel=1)))
+    for key in ("w1", "w2"):
+        run.when(sleeps(key, AT + 9 * SECOND))
+    run.when(fails("a"))
+    assert run.when(c.RetryFailed()) == ["ExecutionRetried", "NodeScheduled w1 #2", "NodeHeld w2 #2", "NodeHeld a #2"]
+    assert run.when(done("w1", attempt=2)) == ["NodeCompleted w1 #2", "NodeScheduled w2 #2"]
+    run.when(done("w2", attempt=2))
+    assert run.tasks == {"a": 2}
+    assert run.when(done("a", attempt=2))[-1] == "ExecutionCompleted"
+
+
+def test_what_is_held_can_be_cancelled_and_waits_for_resume():
+    definition = flow("t > w1", "t > a", settings=Settings(max_parallel=1))
+    run = Run.given(definition, sleeps("w1", AT + 9 * SECOND), fails("a"), c.RetryFailed(), c.Pause())
+    assert run.when(done("w1", attempt=2)) == ["NodeCompleted w1 #2"]
+    assert run.when(c.Resume()) == ["ExecutionResumed", "NodeScheduled a #2"]
+    run = Run.given(definition, sleeps("w1", AT + 9 * SECOND), fails("a"), c.RetryFailed())
+    assert run.when(c.Cancel()) == ["NodeCancelled w1 #2", "NodeCancelled a #2", "ExecutionCancelled"]
 
 
 def test_retry_of_a_run_that_cancelled_a_loop_runs_the_loop_again():

@@ -248,8 +248,8 @@ def test_nested_loops():
 def test_a_loop_that_began_anew_is_seen_as_it_stands():
     source = Run.given(LOOP, iterates("loop", "a", "b"), _item("p", 0), fails("q[0]"), c.RetryFailed("ada"))
     source.when(iterates("loop", "x", "y", "z", attempt=2))
-    source.when(_item("p", 0), done("q[0]", "second round"))
-    source.when(_item("p", 1), _item("q", 1))
+    source.when(done("p[0]", attempt=2), done("q[0]", "second round", attempt=2))
+    source.when(done("p[1]", attempt=2), done("q[1]", attempt=2))
     fork = forked(source, "q[1]")
     assert fork.state.loops["loop"].items == ["x", "y", "z"]
     assert fork.state.loops["loop"].results == {0: "second round"}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from linkflow.domain import events as e
 from linkflow.domain.decider import decide
 from linkflow.domain.definition import Settings
@@ -176,3 +180,43 @@ def test_max_parallel_holds_ready_nodes_back():
     assert joined(run.when(done("a")), "NodeScheduled") == []
     assert joined(run.when(done("c")), "NodeScheduled") == ["NodeScheduled d"]
     assert run.when(done("d"))[-1] == "ExecutionCompleted"
+
+
+# Nodes that do not run themselves
+
+
+@pytest.mark.parametrize(
+    ("type", "how", "taken"),
+    [
+        ("condition", {"disabled": True}, "true"),
+        ("switch", {"disabled": True}, "default"),
+        ("condition", {"pinned_output": {"output": "false"}}, "false"),
+        ("switch", {"pinned_output": {"output": "a"}}, "a"),
+        ("switch", {"pinned_output": {"output": "a"}, "disabled": True}, "default"),
+        ("switch", {"pinned_output": "whatever"}, "default"),
+        ("approval", {"disabled": True}, "approved main"),
+        ("approval", {"pinned_output": {"decision": "approved"}}, "approved main"),
+        ("approval", {"pinned_output": {"decision": "rejected"}}, "rejected"),
+    ],
+)
+def test_a_decision_that_is_disabled_or_pinned_takes_one_way(type: str, how: dict[str, Any], taken: str):
+    ways = {
+        "condition": ("false", "true"),
+        "switch": ("a", "b", "default"),
+        "approval": ("approved", "rejected", "main"),
+    }
+    chains = [f"x:{way} > to_{way}" for way in ways[type]]
+    run = Run.given(flow("t > x", *chains, x={"type": type, **how}), trigger="in")
+    assert set(run.tasks) == {f"to_{way}" for way in taken.split()}
+
+
+def test_a_disabled_choice_without_a_default_takes_its_first_edge():
+    run = Run.given(flow("t > x", "x:b > y", "x:a > z", x={"type": "switch", "disabled": True}))
+    assert run.tasks == {"y": 1}
+
+
+def test_a_disabled_node_takes_main_and_never_its_error_branch():
+    run = Run.given(flow("t > x", "x:error > y", "x > z", x={"disabled": True, "on_error": "branch"}))
+    assert run.tasks == {"z": 1}
+    run = Run.given(flow("t > x", "x:error > y", x={"disabled": True, "on_error": "branch"}), trigger=1)
+    assert (run.state.status, run.state.result) == ("completed", 1)

@@ -56,9 +56,9 @@ def play(definition: Definition, seed: int, **how: float) -> Run:
 
 
 def check_bounds(run: Run) -> None:
-    """`max_parallel` and the loops' concurrency. A retry by hand starts all that failed at once."""
+    """`max_parallel` and the loops' concurrency."""
     bound = run.definition.settings.max_parallel
-    if bound and not run.all(e.ExecutionRetried):
+    if bound:
         assert busy(run.state) <= bound
     for loop in run.state.loops.values():
         assert loop.started <= (4 if loop.turns else len(loop.items))
@@ -173,6 +173,8 @@ def rounds(events: list[e.Event]) -> list[list[e.Event]]:
 
 def check_once(run: Run) -> None:
     """Every attempt is scheduled once and completed at most once; so a join runs once."""
+    attempts = Counter((event.node, event.attempt) for event in run.events if isinstance(event, e.NodeScheduled))
+    assert max(attempts.values(), default=1) == 1, "an attempt's number came again after a retry by hand"
     for part in rounds(run.events):
         scheduled = Counter((event.node, event.attempt) for event in part if isinstance(event, e.NodeScheduled))
         completed = Counter(event.node for event in part if isinstance(event, e.NodeCompleted))

@@ -219,7 +219,8 @@ def test_retry_by_hand_runs_the_whole_loop_again():
     run.when(fails("step[1]"))
     assert run.when(c.RetryFailed()) == ["ExecutionRetried", "NodeScheduled while #3"]
     run.when(asked("while", True, attempt=3))
-    assert "step[0]" in run.tasks
+    assert run.tasks == {"step[0]": 2}
+    assert run.when(done("step[0]", "late")) == []
 
 
 def test_a_session_goes_round_as_decide_does():

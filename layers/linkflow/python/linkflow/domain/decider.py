@@ -264,10 +264,16 @@ def _retry_failed(draft: Draft, command: c.RetryFailed) -> None:
     if draft.state.status != "failed" or not draft.state.started_at:
         return
     again = [key for key, run in draft.state.runs.items() if run.status in (FAILED, CANCELLED)]
-    draft.emit(e.ExecutionRetried, nodes=tuple(again), actor=command.actor, timeout_at=deadline(draft))
+    draft.emit(
+        e.ExecutionRetried, nodes=tuple(again), actor=command.actor, timeout_at=deadline(draft),
+        floor=draft.state.highest if draft.graph.entries else 0,
+    )  # fmt: skip
     for key in again:
         run = draft.state.runs[key]
-        schedule(draft, key, run.sources, run.attempt + 1)
+        if draft.has_room():
+            schedule(draft, key, run.sources, run.attempt + 1)
+        else:
+            draft.emit(e.NodeHeld, node=key, attempt=run.attempt + 1)
     let_in_all(draft)  # what a pause had held back when the run failed
 
 

@@ -137,6 +137,7 @@ def orphans(decision: Decision) -> tuple[tuple[str, str], ...]:
     if state.closed and not decision.was_closed:
         found |= loose
         found |= {run.child: run.close_policy for run in state.runs.values() if run.detached}
+        found |= state.children
     return tuple((child, policy) for child, policy in found.items() if policy in ("terminate", "cancel"))
 
 

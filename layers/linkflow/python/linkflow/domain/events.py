@@ -216,11 +216,22 @@ class TimeoutResumed(Base, frozen=True, tag="TimeoutResumed"):
 
 
 class ExecutionRetried(Base, frozen=True, tag="ExecutionRetried"):
-    """A failed run goes on: these node runs get another attempt, and its timeout starts anew."""
+    """A failed run goes on: these node runs get another attempt, and its timeout starts anew.
+
+    Inside loops attempts go on from `floor`, so that no result of before passes for one of now.
+    """
 
     nodes: tuple[str, ...]
     actor: str = ""
     timeout_at: int = 0
+    floor: int = 0
+
+
+class NodeHeld(Base, frozen=True, tag="NodeHeld"):
+    """The run was retried by hand, but `max_parallel` leaves no room for this attempt yet."""
+
+    node: str
+    attempt: int
 
 
 class LimitApproached(Base, frozen=True, tag="LimitApproached"):
@@ -492,6 +503,7 @@ Event = (
     | ExecutionRetried
     | ErrorWorkflowRefused
     | LimitApproached
+    | NodeHeld
     | NodeScheduled
     | NodeStarted
     | NodeCompleted

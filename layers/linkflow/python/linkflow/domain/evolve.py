@@ -25,6 +25,7 @@ from .state import (
     FAILED,
     LOOPING,
     PAUSED,
+    PUT_OFF,
     QUEUED,
     RUNNING,
     SCHEDULED,
@@ -210,6 +211,8 @@ def _retried(state: State, event: e.ExecutionRetried) -> None:
     state.failed_node = ""
     state.timeout_at = event.timeout_at
     state.timeout_left = 0
+    state.floor = event.floor
+    state.children.clear()  # they were told when the run closed
     state.earlier = {**state.earlier, **{key: state.runs[key].attempt for key in event.nodes}}
 
 
@@ -221,7 +224,14 @@ def _error_workflow_refused(state: State, event: e.ErrorWorkflowRefused) -> None
     state.unanswered = event.failure
 
 
+def _put_off(state: State, event: e.NodeHeld) -> None:
+    run = state.runs[event.node]
+    state.runs[event.node] = NodeRun(PUT_OFF, event.attempt, run.sources, beat=run.beat)
+
+
 def _scheduled(state: State, event: e.NodeScheduled) -> None:
+    if event.attempt > state.highest and event.node.endswith("]"):
+        state.highest = event.attempt
     was = state.runs.get(event.node)
     state.runs[event.node] = NodeRun(
         SCHEDULED, event.attempt, event.sources, due_at=event.start_by, close_by=event.close_by,
@@ -396,7 +406,9 @@ def _drop_iteration(state: State, key: str, loop: Loop, index: int) -> None:
         inner = key_of(node, path)
         if inner in state.loops:
             _drop_loop(state, inner)
-        state.runs.pop(inner, None)
+        run = state.runs.pop(inner, None)
+        if run is not None and run.detached and run.close_policy in ("terminate", "cancel"):
+            state.children[run.child] = run.close_policy
 
 
 def _child_started(state: State, event: e.ChildStarted) -> None:
@@ -449,6 +461,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.ApprovalRequested: _approval,
     e.ApprovalEscalated: _escalated,
     e.ApprovalDecided: _nothing,
+    e.NodeHeld: _put_off,
     e.NodeScheduled: _scheduled,
     e.NodeStarted: _node_started,
     e.NodeCompleted: _completed,

@@ -43,7 +43,8 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
 def _before(draft: Draft, key: str) -> int:
     """Attempts that do not count against the policy: of before a retry by hand, and a while loop's that answered."""
     loop = draft.state.loops.get(key)
-    return max(draft.state.earlier.get(key, 0), loop.attempts if loop else 0)
+    floor = draft.state.floor if key not in draft.graph.nodes else 0
+    return max(draft.state.earlier.get(key, 0), loop.attempts if loop else 0, floor)
 
 
 def give_up(draft: Draft, key: str, error: NodeError) -> None:

@@ -13,7 +13,8 @@ from .evolve import output_of
 from .graph import GraphNode
 from .limits import PENDING, LimitReached, Use
 from .outcomes import NodeError
-from .state import ACTIVE, CANCELLED, CANCELLING, DONE, HELD, LOOPING, PAUSED, CancelRequest, key_of, split_key
+from .passing import passed_ports
+from .state import ACTIVE, CANCELLED, CANCELLING, DONE, HELD, LOOPING, PAUSED, PUT_OFF, CancelRequest, key_of, split_key
 
 
 def advance(draft: Draft, key: str) -> None:
@@ -53,7 +54,7 @@ def consider(draft: Draft, node: GraphNode, path: Path) -> bool:
         return True
     if not draft.has_room():
         return False
-    return schedule(draft, key, sources, 1)
+    return schedule(draft, key, sources, 1 + draft.state.floor if path else 1)
 
 
 def _arrivals(draft: Draft, node: GraphNode, path: Path) -> tuple[tuple[str, ...], bool]:
@@ -102,8 +103,8 @@ def schedule(draft: Draft, key: str, sources: tuple[str, ...], attempt: int) -> 
     emit_scheduled(draft, key, sources, attempt)
     if not node.disabled and node.pinned_output is None:
         return False
-    output = draft.keep(draft.input_of(key) if node.disabled else node.pinned_output)
-    ports = (DONE_PORT, MAIN) if planned.is_loop else (MAIN,)
+    handed = draft.input_of(key) if node.disabled else node.pinned_output
+    ports, output = passed_ports(planned, handed), draft.keep(handed)
     draft.emit(e.NodeCompleted, node=key, attempt=attempt, output=output, ports=ports, pinned=True)
     return True
 
@@ -221,6 +222,9 @@ def resume_scan(draft: Draft) -> None:
 
 def let_in_all(draft: Draft) -> None:
     """Start every ready node that was held back."""
+    for key in [key for key, run in draft.state.runs.items() if run.status == PUT_OFF]:
+        if draft.has_room():
+            emit_scheduled(draft, key, draft.state.runs[key].sources, draft.state.runs[key].attempt)
     draft.letting_in = True
     for id in draft.graph.cleanup if draft.state.status == CANCELLING else draft.graph.top:
         _let_in(draft, id, ())

@@ -12,7 +12,7 @@ from .events import Parent
 from .outcomes import NodeError
 from .payloads import Part, item_of, whole
 
-FORMAT = 1
+FORMAT = 2
 """Of the stored state. A new number has every stored state folded anew from its events when it is loaded: it is due
 when a fold of old events would give other bytes than a state that was stored before. New fields that stay unset there
 need none."""
@@ -25,7 +25,9 @@ HELD = frozenset((PAUSED, QUEUED, COLLECTING))
 CLOSED = ("completed", "failed", "cancelled", "timed_out", "terminated")
 
 SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING = "scheduled", "waiting", "backoff", "looping", "calling"
-ACTIVE = frozenset((SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING))
+PUT_OFF = "held"
+"""It is to be tried again by hand, as soon as `max_parallel` leaves room."""
+ACTIVE = frozenset((SCHEDULED, WAITING, BACKOFF, LOOPING, CALLING, PUT_OFF))
 """Node run states in which something is still to come."""
 DONE, FAILED, SKIPPED, CANCELLED = "completed", "failed", "skipped", "cancelled"
 
@@ -209,6 +211,12 @@ class State(Struct, omit_defaults=True, kw_only=True):
     """The latest failure whose error workflow could not be started, by its event."""
     reply_to: str = ""
     cancelling: CancelRequest | None = None
+    children: dict[str, str] = {}
+    """Children that iterations left behind and nobody waits for: id and what becomes of them when the run closes."""
+    highest: int = 1
+    """The highest attempt of any node run inside a loop."""
+    floor: int = 0
+    """Attempts inside loops count from here: those before belong to the time before a retry by hand."""
     timeout_left: int = 0
     """What is left of the timeout (ms) while the run's clock stands; then `timeout_at` is 0."""
     entry: Entry | None = None
@@ -228,6 +236,7 @@ class State(Struct, omit_defaults=True, kw_only=True):
         """A draft to fold further events into; values inside are immutable and shared."""
         other = msgspec.structs.replace(self)
         other.runs = dict(self.runs)
+        other.children = dict(self.children)
         other.loops = {key: loop.copy() for key, loop in self.loops.items()}
         return other
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from . import commands as c
 from . import events as e
-from .definition import MAIN
 from .draft import Draft
 from .firing import current
 from .flow import advance
 from .outcomes import RequestApproval, WaitEvent
+from .passing import APPROVED, REJECTED, decided_ports
 from .state import WAITING, Signal, State, Wait
 
-APPROVED, REJECTED = "approved", "rejected"
 MAX_NAME = 200
 """Characters of an event's name and of its key: both stand in an index."""
 
@@ -83,7 +82,6 @@ def decide_approval(draft: Draft, command: c.Decide) -> None:
         return
     node = {"node": command.node, "attempt": command.attempt}
     draft.emit(e.ApprovalDecided, **node, decision=command.decision, payload=command.payload, actor=command.actor)
-    ports = (APPROVED, MAIN) if command.decision == APPROVED else (REJECTED,)  # plain edges go on only if approved
     output = {"decision": command.decision, "payload": command.payload, "decided_by": command.actor}
-    draft.emit(e.NodeCompleted, **node, output=output, ports=ports)
+    draft.emit(e.NodeCompleted, **node, output=output, ports=decided_ports(command.decision))
     advance(draft, command.node)

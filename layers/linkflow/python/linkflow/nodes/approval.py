@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from linkflow.domain.definition import MAIN
 from linkflow.domain.outcomes import Outcome, RequestApproval
-from linkflow.domain.waiting import APPROVED, REJECTED
+from linkflow.domain.passing import APPROVED, REJECTED
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.durations import LONGEST_MS, Due, Span, due_ms, span_ms
 from linkflow.nodes.fields import Text, TextList

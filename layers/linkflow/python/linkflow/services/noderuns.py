@@ -26,11 +26,12 @@ _WAITS = {
     "LoopItemsStarted": "waiting",
     "ChildStarted": "waiting",
     "NodeRetryScheduled": "retrying",
+    "NodeHeld": "scheduled",
 }
 
 Parts = tuple[Part, ...]
 
-PUBLIC_STATUS = {"backoff": "retrying", "looping": "waiting", "calling": "waiting"}
+PUBLIC_STATUS = {"held": "scheduled", "backoff": "retrying", "looping": "waiting", "calling": "waiting"}
 """Outside names of the state's own; the others are the same."""
 
 

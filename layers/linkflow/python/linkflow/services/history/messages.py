@@ -115,7 +115,8 @@ class Messenger:
             return
         run = state.runs.get(body.parent.node_key)
         waits = run is not None and run.status == CALLING and run.child == body.execution_id
-        if state.closed or not (waits or (run is not None and run.detached)):
+        kept = (run is not None and run.detached) or body.execution_id in state.children
+        if state.closed or not (waits or kept):
             await self._close(CloseChild(body.execution_id, body.parent.close_policy))
 
     async def _close(self, body: CloseChild) -> None:
