@@ -14,7 +14,7 @@ from linkflow.contracts.base import Caller, acting_as
 from linkflow.contracts.controlling import ForkReply, ForkRequest
 from linkflow.domain import definition as d
 from linkflow.domain import events as e
-from linkflow.domain.errors import Forbidden, InvalidInput, LimitExceeded, NotFound
+from linkflow.domain.errors import Forbidden, InvalidInput, LimitExceeded, NoSlot, NotFound
 from linkflow.domain.ids import derived_id, shard_of_execution
 from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, WaitEvent
 from linkflow.domain.state import decode
@@ -265,16 +265,14 @@ def _keys(events: bytes) -> set[str]:
     return {key.decode() for key in re.findall(rb'"key":"([^"]+)"', events)}
 
 
-async def test_limits_hold_back_reruns_and_no_forks(world: World):
+async def test_limits_hold_back_reruns(world: World):
     workflow = await world.chain(2, concurrency=d.Concurrency(limit=1))
     source = await world.start(workflow)
     await world.report(source, "n0", Completed(1))
-    made = await fork(world, source, node="n1")
-    assert await world.status(made.execution_id) == "running"
     again = await fork(world, source, "rerun", edited=True, input=5)
     assert await world.status(again.execution_id) == "queued"
     found = await world.history.list(h.ListRequest(world.workspace, source_id=source))
-    assert {run.id for run in found.executions} == {made.execution_id, again.execution_id}
+    assert [run.id for run in found.executions] == [again.execution_id]
     await world.history.control(h.ControlRequest(source, world.workspace, "terminate"))
     await world.history.close()
     state = await _state(world, again.execution_id)
@@ -288,3 +286,35 @@ async def test_a_rerun_is_not_collected_with_other_starts(world: World):
     again = await fork(world, source, "rerun")
     assert again.execution_id != source
     assert await world.status(again.execution_id) == "running"
+
+
+async def test_a_fork_takes_a_slot_or_is_refused(world: World):
+    """A fork cannot wait for its turn, so it is let in like a retry by hand."""
+    workflow = await world.chain(2, concurrency=d.Concurrency("{{ trigger.who }}", 1))
+    source = await world.start(workflow, trigger={"who": "acme"})
+    await world.report(source, "n0", Completed(1))
+    with pytest.raises(NoSlot):
+        await fork(world, source, "fork", "n1", new_id=(refused := world.request(workflow).execution_id))
+    assert await world.count("history", refused) == 0
+    await world.report(source, "n1", Completed(2))
+    made = await fork(world, source, "fork", "n1", new_id=(id := world.request(workflow).execution_id))
+    assert made.created
+    again = await fork(world, source, "fork", "n1", new_id=id)  # the same call again is the same fork
+    assert (again.execution_id, again.created) == (id, False)
+    waiting = await world.start(workflow, trigger={"who": "acme"})
+    assert await world.status(waiting) == "queued"
+    await world.report(id, "n1", Completed(3))
+    assert [await world.status(run) for run in (id, waiting)] == ["completed", "running"]
+
+
+async def test_a_reset_goes_on_with_its_source_s_slot(world: World):
+    workflow = await world.chain(2, concurrency=d.Concurrency("", 1))
+    source = await world.start(workflow)
+    await world.report(source, "n0", Completed(1))
+    waiting = await world.start(workflow)
+    made = await fork(world, source, "reset", "n1")
+    await world.history.close()
+    states = [await world.status(run) for run in (source, made.execution_id, waiting)]
+    assert states == ["terminated", "running", "queued"]
+    await world.report(made.execution_id, "n1", Completed(3))
+    assert await world.status(waiting) == "running"

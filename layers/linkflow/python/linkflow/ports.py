@@ -45,7 +45,7 @@ class Entrance(Struct, frozen=True):
     `leaves`: it gives up what it had at the door. `reopens`: it needs a slot again, and nothing is written without.
     `lets_in` (ms) is when a waiting run began. `collects` is (trigger node, key) of a run that begins to collect;
     `keys` are idempotency keys of collected starts; `takes` one that passes to this run from another. `ends` are runs
-    that were asked to end.
+    that were asked to end. `replaces` is the run whose slot passes to this one where there is no other.
     """
 
     slot: Slot | None = None
@@ -57,6 +57,7 @@ class Entrance(Struct, frozen=True):
     keys: tuple[str, ...] = ()
     takes: str = ""
     ends: tuple[str, ...] = ()
+    replaces: str = ""
 
 
 class Transition(Struct, frozen=True):

@@ -134,10 +134,27 @@ async def reopen(connection: Connection, items: Sequence[Transition]) -> tuple[l
             line.join(t.execution_id, slot.limit)
             entered = replace(entrance, slot=replace(slot, position=line.last))
             placed[t.execution_id] = replace(t, entrance=entered)
+        elif entrance.replaces and await _passes(connection, t, entrance.replaces, slot.key):
+            line.last += 1
+            entered = replace(entrance, slot=replace(slot, position=line.last))
+            placed[t.execution_id] = replace(t, entrance=entered)
+        elif not t.expected and await _is_known(connection, t):
+            placed[t.execution_id] = replace(t, entrance=None)  # as a duplicate it writes nothing
         else:
             full.add(t.execution_id)
             del placed[t.execution_id]
     return list(placed.values()), full
+
+
+async def _passes(connection: Connection, t: Transition, source: str, key: str) -> bool:
+    """Give up the slot of a run that is about to end for this one."""
+    args = {"source": source, "workflow": t.workflow_id, "key": key}
+    return (await connection.execute(_sql["pass_slot"], args)).rowcount > 0
+
+
+async def _is_known(connection: Connection, t: Transition) -> bool:
+    args = {"id": t.execution_id, "workflow": t.workflow_id, "key": t.idempotency_key}
+    return await (await connection.execute(_sql["known"], args)).fetchone() is not None
 
 
 async def write_entrances(connection: Connection, items: Sequence[Transition]) -> None:

@@ -53,6 +53,18 @@ SELECT * FROM unnest(%(slot_id)s::uuid[], %(slot_workflow)s::uuid[], %(slot_key)
                      %(slot_position)s::bigint[], %(slot_bound)s::int[])
 ON CONFLICT (execution_id) DO UPDATE SET queued = excluded.queued
 
+-- name: pass_slot
+-- The slot of a run that is about to end passes to the one that goes on in its place.
+DELETE FROM slots
+WHERE execution_id = %(source)s::uuid AND workflow_id = %(workflow)s::uuid AND key = %(key)s AND NOT queued
+
+-- name: known
+-- Is there this run already, or one with its idempotency key?
+SELECT 1 FROM executions WHERE id = %(id)s::uuid
+UNION ALL
+SELECT 1 FROM idempotency_keys WHERE workflow_id = %(workflow)s::uuid AND key = %(key)s AND key <> ''
+LIMIT 1
+
 -- name: let_in
 -- When waiting runs began.
 UPDATE executions e SET started_at = i.at FROM unnest(%(in_id)s::uuid[], %(in_at)s::bigint[]) AS i (id, at)

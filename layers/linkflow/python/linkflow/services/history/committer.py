@@ -14,7 +14,7 @@ from contextvars import Context
 import msgspec
 
 from linkflow.domain import commands as c
-from linkflow.domain.admission import Gate
+from linkflow.domain.admission import Gate, Keys
 from linkflow.domain.decider import Decision, Session, decide
 from linkflow.domain.draft import DEFAULTS
 from linkflow.domain.errors import Internal, LinkFlowError, NoSlot, NotFound, Unavailable
@@ -319,7 +319,8 @@ class Committer:
                     self._hand_over(item, start, plan)
                     return None
                 full = await self._packer.whole(start) if self._packer else start
-                start = msgspec.structs.replace(start, fairness=_fairness(full, plan.gate))
+                keys = _keys(full, plan.gate)
+                start = msgspec.structs.replace(start, fairness=keys.fairness, slot=keys.slot if start.fork else None)
                 item.commands = [start] * len(item.commands)
             if self._ahead is not None and len(item.commands) == 1:
                 written = self._with_head_start(self._ahead, start, plan)
@@ -474,16 +475,15 @@ def _merge(items: list[Item]) -> list[Item]:
     return items if len(items) == 1 else [_Merged(sorted(items, key=lambda item: item.start is None))]
 
 
-def _fairness(command: c.Start, gate: Gate) -> str:
-    keys = gate.keys(command.trigger, command.workflow_id, command.workflow_version, command.execution_id, command.mode)
-    return keys.fairness
+def _keys(command: c.Start, gate: Gate) -> Keys:
+    return gate.keys(command.trigger, command.workflow_id, command.workflow_version, command.execution_id, command.mode)
 
 
 def _full(written: Written) -> NoSlot:
     slot = written.row.entrance.slot if written.row and written.row.entrance else None
     key, limit = (slot.key, slot.limit) if slot else ("", 0)
     return NoSlot(
-        f"This run needs a slot again, and all {limit} of the concurrency key {key!r} are taken or waited for.",
+        f"This run needs a slot, and all {limit} of the concurrency key {key!r} are taken or waited for.",
         details={"key": key, "limit": limit},
     )
 

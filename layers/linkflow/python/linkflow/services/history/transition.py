@@ -136,11 +136,19 @@ def _entrance(decision: Decision, plan: Plan) -> Entrance | None:
     state = decision.state
     if state.closed:
         return None if decision.was_closed else Entrance(leaves=True)
+    limits = plan.definition.settings.concurrency
     if decision.was_closed:
-        limits = plan.definition.settings.concurrency
         slot = Slot(state.slot, limits.limit) if state.slot is not None and limits else None
         return Entrance(slot=slot, reopens=slot is not None, fairness=state.fairness)
-    return Entrance(fairness=state.fairness) if state.version == len(decision.events) and state.fairness else None
+    if state.version > len(decision.events):
+        return None
+    if state.slot is not None and limits:  # a fork: it cannot wait for its turn, as it does not begin at the beginning
+        reset = reset_of(decision)
+        return Entrance(
+            slot=Slot(state.slot, limits.limit), reopens=True, fairness=state.fairness,
+            replaces=reset.execution_id if reset else "",
+        )  # fmt: skip
+    return Entrance(fairness=state.fairness) if state.fairness else None
 
 
 def _tasks(state: State, plan: Plan, new: tuple[tuple[str, int], ...], data: bytes) -> tuple[Task, ...]:
