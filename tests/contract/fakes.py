@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from linkflow.contracts.history import Task
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
+from linkflow.ports import Open
 
 
 def _now_ms() -> int:
@@ -151,6 +153,28 @@ class MemoryQueue:
             )
             for queue, index, partition in self._of(queues)
         ]
+
+    async def names(self) -> list[str]:
+        return sorted({queue for queue, _ in self._partitions})
+
+    async def open_of(self, workspace_id: str, queues: Sequence[str]) -> dict[str, Open]:
+        found: dict[str, Open] = {}
+        for queue, _, partition in self._of(queues):
+            waiting = [item for item in partition.waiting if item.task.workspace_id == workspace_id]
+            tasks = len(waiting) + sum(held.task.workspace_id == workspace_id for held in partition.held.values())
+            if tasks:
+                was = found.get(queue, Open(0))
+                oldest = max((_now_ms() - item.since for item in waiting), default=0)
+                found[queue] = Open(was.tasks + tasks, max(was.oldest_ms, oldest))
+        return found
+
+    async def crowding(self, queue: str, bound: int) -> frozenset[str]:
+        crowd: set[str] = set()
+        for _, _, partition in self._of([queue]):
+            tasks = [item.task for item in partition.waiting] + [held.task for held in partition.held.values()]
+            of = Counter(task.workspace_id for task in tasks)
+            crowd |= {name for name, count in of.items() if len(tasks) > bound and count > bound / len(of)}
+        return frozenset(crowd)
 
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
         letters = [letter for _, _, partition in self._of([queue]) for letter in partition.dead]

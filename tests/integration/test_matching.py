@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
+from linkflow.clock import SystemClock
 from linkflow.config import Config
 from linkflow.contracts import base
 from linkflow.contracts.base import Caller
@@ -21,13 +23,16 @@ from linkflow.contracts.matching import (
     HeartbeatRequest,
     LettersRequest,
     QueueRule,
+    QueuesRequest,
     ReleaseRequest,
     SettingsRequest,
     StatsRequest,
 )
-from linkflow.domain.errors import Forbidden, InvalidInput, RateLimited, Unauthenticated, Unavailable
+from linkflow.domain.errors import Forbidden, InvalidInput, QueueFull, Unauthenticated, Unavailable
 from linkflow.domain.ids import uuid7
 from linkflow.domain.outcomes import Failed
+from linkflow.postgres.database import Database
+from linkflow.postgres.queue_settings import PostgresQueueBook
 from linkflow.services.matching import Matching
 from linkflow.streams.connection import connect
 from linkflow.streams.queue import StreamQueue
@@ -75,19 +80,21 @@ def task(number: int, queue: str = "default") -> Task:
 
 
 class Stand:
-    def __init__(self, queue: StreamQueue, **options: Any) -> None:
+    def __init__(self, queue: StreamQueue, database: Database, **settings: Any) -> None:
         self.queue = queue
         self.history = ListeningHistory()
         self.dispatcher = CountingDispatcher()
         self.clock = Clock()
-        config = Config(lease=5.0)
+        config = Config(lease=5.0, **settings)
         self.matching = Matching(
             queue,
             self.history,  # type: ignore[arg-type]
             self.dispatcher,
             config,
+            SystemClock(),
+            queue.copies,
+            PostgresQueueBook(database),
             monotonic=self.clock,
-            **options,
         )
 
     async def add(self, *tasks: Task) -> int:
@@ -114,9 +121,16 @@ def called_by() -> Iterator[Any]:
 
 
 @pytest.fixture
-def stand(queue: StreamQueue, called_by: Any) -> Stand:
+async def database(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url, size=2)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def stand(queue: StreamQueue, database: Database, called_by: Any) -> Stand:
     called_by(SERVICE)
-    return Stand(queue)
+    return Stand(queue, database)
 
 
 async def test_the_way_of_a_task(stand: Stand) -> None:
@@ -227,25 +241,44 @@ async def test_history_away_hears_of_it_later_and_once(stand: Stand) -> None:
     assert len(stand.history.reports) == 1
 
 
-async def test_a_full_queue_refuses_clearly_and_others_go_on(queue: StreamQueue, called_by: Any) -> None:
+async def test_a_full_queue_refuses_clearly_and_others_go_on(
+    queue: StreamQueue, database: Database, called_by: Any
+) -> None:
     called_by(SERVICE)
-    stand = Stand(queue, max_backlog=10)
+    stand = Stand(queue, database, max_backlog=10)
     await stand.add(*(task(number) for number in range(40)))
     stand.clock.ahead += 1.0
-    with pytest.raises(RateLimited, match="default is full: more than 10") as refused:
-        await stand.add(task(100), task(101, "slow"))
-    assert refused.value.details == {"queues": ["default"], "retry_after": 1.0}
+    other = msgspec.structs.replace(task(102), workspace_id="modest")
+    with pytest.raises(QueueFull, match="default is full: more than 10") as refused:
+        await stand.add(task(100), task(101, "slow"), other)
+    assert refused.value.details == {"queues": ["default"], "crowd": {"default": ["w"]}, "retry_after": 1.0}
     assert [lease.task.id for lease in await stand.claim(queues=("slow",))] == [task(101).id]
-    assert stand.dispatcher.woken[-1] == {"slow": 1}
-    assert len(await stand.claim()) == 40
+    assert stand.dispatcher.woken[-1] == {"slow": 1, "default": 1}
+    assert (await stand.matching.add(AddRequest((), ("default", "slow")))).full == {"default": ("w",)}
+    leases = await stand.claim()
+    assert len(leases) == 41, "what another workspace adds is not refused"
+    await stand.matching.release(ReleaseRequest("w1", done=tuple(lease.token for lease in leases)))
     stand.clock.ahead += 1.0
     assert await stand.add(task(100)) == 1
+    assert (await stand.matching.add(AddRequest((), ("default",)))).full == {}
+
+
+async def test_a_queues_own_bound(stand: Stand) -> None:
+    await stand.matching.configure(ConfigureRequest("gpu", 1, max_backlog=3))
+    await stand.add(*(task(number, "gpu") for number in range(5)), *(task(number) for number in range(5)))
+    stand.clock.ahead += 1.0
+    with pytest.raises(QueueFull, match="gpu is full: more than 3"):
+        await stand.add(task(10, "gpu"), task(10))
+    await stand.matching.configure(ConfigureRequest("gpu", max_backlog=0))
+    stand.clock.ahead += 1.0
+    assert await stand.add(task(10, "gpu"), task(10)) == 1
 
 
 async def test_settings(stand: Stand) -> None:
     rules = (QueueRule("w", weight=2.0), QueueRule("w", "key", rate=5.0, burst=9))
     changed = await stand.matching.configure(ConfigureRequest("gpu", 3, rules))
     assert changed == await stand.matching.settings(SettingsRequest("gpu"))
+    assert changed.revision == 1
     assert (changed.partitions, changed.rules) == (3, rules)
     assert (await stand.matching.settings(SettingsRequest())).partitions == 2
 
@@ -261,11 +294,23 @@ async def test_settings(stand: Stand) -> None:
         ConfigureRequest(rules=(QueueRule(rate=-1.0),)),
         ConfigureRequest(rules=(QueueRule(rate=float("inf")),)),
         ConfigureRequest(rules=(QueueRule(rate=1.0, burst=-1),)),
+        ConfigureRequest(rules=(QueueRule("w"), QueueRule("w", rate=2.0))),
+        ConfigureRequest(max_backlog=-2),
+        ConfigureRequest(queue=""),
+        ConfigureRequest(queue="two\nlines"),
+        ConfigureRequest(queue="x" * 101),
+        ConfigureRequest(workspace_id="w", partitions=3),
+        ConfigureRequest(workspace_id="w", max_backlog=3),
+        ConfigureRequest(workspace_id="w", rules=(QueueRule("other", rate=1.0),)),
+        ConfigureRequest(workspace_id="w", rules=(QueueRule(rate=1.0),)),
+        ConfigureRequest(workspace_id="w", rules=(QueueRule("w", weight=9.0),)),
     ],
 )
 async def test_settings_that_cannot_be(stand: Stand, request_: ConfigureRequest) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as refused:
         await stand.matching.configure(request_)
+    assert len(refused.value.problems) == 1
+    assert (await stand.matching.settings(SettingsRequest())).revision == 0
 
 
 @pytest.mark.parametrize(
@@ -281,6 +326,7 @@ async def test_settings_that_cannot_be(stand: Stand, request_: ConfigureRequest)
         ("matching.drop", "drop", DropRequest("w", all=True)),
         ("matching.read", "settings", SettingsRequest()),
         ("matching.configure", "configure", ConfigureRequest()),
+        ("matching.read", "queues", QueuesRequest()),
     ],
 )
 async def test_rights(stand: Stand, called_by: Any, permission: str, method: str, request_: Any) -> None:

@@ -49,7 +49,11 @@ from linkflow.contracts.matching import (
     DropReply,
     DropRequest,
     LettersRequest,
+    QueueRule,
     QueueSettings,
+    QueuesReply,
+    QueuesRequest,
+    QueueView,
     SettingsRequest,
     StatsReply,
     StatsRequest,
@@ -71,6 +75,7 @@ from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
+from linkflow.services.queues import Queues
 from linkflow.services.schedules import Schedules
 from linkflow.services.tokens import AccessTokens
 from linkflow.services.webhooks import Webhooks
@@ -132,6 +137,7 @@ class RecordingFrontend:
         self.took: tuple[str, ...] = ()
         self.blobs: dict[str, bytes] = {}
         self.dead_letters: list[DeadLetter] = []
+        self.own_rules: dict[str, dict[str, tuple[QueueRule, ...]]] = {}
 
     @property
     def last(self) -> Any:
@@ -270,7 +276,19 @@ class RecordingFrontend:
         raise NotFound("Not here.")
 
     async def configure(self, request: ConfigureRequest) -> QueueSettings:
-        raise NotFound("Not here.")
+        self._enter("queue.limit", request)
+        rules = tuple(msgspec.structs.replace(rule, own=True) for rule in request.rules)
+        self.own_rules.setdefault(request.workspace_id, {})[request.queue] = rules
+        return QueueSettings(request.queue, 2, rules=rules)
+
+    async def queues(self, request: QueuesRequest) -> QueuesReply:
+        self._enter("execution.view", request)
+        names = request.names or tuple(sorted({"default", *self.own_rules.get(request.workspace_id, {})}))
+        return QueuesReply(tuple(self._queue(request.workspace_id, name) for name in names))
+
+    def _queue(self, workspace_id: str, name: str) -> QueueView:
+        rules = self.own_rules.get(workspace_id, {}).get(name, ())
+        return QueueView(QueueSettings(name, 0, rules=rules), oldest_ms=1500, workers=2, open=7)
 
     async def letters(self, request: LettersRequest) -> DeadReply:
         self._enter("execution.view", request)
@@ -411,6 +429,7 @@ def build(database: Database) -> Plane:
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
         world=World(frontend),
         dead_letters=DeadLetters(frontend),
+        queues=Queues(frontend),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
         replies=PostgresReplies(database),
         clock=clock,

@@ -212,11 +212,15 @@ class System:
         return HeadStart(self.registry, self.clock, self.config.max_payload, f"{self.name}-{os.getpid()}")
 
     def matching(self) -> Any:
+        from linkflow.postgres.queue_settings import PostgresQueueBook
         from linkflow.services.matching import Matching
         from linkflow.streams.queue import StreamQueue
 
         queue = StreamQueue(self.valkey, partitions=self.config.partitions, max_deliveries=self.config.max_deliveries)
-        return Matching(self._closing(queue), self.client(HistoryApi), self._dispatcher(), self.config)
+        return Matching(
+            self._closing(queue), self.client(HistoryApi), self._dispatcher(), self.config, self.clock, queue.copies,
+            PostgresQueueBook(self.database),
+        )  # fmt: skip
 
     def _dispatcher(self) -> Dispatcher | None:
         """On Lambda no worker loops by itself: Matching wakes one."""
@@ -288,6 +292,7 @@ class System:
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
         from linkflow.services.forks import Forks
+        from linkflow.services.queues import Queues
         from linkflow.services.schedules import Schedules
         from linkflow.services.tokens import AccessTokens
         from linkflow.services.webhooks import Webhooks
@@ -312,6 +317,7 @@ class System:
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
             world=World(frontend),
             dead_letters=DeadLetters(frontend),
+            queues=Queues(frontend),
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
             replies=PostgresReplies(database),
             clock=clock,

@@ -48,6 +48,9 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Partitions of a task queue."""
     lease: float = 15.0
     """How long a claimed task is a worker's own without a heartbeat."""
+    max_backlog: int = 100_000
+    """Tasks in a partition above which workspaces with more than their share of it are refused, where a queue's
+    settings say nothing."""
     max_deliveries: int = 10
     """After so many deliveries without a result a task becomes a dead letter."""
     sweep_interval: float = 5.0

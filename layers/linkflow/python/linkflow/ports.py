@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from linkflow.contracts.controlling import Bulk, BulkError, BulkOptions, BulkRequest
 from linkflow.contracts.history import Beat, DueTimer, Execution, HistoryReply, LastBeat, ListRequest, Task, TaskRef
-from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
+from linkflow.contracts.matching import ConfigureRequest, DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.admission import Line
 from linkflow.domain.commands import Start
 from linkflow.domain.decider import Session
@@ -431,6 +431,64 @@ class TaskQueue(Protocol):
 
     async def release(self, done: Sequence[str], back: Sequence[str]) -> int: ...
     async def stats(self, queues: Sequence[str]) -> list[QueueStats]: ...
+    async def names(self) -> list[str]:
+        """Queues that have been in use."""
+        ...
+
+    async def open_of(self, workspace_id: str, queues: Sequence[str]) -> dict[str, Open]:
+        """A workspace's tasks in these queues."""
+        ...
+
+    async def crowding(self, queue: str, bound: int) -> frozenset[str]:
+        """Workspaces with more than their share in a partition where more than `bound` tasks wait or run."""
+        ...
+
+
+class Open(Struct, frozen=True):
+    """Tasks that wait or are with a worker, and the age of the oldest that waits, in ms."""
+
+    tasks: int
+    oldest_ms: int = 0
+
+
+class Copy(Struct, frozen=True):
+    """What the queue's store has of a queue's settings. `settled` is false while they are being changed."""
+
+    revision: int
+    max_backlog: int = 0
+    settled: bool = True
+
+
+class SettingsCopies(Protocol):
+    """Queues' settings as the queue's store has them: a copy of what the `QueueBook` says."""
+
+    async def of(self, queue: str) -> Copy | None:
+        """None where there is no copy, or it was lost."""
+        ...
+
+    async def unsettle(self, queue: str) -> None:
+        """The settings are about to change: for a moment the copy is not to be trusted."""
+        ...
+
+    async def put(self, settings: QueueSettings, rules: Sequence[QueueRule]) -> bool:
+        """Make the store go by these settings and just these rules; false where a later copy is there."""
+        ...
+
+
+class QueueBook(Protocol):
+    """Queues' settings: the truth."""
+
+    async def read(self, queue: str) -> QueueSettings:
+        """A queue's settings; revision 0 where nobody has set any, partitions 0 where their number was left alone."""
+        ...
+
+    async def every(self, workspace_id: str = "") -> list[QueueSettings]:
+        """Those of all queues; with a workspace those for which there are rules about it."""
+        ...
+
+    async def write(self, change: ConfigureRequest, at_ms: int) -> QueueSettings:
+        """Make a change. Raises `LimitExceeded` where a workspace has too many rules."""
+        ...
 
 
 class Doorbell(Protocol):

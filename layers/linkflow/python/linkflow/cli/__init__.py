@@ -139,6 +139,66 @@ def upkeep(home: str, dry_run: bool) -> None:
     raise SystemExit(run_upkeep(home, dry_run))
 
 
+@main.group()
+def queues() -> None:
+    """Look at task queues and change their settings."""
+
+
+@queues.command("list")
+@JSON
+@HOME
+def list_queues(as_json: bool, home: str) -> None:
+    """All queues with what waits, and who serves them. The exit code is 1 where nobody serves one that has tasks."""
+    from .queues import list_queues as listing
+
+    raise SystemExit(listing(home, as_json))
+
+
+@queues.command("show")
+@click.argument("queue")
+@JSON
+@HOME
+def show_queue(queue: str, as_json: bool, home: str) -> None:
+    """One queue with its settings."""
+    from .queues import show
+
+    raise SystemExit(show(home, queue, as_json))
+
+
+@queues.command("set")
+@click.argument("queue")
+@click.option("--partitions", type=click.IntRange(1, 256), help="Their number; it may change with tasks in them.")
+@click.option("--backlog", type=int, help="Tasks a partition above which new work is refused; 0: as configured.")
+@click.option("--workspace", default="", help="Weight and rate of this workspace (id) in the queue.")
+@click.option("--key", default="", help="... of this fairness key of the workspace.")
+@click.option("--weight", type=float, help="Share beside the other workspaces, or the workspace's other keys.")
+@click.option("--rate", type=float, help="Tasks handed out per second; 0: no limit.")
+@click.option("--burst", type=int, help="How many at once after a pause; 0: as many as in one second.")
+@HOME
+def set_queue(
+    queue: str,
+    partitions: int | None,
+    backlog: int | None,
+    workspace: str,
+    key: str,
+    weight: float | None,
+    rate: float | None,
+    burst: int | None,
+    home: str,
+) -> None:
+    """Change a queue's settings. They hold within a second, in every process.
+
+    Without --workspace, --rate is the whole queue's.
+    """
+    from .queues import Change
+    from .queues import set_queue as change_queue
+
+    change = Change(
+        partitions=partitions, backlog=backlog, workspace=workspace, key=key, weight=weight, rate=rate, burst=burst
+    )
+    raise SystemExit(change_queue(home, queue, change))
+
+
 @main.command()
 def openapi() -> None:
     """Print the OpenAPI document."""

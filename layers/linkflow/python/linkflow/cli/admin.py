@@ -11,7 +11,8 @@ from linkflow.config import BadConfig, Config
 from .client import say
 
 
-def _stores(home: str, work: Callable[[Config], int]) -> int:
+def on_stores(home: str, work: Callable[[Config], int]) -> int:
+    """Do something with the stores of `home`, or those that the environment names; 2 where that fails."""
     from linkflow.config import load
     from linkflow.domain.errors import LinkFlowError
     from linkflow.local.stack import LocalStack
@@ -32,7 +33,7 @@ def migrate(home: str) -> int:
         print("\n".join(done) if done else "Nothing to do: the database is up to date.")
         return 0
 
-    return _stores(home, work)
+    return on_stores(home, work)
 
 
 def replay(home: str, execution_id: str, every: bool) -> int:
@@ -40,7 +41,7 @@ def replay(home: str, execution_id: str, every: bool) -> int:
     if bool(execution_id) == every:
         say("Name one execution, or say --all.")
         return 2
-    return _stores(home, lambda config: asyncio.run(_replay(config, execution_id)))
+    return on_stores(home, lambda config: asyncio.run(_replay(config, execution_id)))
 
 
 async def _replay(config: Config, execution_id: str) -> int:
@@ -69,7 +70,7 @@ async def _replay(config: Config, execution_id: str) -> int:
 
 
 def upkeep(home: str, dry_run: bool) -> int:
-    return _stores(home, lambda config: asyncio.run(_upkeep(config, dry_run)))
+    return on_stores(home, lambda config: asyncio.run(_upkeep(config, dry_run)))
 
 
 async def _upkeep(config: Config, dry_run: bool) -> int:

@@ -32,6 +32,8 @@ from .matching import (
     DropRequest,
     LettersRequest,
     QueueSettings,
+    QueuesReply,
+    QueuesRequest,
     SettingsRequest,
     StatsReply,
     StatsRequest,
@@ -112,3 +114,4 @@ class FrontendApi(Protocol):
     async def redrive(self, request: RedriveRequest) -> RedriveReply: ...
     async def settings(self, request: SettingsRequest) -> QueueSettings: ...
     async def configure(self, request: ConfigureRequest) -> QueueSettings: ...
+    async def queues(self, request: QueuesRequest) -> QueuesReply: ...

@@ -9,16 +9,21 @@ from msgspec import Struct
 from .history import Task
 
 
-class AddRequest(Struct, frozen=True):
-    """Queue tasks. A task that is already queued or leased is left alone, so adding twice is adding once."""
+class AddRequest(Struct, frozen=True, omit_defaults=True):
+    """Queue tasks. A task that is already queued or leased is left alone, so adding twice is adding once.
+
+    `ask` names queues of which the caller wants to know who has too much in them.
+    """
 
     tasks: tuple[Task, ...]
+    ask: tuple[str, ...] = ()
 
 
-class AddReply(Struct, frozen=True):
-    """How many were new."""
+class AddReply(Struct, frozen=True, omit_defaults=True):
+    """How many were new. `full`: by queue asked for, the workspaces that get nothing more into it now."""
 
     added: int
+    full: dict[str, tuple[str, ...]] = {}
 
 
 class ClaimRequest(Struct, frozen=True, omit_defaults=True):
@@ -138,7 +143,8 @@ class QueueRule(Struct, frozen=True, omit_defaults=True):
     """What holds for a queue (no workspace), a workspace in it, or one fairness key of the workspace.
 
     `weight` is the share beside the others of its level, 1 where nothing is said. `rate` is how many tasks are handed
-    out per second, 0 for no limit; `burst` how many at once after a pause, 0 for as many as in one second.
+    out per second, 0 for no limit; `burst` how many at once after a pause, 0 for as many as in one second. `own` rules
+    are the workspace's, the others are the operator's; where both give a rate, the lower one holds.
     """
 
     workspace_id: str = ""
@@ -146,6 +152,7 @@ class QueueRule(Struct, frozen=True, omit_defaults=True):
     weight: float = 1.0
     rate: float = 0.0
     burst: int = 0
+    own: bool = False
 
 
 class SettingsRequest(Struct, frozen=True):
@@ -154,20 +161,61 @@ class SettingsRequest(Struct, frozen=True):
 
 class ConfigureRequest(Struct, frozen=True, omit_defaults=True):
     """Change a queue's settings. `partitions` 0 leaves their number; `rules` replace those of the same name, and one
-    that says nothing (weight 1, no rate) removes it."""
+    that says nothing (weight 1, no rate) removes it. `max_backlog` is how many tasks may wait in one partition before
+    workspaces with more than their share are refused: 0 for the deployment's number, -1 leaves it.
+
+    With a `workspace_id` these are the workspace's own rules of the queue, all of them: what is not said goes.
+    """
 
     queue: str = "default"
     partitions: int = 0
     rules: tuple[QueueRule, ...] = ()
+    max_backlog: int = -1
+    workspace_id: str = ""
+    actor: str = ""
 
 
 class QueueSettings(Struct, frozen=True, omit_defaults=True):
-    """A queue's settings. `draining` partitions are those of an earlier number that still have tasks."""
+    """A queue's settings. `draining` partitions are those of an earlier number that still have tasks. `revision` counts
+    the changes; `changed_at` (ms) and `changed_by` tell of the latest."""
 
     queue: str
     partitions: int
     draining: int = 0
     rules: tuple[QueueRule, ...] = ()
+    max_backlog: int = 0
+    revision: int = 0
+    changed_at: int = 0
+    changed_by: str = ""
+
+
+class QueuesRequest(Struct, frozen=True, omit_defaults=True):
+    """Queues with their numbers: all of the deployment, or with a `workspace_id` those that it uses or has rules for.
+    `names` asks for these alone."""
+
+    workspace_id: str = ""
+    names: tuple[str, ...] = ()
+
+
+class QueueView(Struct, frozen=True, omit_defaults=True):
+    """A queue over all its partitions: tasks that wait and that are with workers, dead letters, the age of the oldest
+    waiting task in ms, live workers.
+
+    For a workspace `waiting`, `leased` and `dead` stay unsaid: `open` and `oldest_ms` are of its own tasks, waiting or
+    with a worker, and the rules are those about it.
+    """
+
+    settings: QueueSettings
+    waiting: int = 0
+    leased: int = 0
+    dead: int = 0
+    oldest_ms: int = 0
+    workers: int = 0
+    open: int = 0
+
+
+class QueuesReply(Struct, frozen=True):
+    queues: tuple[QueueView, ...]
 
 
 class MatchingApi(Protocol):
@@ -183,3 +231,4 @@ class MatchingApi(Protocol):
     async def drop(self, request: DropRequest) -> DropReply: ...
     async def settings(self, request: SettingsRequest) -> QueueSettings: ...
     async def configure(self, request: ConfigureRequest) -> QueueSettings: ...
+    async def queues(self, request: QueuesRequest) -> QueuesReply: ...

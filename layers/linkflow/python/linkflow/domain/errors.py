@@ -16,7 +16,8 @@ ones to `linkflow.transports`; neither appears here.
      │    └── NoSlot           a workflow's concurrency limit; `key`, `limit`
      ├── LimitExceeded         a limit of the product
      │    ├── RateLimited      too many calls; `retry_after` seconds
-     │    │    └── TooManyStarts  a workflow's own rate limit; `key`, `limit`, `retry_after`
+     │    │    ├── TooManyStarts  a workflow's own rate limit; `key`, `limit`, `retry_after`
+     │    │    └── QueueFull   too much waits in a task queue; `queues`, `retry_after`
      │    └── PayloadTooLarge
      ├── Unavailable           a part does not answer now (retryable)
      │    └── DeadlineExceeded
@@ -125,6 +126,13 @@ class TooManyStarts(RateLimited):
 
     code = "start_rate_limited"
     retryable = False
+
+
+class QueueFull(RateLimited):
+    """The workspace has more than its share of a task queue that is full: `details` have ``queues`` and
+    ``retry_after`` (seconds). Runs that are under way go on; their tasks wait in the database."""
+
+    code = "queue_full"
 
 
 class PayloadTooLarge(LimitExceeded):

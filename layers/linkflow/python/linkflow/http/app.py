@@ -26,6 +26,7 @@ from . import (
     hooks,
     nodes,
     problems,
+    queues,
     schedules,
     waiting,
     workflows,
@@ -49,6 +50,7 @@ ROUTERS = (
     schedules.router,
     waiting.router,
     dead_letters.router,
+    queues.router,
     nodes.router,
 )
 

@@ -15,6 +15,7 @@ from linkflow.services.control_ports import ReplyStore
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
+from linkflow.services.queues import Queues
 from linkflow.services.schedules import Schedules
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
@@ -39,6 +40,7 @@ class Services:
     schedules: Schedules
     world: World
     dead_letters: DeadLetters
+    queues: Queues
     webhooks: Webhooks
     replies: ReplyStore
     clock: Clock

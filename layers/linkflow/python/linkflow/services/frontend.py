@@ -3,7 +3,7 @@
 Rights of a workspace: ``workflow.execute`` for what moves a run, ``execution.view`` for what reads,
 ``execution.delete`` for `drop`. Task queues are shared by all workspaces, so their numbers and the dead letters of all
 need ``queue.view``, a right of operators, as ``queue.configure`` for their settings is. A workspace's own dead letters
-are its own.
+are its own, and ``queue.limit`` lets it bound its own work in a queue.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ from linkflow.contracts.matching import (
     LettersRequest,
     MatchingApi,
     QueueSettings,
+    QueuesReply,
+    QueuesRequest,
     SettingsRequest,
     StatsReply,
     StatsRequest,
@@ -214,9 +216,21 @@ class Frontend:
         return await _as_service(self._matching.settings(request))
 
     async def configure(self, request: ConfigureRequest) -> QueueSettings:
-        """Change them. Raises `InvalidInput`."""
-        caller().require("queue.configure")
+        """Change them: the operator all of them, a workspace the limits of its own work. Raises `InvalidInput`, and
+        `LimitExceeded` where a workspace has too many."""
+        if request.workspace_id:
+            await self._enter("queue.limit", request.workspace_id)
+        else:
+            caller().require("queue.configure")
         return await _as_service(self._matching.configure(request))
+
+    async def queues(self, request: QueuesRequest) -> QueuesReply:
+        """Task queues with their numbers: all, or what a workspace may know of those it uses."""
+        if request.workspace_id:
+            await self._enter("execution.view", request.workspace_id)
+        else:
+            caller().require("queue.view")
+        return await _as_service(self._matching.queues(request))
 
     async def letters(self, request: LettersRequest) -> DeadReply:
         """A workspace's dead letters. One unknown id raises `NotFound`; of several, the unknown ones are absent."""

@@ -32,21 +32,24 @@ from linkflow.contracts.matching import (
     Lease,
     LettersRequest,
     QueueSettings,
+    QueuesReply,
+    QueuesRequest,
     ReleaseReply,
     ReleaseRequest,
     SettingsRequest,
     StatsReply,
     StatsRequest,
 )
-from linkflow.domain.errors import InvalidInput, LinkFlowError, RateLimited
+from linkflow.domain.errors import LinkFlowError, QueueFull
 from linkflow.domain.outcomes import Failed, NodeError
-from linkflow.ports import Dispatcher, TaskQueue
+from linkflow.ports import Clock, Dispatcher, QueueBook, SettingsCopies, TaskQueue
+
+from .queue_settings import QueueSettingsDesk
 
 RECLAIM_INTERVAL = 1.0
 """Seconds between two looks for expired leases, per process and set of queues."""
 BACKLOG_INTERVAL = 1.0
 """Seconds for which a queue's length is believed."""
-MOST_PARTITIONS = 256
 DEAD_LETTER_CODE = "task_dead_lettered"
 
 _log = logging.getLogger(__name__)
@@ -55,8 +58,9 @@ _log = logging.getLogger(__name__)
 class Matching:
     """Serves `MatchingApi`. Every method raises `Unavailable` while the queue's store does not answer.
 
-    `max_backlog` is how many tasks may wait in one partition before further ones are refused. It is looked at once a
-    second, so it may be overshot by a second's worth of tasks: it keeps the store alive, it is no quota.
+    `max_backlog` is how many tasks a partition may have before workspaces with more than an equal share of them are
+    refused, where a queue's settings say nothing. It is looked at once a second, so it may be overshot by a second's
+    worth of tasks: it keeps the store alive, it is no quota.
     """
 
     def __init__(
@@ -65,17 +69,20 @@ class Matching:
         history: HistoryApi,
         dispatcher: Dispatcher | None,
         config: Config,
+        clock: Clock,
+        copies: SettingsCopies,
+        book: QueueBook,
         *,
-        max_backlog: int = 100_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
         self._history = history
         self._dispatcher = dispatcher
         self._config = config
-        self._max_backlog = max_backlog
+        self._clock = clock
+        self._desk = QueueSettingsDesk(queue, copies, book, max_backlog=config.max_backlog, monotonic=monotonic)
         self._monotonic = monotonic
-        self._full: dict[str, tuple[float, bool]] = {}
+        self._full: dict[str, tuple[float, frozenset[str]]] = {}
         self._reclaim_at: dict[tuple[str, ...], float] = {}
         self._unreported: dict[str, Lease] = {}
         self._reporting = asyncio.Lock()
@@ -83,22 +90,22 @@ class Matching:
     async def add(self, request: AddRequest) -> AddReply:
         """Queue tasks, then wake workers where none loops by itself.
 
-        Raises `RateLimited` when a queue is full: what belongs to other queues has been added, and adding all of it
-        again later is safe. Workers are woken also for tasks that were there already, as an earlier wake may be lost.
+        Raises `QueueFull` where workspaces have too much in a queue: what belongs to others has been added, and adding
+        all of it again later is safe. Workers are woken also for tasks that were there already, as an earlier wake may
+        be lost.
         """
         caller().require("matching.add")
-        wanted = Counter(task.queue for task in request.tasks)
-        full = await self._full_queues(sorted(wanted))
-        tasks = [task for task in request.tasks if task.queue not in full] if full else request.tasks
-        added = await self._queue.add(tasks) if tasks else 0
-        await self._wake({queue: count for queue, count in wanted.items() if queue not in full})
+        wanted = {task.queue for task in request.tasks}.union(request.ask)
+        await self._desk.see_to(wanted)
+        full = await self._crowded(sorted(wanted))
+        tasks = request.tasks
         if full:
-            raise RateLimited(
-                f"The task queue {', '.join(sorted(full))} is full: more than {self._max_backlog} tasks wait in one "
-                "partition. Add workers for it, or try again when they have caught up.",
-                details={"queues": sorted(full), "retry_after": BACKLOG_INTERVAL},
-            )
-        return AddReply(added)
+            tasks = tuple(task for task in tasks if task.workspace_id not in full.get(task.queue, ()))
+        added = await self._queue.add(tasks) if tasks else 0
+        await self._wake(Counter(task.queue for task in tasks))
+        if len(tasks) < len(request.tasks):
+            raise _full({q: sorted(full[q]) for q in sorted(full)}, {q: self._desk.bound(q) for q in full})
+        return AddReply(added, {queue: tuple(sorted(full[queue])) for queue in request.ask if queue in full})
 
     async def claim(self, request: ClaimRequest) -> ClaimReply:
         """Lease tasks, waiting for the first. Tasks that another worker lost come first, in a reply of their own."""
@@ -106,6 +113,7 @@ class Matching:
         lease = self._lease(request.lease)
         deadline = self._monotonic() + request.wait
         while True:
+            await self._desk.see_to(request.queues)
             leases = await self._reclaim(request, lease)
             left = max(0.0, deadline - self._monotonic())
             # While it waits it comes back in time to look for expired leases: an idle fleet heals itself too.
@@ -154,27 +162,33 @@ class Matching:
     async def settings(self, request: SettingsRequest) -> QueueSettings:
         """A queue's partitions, weights and rates."""
         caller().require("matching.read")
-        return await self._queue.settings(request.queue)
+        return await self._desk.settings(request.queue)
 
     async def configure(self, request: ConfigureRequest) -> QueueSettings:
         """Change them, also under load. Raises `InvalidInput`."""
-        caller().require("matching.configure")
-        _check(request)
-        return await self._queue.configure(request.queue, request.partitions, request.rules)
+        caller().require("matching.configure", request.workspace_id or None)
+        return await self._desk.configure(request, self._clock.now_ms())
+
+    async def queues(self, request: QueuesRequest) -> QueuesReply:
+        """Queues with their settings and numbers: all, or what a workspace may know of those it uses."""
+        caller().require("matching.read", request.workspace_id or None)
+        return await self._desk.views(request)
 
     def _lease(self, seconds: float) -> float:
         return seconds if seconds > 0 else self._config.lease
 
-    async def _full_queues(self, queues: Collection[str]) -> set[str]:
-        """Those with a partition above `max_backlog`, by numbers at most `BACKLOG_INTERVAL` old."""
+    async def _crowded(self, queues: Collection[str]) -> dict[str, frozenset[str]]:
+        """Workspaces with too much in these queues, by numbers at most `BACKLOG_INTERVAL` old."""
         now = self._monotonic()
-        stale = [queue for queue in queues if self._full.get(queue, (0.0, False))[0] <= now]
-        if stale:
-            self._full.update(dict.fromkeys(stale, (now + BACKLOG_INTERVAL, False)))
-            for row in await self._queue.stats(stale):
-                if row.waiting > self._max_backlog:
-                    self._full[row.queue] = (now + BACKLOG_INTERVAL, True)
-        return {queue for queue in queues if self._full[queue][1]}
+        for queue in queues:
+            until, was = self._full.get(queue, (0.0, frozenset()))
+            if until <= now:
+                if len(self._full) > 1000:
+                    self._full.clear()
+                self._full[queue] = (now + BACKLOG_INTERVAL, was)  # one of us looks
+                crowd = await self._queue.crowding(queue, self._desk.bound(queue))
+                self._full[queue] = (now + BACKLOG_INTERVAL, crowd)
+        return {queue: self._full[queue][1] for queue in queues if self._full.get(queue, (0.0, ()))[1]}
 
     async def _wake(self, queues: Mapping[str, int]) -> None:
         """A wake that fails is no failure of the add: the sweep offers the tasks again, and that wakes again."""
@@ -214,17 +228,13 @@ class Matching:
                 self._unreported.pop(letter.token, None)
 
 
-def _check(request: ConfigureRequest) -> None:
-    """Raises `InvalidInput` for what cannot be."""
-    if not 0 <= request.partitions <= MOST_PARTITIONS:
-        raise InvalidInput(f"A queue has 1 to {MOST_PARTITIONS} partitions (0 leaves the number as it is).")
-    for rule in request.rules:
-        if rule.fairness and not rule.workspace_id:
-            raise InvalidInput("A fairness key is one of a workspace: name it too.")
-        if not 0.001 <= rule.weight <= 1000:
-            raise InvalidInput("A weight is between 0.001 and 1000.")
-        if not 0 <= rule.rate <= 1_000_000 or not 0 <= rule.burst <= 1_000_000 or 0 < rule.rate < 0.0001:
-            raise InvalidInput("A rate is 0 for none, or between 0.0001 and 1,000,000 tasks per second.")
+def _full(crowd: Mapping[str, list[str]], bounds: Mapping[str, int]) -> QueueFull:
+    names = ", ".join(crowd)
+    return QueueFull(
+        f"The task queue {names} is full: more than {max(bounds.values())} tasks wait in one partition, and this "
+        "workspace has more than its share of them. Add workers, or try again when they have caught up.",
+        details={"queues": list(crowd), "crowd": dict(crowd), "retry_after": BACKLOG_INTERVAL},
+    )
 
 
 def _failure(letter: Lease) -> Report:

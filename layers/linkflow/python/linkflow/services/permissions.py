@@ -37,6 +37,7 @@ ADMIN = MEMBER | {
     "variable.delete",
     "tag.delete",
     "execution.delete",
+    "queue.limit",
     "environment.create",
     "environment.deploy",
 }

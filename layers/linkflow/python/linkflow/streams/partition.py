@@ -9,6 +9,7 @@ server. Below a workspace's or a line's name stands for a key each, which exists
 ``:turns``          sorted set: workspaces with waiting tasks, by whose turn it is; ``:rests`` and ``:held`` beside it
 ``:turns:WS``       … the lines of one workspace (see ``turns.lua``)
 ``:known``          set of the ids of all tasks here, so that adding twice is adding once
+``:open``           hash: workspace → how many of them it has
 ``:leases``         sorted set: lease → deadline, ms of the server's clock
 ``:workers``        sorted set: worker → until when it counts as live, ms
 ``:letters``        hash of the dead letters; ``:dead`` and ``:dead:WS`` order them (see ``graves.lua``)
@@ -20,8 +21,9 @@ A line is ``class:workspace:key`` or ``class:workspace:key@worker``: what is ser
 ``line/entry/deliveries/worker|task id``, and this text is the sorted set's member: to hold the token is to hold the
 lease. Whoever takes a task over replaces the member, so a zombie's heartbeat or release finds nothing to act on.
 
-A queue's own keys begin with its home (``lf:{h:queue}``): ``:shape``, ``:rules``, ``:bucket:NAME`` (see ``shapes.py``,
-``rules.py``); in a cluster rules and buckets stand beside each partition instead.
+A queue's own keys begin with its home (``lf:{h:queue}``): ``:shape``, ``:rules``, ``:bucket:NAME``, ``:copy`` (see
+``shapes.py``, ``rules.py``, ``copies.py``); in a cluster rules and buckets
+stand beside each partition instead.
 """
 
 from __future__ import annotations

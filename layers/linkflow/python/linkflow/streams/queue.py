@@ -20,14 +20,17 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 
 from linkflow.contracts.history import Task
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.errors import LinkFlowError
+from linkflow.ports import Open
 
 from .connection import Clients, reachable
+from .copies import Copies
 from .letters import Letters
 from .partition import Held, Place, deliveries_of, home, line_of, parse, tag, token, word
 from .rules import Rules
@@ -72,11 +75,14 @@ class StreamQueue:
         self._reclaim = Script("reclaim", "turns", "graves")
         self._heartbeat = Script("heartbeat")
         self._release = Script("release", "turns")
+        self._open = Script("open", "turns")
+        self._crowd = Script("crowd")
         self._stats = Script("stats", "turns")
         self._has = Script("has")
         self._letters = Letters(clients, prefix)
         self._shapes = Shapes(clients, prefix, partitions)
         self._rules = Rules(clients, prefix)
+        self.copies = Copies(clients, prefix, self._shapes, self._rules)
 
     async def add(self, tasks: Sequence[Task]) -> int:
         """Queue tasks; returns how many were new. Safe to repeat after `Unavailable`."""
@@ -153,6 +159,28 @@ class StreamQueue:
         places = await self._places(queues, drained=True)
         rows = await self._run_all(self._stats, [([self._tag(place)], (AGE_LOOKS,)) for place in places])
         return [QueueStats(*place, *row) for place, row in zip(places, rows, strict=True)]
+
+    async def names(self) -> list[str]:
+        """Queues that have been in use."""
+        return await self._letters.queues()
+
+    async def open_of(self, workspace_id: str, queues: Sequence[str]) -> dict[str, Open]:
+        """A workspace's tasks in these queues; those that have none are absent."""
+        found: dict[str, Open] = {}
+        places = await self._places(queues)
+        args = (word(workspace_id),)
+        rows = await self._run_all(self._open, [([self._tag(place)], args) for place in places])
+        for place, (tasks, oldest) in zip(places, rows, strict=True):
+            if tasks:
+                was = found.get(place.queue, Open(0))
+                found[place.queue] = Open(was.tasks + tasks, max(was.oldest_ms, oldest))
+        return found
+
+    async def crowding(self, queue: str, bound: int) -> frozenset[str]:
+        """Workspaces with more than their share in a partition that has more than `bound` tasks."""
+        places = await self._places([queue])
+        rows = await self._run_all(self._crowd, [([self._tag(place)], (bound,)) for place in places])
+        return frozenset(unquote(name.decode()) for row in rows for name in row)
 
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
         """The newest dead letters of a queue, newest first."""

@@ -2,7 +2,7 @@
 -- KEYS: the partition's tag (see partition.py). ARGV: ms for which a task is kept for the worker that it is meant for,
 -- then line, task id, payload, …
 local tag = KEYS[1]
-local known, lines = tag .. ':known', {}
+local known, lines, new = tag .. ':known', {}, {}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local added = 0
@@ -32,8 +32,12 @@ for i = 2, #ARGV, 3 do
   if redis.call('SADD', known, ARGV[i + 1]) == 1 then
     lines[line] = lines[line] or open(line)
     redis.call('XADD', tag .. ':s:' .. lines[line], '*', 'i', ARGV[i + 1], 't', ARGV[i + 2], 'n', 0)
+    new[line] = (new[line] or 0) + 1
     added = added + 1
   end
+end
+for line, tasks in pairs(new) do
+  count(tag, line, tasks)
 end
 if added > 0 then
   ring(tag)

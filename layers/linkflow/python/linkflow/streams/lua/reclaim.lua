@@ -28,6 +28,7 @@ for index, tag in ipairs(KEYS) do
       bury(tag, (parts_of(line)), fields[2], {tonumber(deliveries), now, reason, fields[4]}, tonumber(ARGV[5]))
       redis.call('XDEL', stream, id)
       redis.call('SREM', tag .. ':known', fields[2])
+      count(tag, line, -1)
       tidy(tag, line)
       answer('dead', index - 1, held, fields[4])
     elseif entry then

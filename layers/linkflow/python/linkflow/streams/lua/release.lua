@@ -10,7 +10,7 @@ for i = 1, #ARGV, 2 do
     local stream = tag .. ':s:' .. line
     if ARGV[i] == 'done' then
       redis.call('SREM', known, task)
-      ended[line] = true
+      ended[line] = (ended[line] or 0) + 1
     else
       local fields = redis.call('XRANGE', stream, id, id)[1][2]
       redis.call('XADD', stream, '*', 'i', fields[2], 't', fields[4], 'n', deliveries - 1)
@@ -21,7 +21,8 @@ for i = 1, #ARGV, 2 do
     released = released + 1
   end
 end
-for line in pairs(ended) do
+for line, tasks in pairs(ended) do
+  count(tag, line, -tasks)
   tidy(tag, line)
 end
 if again then

@@ -87,6 +87,14 @@ local function tidy(tag, line)
   end
 end
 
+-- How many tasks a workspace has here, waiting or leased: `open`, a hash.
+local function count(tag, line, change)
+  local workspace = parts_of(line)
+  if redis.call('HINCRBY', tag .. ':open', workspace, change) <= 0 then
+    redis.call('HDEL', tag .. ':open', workspace)
+  end
+end
+
 local function ring(tag)
   if redis.call('LLEN', tag .. ':bell') == 0 then
     redis.call('LPUSH', tag .. ':bell', 1)

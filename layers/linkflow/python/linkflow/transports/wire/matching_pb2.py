@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from linkflow.transports.wire import call_pb2 as linkflow_dot_transports_dot_wire_dot_call__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'linkflow/transports/wire/matching.proto\x12\rlinkflow.wire\x1a#linkflow/transports/wire/call.proto2\xa7\x04\n\x08Matching\x12\x31\n\x03\x41\x64\x64\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05\x43laim\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x37\n\tHeartbeat\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07Release\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05Stats\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04\x44\x65\x61\x64\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07Letters\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04\x44rop\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x36\n\x08Settings\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x37\n\tConfigure\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'linkflow/transports/wire/matching.proto\x12\rlinkflow.wire\x1a#linkflow/transports/wire/call.proto2\xdd\x04\n\x08Matching\x12\x31\n\x03\x41\x64\x64\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05\x43laim\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x37\n\tHeartbeat\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07Release\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05Stats\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04\x44\x65\x61\x64\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x35\n\x07Letters\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04\x44rop\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x36\n\x08Settings\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x37\n\tConfigure\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x34\n\x06Queues\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkflow.transports.wire.ma
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MATCHING']._serialized_start=96
-  _globals['_MATCHING']._serialized_end=647
+  _globals['_MATCHING']._serialized_end=701
 # @@protoc_insertion_point(module_scope)
