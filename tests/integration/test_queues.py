@@ -91,7 +91,8 @@ class House:
 
 @pytest.fixture
 async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
-    made = House(Config(database_url=database_url, redis_url=redis_url, secret="s" * 32, max_deliveries=1))
+    config = Config(database_url=database_url, redis_url=redis_url, secret="s" * 32, max_deliveries=1, head_start=False)
+    made = House(config)
     yield made
     await made.system.close()
 

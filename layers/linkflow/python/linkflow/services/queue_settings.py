@@ -30,7 +30,7 @@ BELIEVED_FOR = 1.0
 """Seconds for which a process goes by what it knows of a queue's settings."""
 LATER = 5.0
 """Seconds until the next look where one failed."""
-TRIES = 5
+TRIES = 100
 
 _log = logging.getLogger(__name__)
 
@@ -108,13 +108,17 @@ class QueueSettingsDesk:
         return QueuesReply(tuple(whole))
 
     async def _copy(self, queue: str) -> Copy:
-        """Write the copy anew. Where somebody has made a later one meanwhile, ours may have spoilt it: once more."""
+        """Write the copy anew, until it is of what the book says then: while we write, somebody else may change the
+        book, or the store may lose the mark of a later copy that ours has spoilt."""
+        settings = await self._book.read(queue)
         for _ in range(TRIES):
-            settings = await self._book.read(queue)
-            if await self._copies.put(settings, effective(settings.rules)):
+            written = await self._copies.put(settings, effective(settings.rules))
+            latest = await self._book.read(queue)
+            if written and latest.revision == settings.revision:
                 if settings.revision:
                     _log.info("Settings of the task queue %s, revision %d, are in use", queue, settings.revision)
                 return Copy(settings.revision, settings.max_backlog)
+            settings = latest
         raise Unavailable(f"The settings of the task queue {queue} change too quickly; try again.")
 
 
