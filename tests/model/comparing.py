@@ -20,7 +20,8 @@ import msgspec
 
 from linkflow.domain import events as e
 
-from .interpreter import Fact, Run
+from .interpreter import Run
+from .visit import Fact
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "ExecutionStarted": ("trigger_node", "trigger", "mode", "parent", "timeout_at", "caused_by"),

@@ -206,9 +206,8 @@ class _Outcomes:
         if deep > 1:
             return o.Completed(self.name)
         random = self.random
-        waits = random.random() < 0.7 or "[" in self.name.rpartition(">")[2]
         return o.CallWorkflow(
-            random.choice(targets), f"for {self.name}", waits,
+            random.choice(targets), f"for {self.name}", random.random() < 0.7,
             random.choice(["terminate", "cancel", "abandon"]),
         )  # fmt: skip
 

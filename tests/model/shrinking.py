@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from linkflow.domain.definition import Definition, Settings
 
-from .play import Play, perform
+from .play import Play
 from .scenario import Scenario
 from .stage import Stage
+from .stepping import perform
 from .world import World
 
 ROUNDS = 40

@@ -14,10 +14,11 @@ import pytest
 from tests.e2e.soundness import assert_sound
 
 from .interpreter import Run
-from .play import Play, perform
+from .play import Play
 from .scenario import Scenario, draw
 from .shrinking import shrink
 from .stage import Stage
+from .stepping import perform
 from .world import World
 
 TOGETHER = 250

@@ -8,7 +8,8 @@ from typing import Any
 
 from linkflow.domain.definition import Definition
 
-from .interpreter import OPEN, Fact, Run, problem
+from .interpreter import Run
+from .visit import OPEN, Fact, problem
 
 ROOT = "run"
 UNKNOWN = "unknown"
