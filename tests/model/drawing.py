@@ -103,7 +103,8 @@ class Drawing:
         first = self.random.choice(may)
         if first[0] == "fire":
             return first
-        reports = [action for action in may if action[0] == "report"]
+        # Of one run: what two of them tell a third at the same moment may come to it in either order.
+        reports = [action for action in may if action[:2] == first[:2]]
         chosen = self.random.sample(reports, min(len(reports), self.random.choice([1, 1, 1, 2, 3])))
         if len(chosen) == 1 and self.random.random() < 0.3 and self._may_begin(*chosen[0][1:]):
             return ("begin", *chosen[0][1:])
@@ -112,8 +113,10 @@ class Drawing:
         if len(chosen) == 1 and self.random.random() < 0.25:
             return ()  # the worker is slow
         results = [(run, key, attempt, self._outcome(run, key, attempt)) for _, run, key, attempt in chosen]
-        waits = [result for result in results if isinstance(result[3], o.WaitEvent)]
-        return ("reports", [result for result in results if result not in waits[1:]])
+        for kind in (o.WaitEvent, o.CallWorkflow):
+            several = [result for result in results if isinstance(result[3], kind)]
+            results = [result for result in results if result not in several[1:]]
+        return ("reports", results)
 
     def _may_begin(self, run: str, key: str, attempt: int) -> bool:
         visit = self.world.runs[run].visits[key]

@@ -48,6 +48,12 @@ def test_one_event_wakes_the_wait_that_is_oldest():
     assert run.state.status == "completed"
 
 
+def test_the_oldest_wait_is_the_one_that_began_first_wherever_its_node_stands():
+    run = Run.given(flow("t > a", "t > b"), waits("b", "go"), waits("a", "go"))
+    run.when(signal("s1", "go"))
+    assert (run.status("a"), run.status("b")) == ("waiting", "completed")
+
+
 def test_an_event_that_comes_twice_came_once():
     run = Run.given(flow("t > w"), signal("s1", "go"))
     assert run.when(signal("s1", "go")) == []

@@ -326,7 +326,7 @@ def _resumed(state: State, event: e.ExecutionResumed) -> None:
 
 def _wait_started(state: State, event: e.WaitStarted) -> None:
     run = state.runs[event.node]
-    wait = Wait(event.name, event.key)
+    wait = Wait(event.name, event.key, since=event.event_id)
     state.runs[event.node] = NodeRun(WAITING, event.attempt, run.sources, due_at=event.due_at, wait=wait)
 
 

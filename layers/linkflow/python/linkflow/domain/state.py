@@ -12,7 +12,7 @@ from .events import Parent
 from .outcomes import NodeError
 from .payloads import Part, item_of, whole
 
-FORMAT = 2
+FORMAT = 3
 """Of the stored state. A new number has every stored state folded anew from its events when it is loaded: it is due
 when a fold of old events would give other bytes than a state that was stored before. New fields that stay unset there
 need none."""
@@ -44,6 +44,8 @@ class Wait(Struct, frozen=True, omit_defaults=True):
     assignees: tuple[str, ...] = ()
     escalate_at: int = 0
     escalate_to: tuple[str, ...] = ()
+    since: int = 0
+    """The id of the event with which it began: the oldest wait gets an event that fits several."""
 
 
 class Signal(Struct, frozen=True, omit_defaults=True):

@@ -38,10 +38,12 @@ def signal(draft: Draft, command: c.Signal) -> None:
     if state.closed or has_seen(state, command.signal_id):
         return
     arrived = Signal(command.signal_id, command.name, command.key, command.payload)
-    waiting = (
-        key for key, run in state.runs.items() if run.status == WAITING and run.wait and _fits(run.wait, arrived)
-    )
-    key = next(waiting, None)
+    waiting = {
+        key: run.wait.since
+        for key, run in state.runs.items()
+        if run.status == WAITING and run.wait and _fits(run.wait, arrived)
+    }
+    key = min(waiting, key=waiting.__getitem__, default=None)
     if key is None and (not command.keep or len(state.signals) >= draft.limits.signals):
         return
     draft.emit(
