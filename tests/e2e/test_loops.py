@@ -25,6 +25,14 @@ def topology(postgres, migrated_template: str, valkey, tmp_path_factory: pytest.
         assert_sound(database_url, expect=12)
 
 
+@pytest.fixture(scope="module")
+def patient(topology: Topology) -> Iterator[Person]:
+    """Somebody who asks again where a machine that is this busy did not answer in time."""
+    made = Person(topology.url, patience=60.0)
+    yield made
+    made.close()
+
+
 def _counting(most: int, **config: object) -> Json:
     """Counts to `most` in pure nodes, and says so at the end."""
     return workflow(
@@ -84,7 +92,7 @@ def test_a_condition_that_cannot_be_saved_is_refused_with_its_place(person: Pers
 
 
 @pytest.mark.parametrize("concurrency", [0, 100])
-def test_2000_items_fan_out_and_join(person: Person, concurrency: int) -> None:
+def test_2000_items_fan_out_and_join(patient: Person, concurrency: int) -> None:
     document = workflow(
         node("begin", "trigger_manual"),
         node("each", "loop", {"items": "{{ trigger.items }}", "concurrency": concurrency}),
@@ -95,15 +103,15 @@ def test_2000_items_fan_out_and_join(person: Person, concurrency: int) -> None:
         edges=[edge("begin", "each"), edge("each", "cond", "each"), edge("cond", "even", "true"),
                edge("cond", "odd", "false"), edge("even", "both"), edge("odd", "both"), edge("each", "out", "done")],
     )  # fmt: skip
-    execution = person.start(person.save(document)["id"], {"items": list(range(2000))})
-    person.follow(execution, lambda found: bool(found) and found[-1]["type"] == "ExecutionCompleted", 120)
-    shown = person.get(f"{person.base}/executions/{execution}")["execution"]
+    execution = patient.start(patient.save(document)["id"], {"items": list(range(2000))})
+    patient.follow(execution, lambda found: bool(found) and found[-1]["type"] == "ExecutionCompleted", 120)
+    shown = patient.get(f"{patient.base}/executions/{execution}")["execution"]
     assert (shown["status"], shown["result"]["count"]) == ("completed", 2000)
     assert shown["result"]["last"]["input"]["input"] == 1999
     assert set(shown["nodes"]) == {"begin", "each", "out"}, "ended iterations leave their results alone"
 
 
-def test_2000_calls_in_flight_at_most_100_at_once(person: Person, web: Web) -> None:
+def test_2000_calls_in_flight_at_most_100_at_once(patient: Person, web: Web) -> None:
     service = web.place("/echo", lambda call: {"n": call.body["n"]})
     document = workflow(
         node("begin", "trigger_manual"),
@@ -112,9 +120,9 @@ def test_2000_calls_in_flight_at_most_100_at_once(person: Person, web: Web) -> N
         node("pick", "transform", {"keep": False, "fields": {"n": "{{ input.data.n }}"}}),
         edges=[edge("begin", "each"), edge("each", "call", "each"), edge("call", "pick")],
     )  # fmt: skip
-    execution = person.start(person.save(document)["id"], {"items": list(range(2000))})
-    person.follow(execution, lambda found: bool(found) and found[-1]["type"] == "ExecutionCompleted", 180)
-    shown = person.get(f"{person.base}/executions/{execution}")["execution"]
+    execution = patient.start(patient.save(document)["id"], {"items": list(range(2000))})
+    patient.follow(execution, lambda found: bool(found) and found[-1]["type"] == "ExecutionCompleted", 180)
+    shown = patient.get(f"{patient.base}/executions/{execution}")["execution"]
     assert [row["n"] for row in shown["result"]["results"]] == list(range(2000))
     assert len(service.calls) == 2000
     assert service.most_at_once <= 100
