@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -65,6 +65,11 @@ class Gate:
         """``debounce`` or ``batch``."""
         return "batch" if isinstance(self.collect, Batch) else "debounce"
 
+    @cached_property
+    def reads(self) -> bool:
+        """Does a key come from the data with which a run begins?"""
+        return any(compiled.facts.fixed & {"trigger", "input"} for _, compiled in self._compiled.values())
+
     def keys(self, trigger: Any, workflow_id: str, version: int, execution_id: str, mode: str) -> Keys:
         """The keys for this trigger data. Raises `InvalidInput` with every one that cannot be evaluated."""
         from .expressions import Scope
@@ -85,6 +90,26 @@ class Gate:
         if problems:
             raise InvalidInput("A key of the workflow's settings does not fit this start.", problems=problems)
         return Keys(**found)
+
+
+class Comer(Protocol):
+    """A start, or a run that was not let in yet."""
+
+    @property
+    def execution_id(self) -> str: ...
+    @property
+    def workflow_id(self) -> str: ...
+    @property
+    def workflow_version(self) -> int: ...
+    @property
+    def mode(self) -> str: ...
+
+
+def keys_of(gate: Gate | None, comer: Comer, trigger: Any) -> Keys:
+    """The keys of a run that begins with this data. Raises `InvalidInput`."""
+    if gate is None:
+        return Keys()
+    return gate.keys(trigger, comer.workflow_id, comer.workflow_version, comer.execution_id, comer.mode)
 
 
 def gate_of(definition: Definition) -> Gate | None:

@@ -53,6 +53,7 @@ class Hold(Struct, frozen=True):
     key: str
     due_at: int = 0
     start: Start | None = None
+    fairness: str = ""
 
 
 class Collect(Struct, frozen=True):

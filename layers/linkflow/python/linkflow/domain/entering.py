@@ -9,7 +9,7 @@ from . import events as e
 from .draft import Draft
 from .evolve import trigger_of
 from .flow import advance
-from .state import COLLECTING, QUEUED, Entry
+from .state import BATCH, COLLECTING, QUEUED, Entry
 
 MAX_COLLECTED = 10_000
 MAX_COLLECTED_BYTES = 4 * 1024 * 1024
@@ -26,41 +26,44 @@ def deadline(draft: Draft) -> int:
 
 def hold(draft: Draft, command: c.Hold) -> None:
     """A new run waits, or one whose time came waits further."""
-    where = {"line": command.line, "key": command.key, "due_at": command.due_at}
+    where = {"line": command.line, "key": command.key, "due_at": command.due_at, "fairness": command.fairness}
     start = command.start
     if start is None:
         if draft.state.entry is not None:
             draft.emit(e.ExecutionHeld, **where)
     elif not draft.state.version:
-        draft.emit(e.ExecutionQueued, **where, **_carried(start), parent=start.parent, source_id=start.source_id)
+        draft.emit(e.ExecutionQueued, **where, **_carried(draft, start), parent=start.parent, source_id=start.source_id)
 
 
-def _carried(start: c.Start) -> dict[str, object]:
+def _carried(draft: Draft, start: c.Start) -> dict[str, object]:
     return {
         "workspace_id": start.workspace_id, "workflow_id": start.workflow_id,
-        "workflow_version": start.workflow_version, "trigger_node": start.trigger_node, "trigger": start.trigger,
-        "mode": start.mode, "actor": start.actor, "idempotency_key": start.idempotency_key,
-        "reply_to": start.reply_to, "caused_by": start.caused_by,
+        "workflow_version": start.workflow_version, "trigger_node": start.trigger_node,
+        "trigger": draft.keep(start.trigger), "mode": start.mode, "actor": start.actor,
+        "idempotency_key": start.idempotency_key, "reply_to": start.reply_to, "caused_by": start.caused_by,
     }  # fmt: skip
 
 
 def collect(draft: Draft, command: c.Collect) -> None:
-    """The first start makes the run, further ones become part of it until it is ripe."""
+    """The first start makes the run, further ones become part of it until it is ripe. What they bring may be large:
+    one by one, or in a batch together."""
     start, at = command.start, draft.at
     size = len(_encode(start.trigger))
     if not draft.state.version:
         last = at + command.max_wait if command.max_wait else 0
         draft.emit(
-            e.ExecutionCollecting, **_carried(start), line=command.line, key=command.key, last_at=last,
+            e.ExecutionCollecting, **_carried(draft, start), line=command.line, key=command.key, last_at=last,
             size=command.size, bytes=size, due_at=at if command.size == 1 else at + command.wait,
         )  # fmt: skip
         return
     entry = draft.state.entry
     if draft.state.status != COLLECTING or entry is None or is_ripe(entry, at):
         return
+    trigger = draft.keep(start.trigger)
+    parts = draft.stow.split((*entry.items, trigger)) if draft.stow and entry.line == BATCH else ()
     draft.emit(
-        e.StartCollected, start_id=start.execution_id, trigger=start.trigger, bytes=size, actor=start.actor,
-        idempotency_key=start.idempotency_key, due_at=_due(entry, command, at, size),
+        e.StartCollected, start_id=start.execution_id, trigger=trigger, bytes=size, actor=start.actor,
+        idempotency_key=start.idempotency_key, due_at=_due(entry, command, at, size), parts=parts,
     )  # fmt: skip
 
 

@@ -108,6 +108,7 @@ class ExecutionQueued(Base, frozen=True, tag="ExecutionQueued"):
     reply_to: str = ""
     caused_by: str = ""
     source_id: str = ""
+    fairness: str = ""
 
 
 class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
@@ -133,7 +134,8 @@ class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
 
 
 class StartCollected(Base, frozen=True, tag="StartCollected"):
-    """Another start became part of this run, which now goes on at `due_at`. `bytes` is the size of its data."""
+    """Another start became part of this run, which now goes on at `due_at`. `bytes` is the size of its data. `parts`
+    is where a batch's data up to this start is kept from now on, as far as it was not before."""
 
     start_id: str
     due_at: int
@@ -141,6 +143,7 @@ class StartCollected(Base, frozen=True, tag="StartCollected"):
     bytes: int = 0
     actor: str = ""
     idempotency_key: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 class ExecutionHeld(Base, frozen=True, tag="ExecutionHeld"):
@@ -149,6 +152,7 @@ class ExecutionHeld(Base, frozen=True, tag="ExecutionHeld"):
     line: str
     key: str = ""
     due_at: int = 0
+    fairness: str = ""
 
 
 class ExecutionCompleted(Base, frozen=True, tag="ExecutionCompleted"):

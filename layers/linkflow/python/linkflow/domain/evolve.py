@@ -13,6 +13,7 @@ import msgspec
 
 from . import events as e
 from .outcomes import NodeError
+from .payloads import continued
 from .state import (
     BACKOFF,
     BATCH,
@@ -116,6 +117,7 @@ def _queued(state: State, event: e.ExecutionQueued) -> None:
     _came(state, event)
     state.parent = event.parent
     state.source_id = event.source_id
+    state.fairness = event.fairness
     entry = Entry("", event.at, actor=event.actor, idempotency_key=event.idempotency_key)
     _in_line(state, entry, event)
 
@@ -130,6 +132,7 @@ def _in_line(state: State, entry: Entry, event: e.ExecutionQueued | e.ExecutionH
 def _held(state: State, event: e.ExecutionHeld) -> None:
     if state.entry is not None:
         state.trigger = trigger_of(state)
+        state.fairness = event.fairness
         _in_line(state, state.entry, event)
 
 
@@ -147,16 +150,18 @@ def _start_collected(state: State, event: e.StartCollected) -> None:
     if entry is None:
         return
     state.trigger = event.trigger
-    items = (*entry.items, event.trigger) if entry.line == BATCH else ()
+    items = (*entry.items, event.trigger) if entry.line == BATCH and not event.parts else ()
     state.entry = _replace(
-        entry, due_at=event.due_at, items=items, count=entry.count + 1, bytes=entry.bytes + event.bytes
-    )
+        entry, due_at=event.due_at, items=items, count=entry.count + 1, bytes=entry.bytes + event.bytes,
+        parts=entry.parts + event.parts,
+    )  # fmt: skip
 
 
 def trigger_of(state: State) -> Any:
     """The trigger data that a run will have which was not let in yet: of a batch, all that was collected."""
-    if state.entry is not None and state.entry.line == BATCH:
-        return {"items": list(state.entry.items), "count": state.entry.count}
+    entry = state.entry
+    if entry is not None and entry.line == BATCH:
+        return {"items": continued(entry.parts, list(entry.items)), "count": entry.count}
     return state.trigger
 
 

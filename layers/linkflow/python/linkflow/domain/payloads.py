@@ -232,3 +232,10 @@ def item_of(parts: Sequence[Part], index: int) -> dict[str, Any]:
 def whole(parts: Sequence[Part]) -> dict[str, Any]:
     """The reference to a list that is kept in parts."""
     return {LIST: [part.value for part in parts]}
+
+
+def continued(parts: Sequence[Part], rest: list[Any]) -> Any:
+    """A list whose first items are kept in parts, and the `rest` not."""
+    if not parts:
+        return rest
+    return {LIST: [part.value for part in parts] + ([rest] if rest else [])}

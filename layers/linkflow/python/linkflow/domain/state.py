@@ -98,8 +98,8 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     """What a run that was not let in yet waits for, and what of its start has no place in the state.
 
     `line` is ``concurrency``, ``rate``, ``debounce`` or ``batch``; `due_at` (ms) its timer: the turn by the rate, or
-    the end of the collecting. `items` are a batch's data in the order of their coming, `count` and `bytes` how many
-    starts were collected and how large.
+    the end of the collecting. `items` are a batch's data in the order of their coming, behind what was set aside in
+    `parts`; `count` and `bytes` how many starts were collected and how large.
     """
 
     line: str
@@ -113,6 +113,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     items: tuple[Any, ...] = ()
     count: int = 0
     bytes: int = 0
+    parts: tuple[Part, ...] = ()
 
 
 class Loop(Struct, omit_defaults=True):

@@ -145,13 +145,17 @@ class Payloads:
 
     async def put(self, blobs: Mapping[str, bytes]) -> None:
         """Make these durable; what this process knows to be there is not written again."""
-        new = {key: data for key, data in blobs.items() if key not in self._there}
+        new = self.unknown(blobs)
         if new:
             await self._store.put(new)
             for key in new:
                 self._there[key] = None
             while len(self._there) > KNOWN:
                 self._there.popitem(last=False)
+
+    def unknown(self, blobs: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Those that this process has not put."""
+        return {key: data for key, data in blobs.items() if key not in self._there}
 
     def remember(self, stow: Stowage) -> None:
         """Whoever set these aside has them in hand."""

@@ -11,18 +11,31 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 
+from msgspec.structs import replace
+
 from linkflow.domain import commands as c
-from linkflow.domain.admission import COLLECT, IDEMPOTENCY, RATE, SLOT, Keys, lock_name
+from linkflow.domain.admission import COLLECT, IDEMPOTENCY, RATE, SLOT, Keys, keys_of, lock_name
 from linkflow.domain.decider import Decision
-from linkflow.domain.errors import Internal, InvalidInput, LinkFlowError, NotFound, Unavailable, VersionConflict
+from linkflow.domain.errors import (
+    Internal,
+    InvalidInput,
+    LinkFlowError,
+    NotFound,
+    PayloadTooLarge,
+    Unavailable,
+    VersionConflict,
+)
+from linkflow.domain.evolve import trigger_of
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import CONCURRENCY, State, new
 from linkflow.observability import logger
 from linkflow.ports import Clock, Door, EventStore, Look, Transition
+from linkflow.services.payloads import Payloads
 
 from .committer import Item, Written
-from .desk import Desk, Knock, Row, idempotency_keys, keys_of
+from .desk import Desk, Knock, Row, collects, idempotency_keys
 from .loading import Loaded, load, load_one
+from .packing import MAX_WAITING, Packer
 from .plans import Plan, Plans
 
 AT_ONCE = 100
@@ -34,16 +47,24 @@ RETRY_STATES = ("40001", "40P01")
 
 Keep = Callable[[State, Transition | None], None]
 After = Callable[[list[tuple[Item, Written]]], Awaitable[None]]
-Whole = Callable[[c.Start], Awaitable[c.Start]]
 
 
-async def _as_it_is(start: c.Start) -> c.Start:
-    return start
+class _NotKept(Exception):
+    """Blobs have to be durable before what was decided can be written. That is done outside of the door, so that nobody
+    waits there for a blob store; then all is looked at again."""
+
+    def __init__(self, blobs: dict[str, bytes], payloads: Payloads) -> None:
+        super().__init__()
+        self.blobs = blobs
+        self._payloads = payloads
+
+    async def keep(self) -> None:
+        await self._payloads.put(self.blobs)
 
 
 class Admission:
-    """`after` runs once a transaction is committed; `keep` remembers states. `whole` gives a start
-    the data that is kept outside of it."""
+    """`after` runs once a transaction is committed; `keep` remembers states. Without a `packer` large data stays in
+    the rows."""
 
     def __init__(
         self,
@@ -52,32 +73,43 @@ class Admission:
         clock: Clock,
         after: After,
         keep: Keep,
-        whole: Whole = _as_it_is,
+        packer: Packer | None = None,
     ) -> None:
         self._store = store
         self._plans = plans
         self._clock = clock
         self._after = after
         self._keep = keep
-        self._whole = whole
+        self._packer = packer
         self._waiting: dict[str, list[Knock]] = {}
         self._serving: dict[str, asyncio.Task[None]] = {}
 
     async def start(self, command: c.Start, plan: Plan, takeover: bool = False) -> Written:
         """Start a run, let it wait, or collect it. Raises `NoSlot`, `TooManyStarts`, and `InvalidInput` for a key that
         cannot be evaluated."""
-        command, keys = await self._whole(command), Keys()
-        if plan.gate is not None:
-            keys = plan.gate.keys(
-                command.trigger, command.workflow_id, command.workflow_version, command.execution_id, command.mode
-            )
-        knock = Knock(command, plan, keys, takeover, asyncio.get_running_loop().create_future())
+        knock = await self._knock(command, plan, takeover)
         workflow = command.workflow_id
         self._waiting.setdefault(workflow, []).append(knock)
         if workflow not in self._serving:
             # One at a time a workflow: its starts would wait for each other's locks.
             self._serving[workflow] = asyncio.create_task(self._serve(workflow), context=Context())
         return await knock.done
+
+    async def _knock(self, command: c.Start, plan: Plan, takeover: bool) -> Knock:
+        """Keys come from the data itself; then it is set aside where it is large. A collecting run has to have it under
+        its own name, and who that is the door will say."""
+        done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        gate, full, stow = plan.gate, command.trigger, None
+        if self._packer is not None:
+            collected = gate is not None and collects(gate, command)
+            if gate is not None and (gate.reads or collected):
+                full = await self._packer.whole(command.workspace_id, full)
+            stow = self._packer.stowage(command.workspace_id, command.execution_id)
+            if collected:
+                command = replace(command, trigger=full)
+            else:
+                command = await self._packer.pack_start(command, stow)
+        return Knock(command, plan, keys_of(gate, command, full), takeover, stow, done)
 
     async def _serve(self, workflow: str) -> None:
         try:
@@ -90,7 +122,7 @@ class Admission:
 
     async def _let_all_knock(self, workflow: str, knocks: Sequence[Knock]) -> None:
         try:
-            await self._again_until_first(lambda: self._at_the_door(workflow, knocks))
+            await self._again_until_first(lambda: self._come(workflow, knocks))
         except Exception as error:
             if len(knocks) > 1 and not (isinstance(error, LinkFlowError) and error.retryable):
                 for knock in knocks:  # the one at fault must not spoil the others
@@ -105,12 +137,29 @@ class Admission:
                 await work()
             except VersionConflict:
                 continue
+            except _NotKept as found:
+                await found.keep()
+                continue
             except Unavailable as error:
                 if error.details.get("sqlstate") in RETRY_STATES:
                     continue
                 raise
             return
         raise Unavailable("Too many starts of this workflow come together; try again.")
+
+    async def _come(self, workflow: str, knocks: Sequence[Knock]) -> None:
+        left = [knock for knock in knocks if not knock.done.done()]
+        try:
+            if left:
+                await self._at_the_door(workflow, left)
+        except _NotKept as found:
+            try:
+                await found.keep()
+            except LinkFlowError as error:  # the others need not wait for a store that is away
+                for knock in left:
+                    if knock.needs & found.blobs.keys():
+                        _refuse(knock, error)
+            raise VersionConflict("Once more.") from None
 
     async def _at_the_door(self, workflow: str, knocks: Sequence[Knock]) -> None:
         async with self._store.door() as door:
@@ -132,7 +181,13 @@ class Admission:
                 knock.done.set_result(written[id(answer)])
 
     async def _write(self, door: Door, desk: Desk) -> dict[int, Written]:
-        """By the row's identity. Raises `VersionConflict`, which undoes the transaction, where somebody was first."""
+        """By the row's identity. What undoes the transaction: `VersionConflict` where somebody was first, `_NotKept`
+        where the rows refer to what is not in the blob store yet."""
+        if self._packer is not None:
+            payloads = self._packer.payloads
+            blobs = payloads.unknown({key: data for row in desk.rows for key, data in row.blobs.items()})
+            if blobs:
+                raise _NotKept(blobs, payloads)
         rows = [(row, row.transition()) for row in desk.rows]
         if rows and set(await door.write([t for _, t in rows], desk.rates)) != {"ok"}:
             raise VersionConflict("Somebody else wrote first.")
@@ -168,13 +223,9 @@ class Admission:
         if entry is None or entry.line == CONCURRENCY or entry.due_at != due_at:
             return False
         plan = await self._plans.get(state.workflow_id, state.workflow_version, state.trigger_node)
-        row = Row(plan, state, state.version)
+        row = self._row(plan, state)
         now, chance = max(self._clock.now_ms(), due_at), self._clock.random()
-        keys, fault = Keys(), None
-        try:
-            keys = keys_of(row)
-        except InvalidInput as error:
-            fault = NodeError("bad_key", "; ".join(problem.message for problem in error.problems), False)
+        keys, fault = await self._keys(row)
         async with self._store.door() as door:
             await door.lock(_own_locks(plan, state.workflow_id, keys))
             desk = Desk(await door.look(_own_look(plan, state.workflow_id, keys)), now, chance)
@@ -186,6 +237,25 @@ class Admission:
             written = await self._write(door, desk)
         await self._settle(written.values())
         return True
+
+    def _row(self, plan: Plan, state: State) -> Row:
+        stow = self._packer.stowage(state.workspace_id, state.execution_id) if self._packer else None
+        return Row(plan, state, state.version, stow)
+
+    async def _keys(self, row: Row) -> tuple[Keys, NodeError | None]:
+        """The keys of a waiting run, from the data that it will have; or why there are none. Raises `Unavailable`."""
+        state, gate = row.state, row.plan.gate
+        trigger = trigger_of(state)
+        try:
+            if self._packer is not None and gate is not None and gate.reads:
+                trigger = await self._packer.whole(state.workspace_id, trigger, MAX_WAITING)
+            return keys_of(gate, state, trigger), None
+        except InvalidInput as error:
+            return Keys(), NodeError("bad_key", "; ".join(problem.message for problem in error.problems), False)
+        except PayloadTooLarge as error:
+            return Keys(), NodeError("input_too_large", error.message, False)
+        except (NotFound, Internal) as error:
+            return Keys(), NodeError("payload_lost", error.message, False, error.details)
 
     async def let_in(self, workflow_id: str, key: str) -> int:
         """Let in those who wait for a slot, as many as are free, in their order. Returns how many."""
@@ -207,7 +277,7 @@ class Admission:
         loaded = await load(self._store, ids) if ids else Loaded()
         for id, state in loaded.states.items():
             plan = await self._plans.get(state.workflow_id, state.workflow_version, state.trigger_node)
-            rows[id] = Row(plan, state, state.version)
+            rows[id] = self._row(plan, state)
         if not rows:
             return 0
         async with self._store.door() as door:
@@ -241,7 +311,7 @@ def _locks(knock: Knock) -> list[str]:
     command = knock.command
     workflow = command.workflow_id
     names = [lock_name(IDEMPOTENCY, workflow, key) for key in idempotency_keys(command)]
-    if knock.plan.gate is not None and knock.plan.gate.collect and command.parent is None:
+    if knock.plan.gate is not None and collects(knock.plan.gate, command):
         return [*names, lock_name(COLLECT, workflow, command.trigger_node, knock.keys.collect)]
     return names + _own_locks(knock.plan, workflow, knock.keys)
 

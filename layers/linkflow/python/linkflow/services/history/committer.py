@@ -14,7 +14,7 @@ from contextvars import Context
 import msgspec
 
 from linkflow.domain import commands as c
-from linkflow.domain.admission import Gate, Keys
+from linkflow.domain.admission import keys_of
 from linkflow.domain.decider import Decision, Session, decide
 from linkflow.domain.draft import DEFAULTS
 from linkflow.domain.errors import Internal, LinkFlowError, NoSlot, NotFound, Unavailable
@@ -318,8 +318,10 @@ class Committer:
                 if plan.gate.doors and start.fork is None:  # what is kept cannot wait for a turn
                     self._hand_over(item, start, plan)
                     return None
-                full = await self._packer.whole(start) if self._packer else start
-                keys = _keys(full, plan.gate)
+                full = start.trigger
+                if self._packer is not None and plan.gate.reads:
+                    full = await self._packer.whole(start.workspace_id, full)
+                keys = keys_of(plan.gate, start, full)
                 start = msgspec.structs.replace(start, fairness=keys.fairness, slot=keys.slot if start.fork else None)
                 item.commands = [start] * len(item.commands)
             if self._ahead is not None and len(item.commands) == 1:
@@ -473,10 +475,6 @@ def _part(written: Written, at: int, count: int) -> Written:
 def _merge(items: list[Item]) -> list[Item]:
     # A child's start first: its parent's closing may have sent it a cancel that came here sooner.
     return items if len(items) == 1 else [_Merged(sorted(items, key=lambda item: item.start is None))]
-
-
-def _keys(command: c.Start, gate: Gate) -> Keys:
-    return gate.keys(command.trigger, command.workflow_id, command.workflow_version, command.execution_id, command.mode)
 
 
 def _full(written: Written) -> NoSlot:

@@ -14,7 +14,7 @@ from linkflow.domain.decider import Decision, decide
 from linkflow.domain.definition import Batch, Concurrency
 from linkflow.domain.entering import is_ripe
 from linkflow.domain.errors import InvalidInput, LinkFlowError, NoSlot, TooManyStarts
-from linkflow.domain.evolve import trigger_of
+from linkflow.domain.payloads import Stowage
 from linkflow.domain.state import BATCH, CONCURRENCY, DEBOUNCE, RATE, Entry, NodeRun, State, new
 from linkflow.ports import Entrance, Message, Seen, Slot, Transition
 
@@ -31,12 +31,19 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Knock:
-    """A start at the door. `takeover`: who holds its idempotency key has to go."""
+    """A start at the door. `takeover`: who holds its idempotency key has to go. `stow` is what was set aside of its
+    data, for the run that it would be; what a collecting run has of it is set aside there. `needs` are the keys of
+    what was set aside for its sake."""
 
-    __slots__ = ("command", "done", "keys", "plan", "takeover")
+    __slots__ = ("command", "done", "keys", "needs", "plan", "stow", "takeover")
 
-    def __init__(self, command: c.Start, plan: Plan, keys: Keys, takeover: bool, done: asyncio.Future[Written]) -> None:
+    def __init__(
+        self, command: c.Start, plan: Plan, keys: Keys, takeover: bool, stow: Stowage | None,
+        done: asyncio.Future[Written],
+    ) -> None:  # fmt: skip
         self.command = command
+        self.stow = stow
+        self.needs: set[str] = set()
         self.plan = plan
         self.keys = keys
         self.takeover = takeover
@@ -46,8 +53,9 @@ class Knock:
 class Row:
     """One run that is written: what happened to it, and what it has at the door."""
 
-    def __init__(self, plan: Plan, state: State, expected: int) -> None:
+    def __init__(self, plan: Plan, state: State, expected: int, stow: Stowage | None) -> None:
         self.plan = plan
+        self.stow = stow
         self.state = state
         self.expected = expected
         self.events: list[e.Event] = []
@@ -65,11 +73,16 @@ class Row:
 
     def take(self, command: c.Command, now: int, chance: float) -> bool:
         """Decide a command; false where it was refused."""
-        made = decide(self.plan.graph, self.plan.definition.settings, self.state, (command,), now, chance)
+        made = decide(self.plan.graph, self.plan.definition.settings, self.state, (command,), now, chance, self.stow)
         self.state = made.state
         self.events += made.events
         self.before = {**made.before, **self.before}
         return bool(made.events)
+
+    @property
+    def blobs(self) -> dict[str, bytes]:
+        """What has to be durable before it is written."""
+        return self.stow.blobs if self.stow else {}
 
     def stop(self, execution_id: str, verb: str, actor: str, reason: str) -> None:
         """Ask another run to end: told once this one is written."""
@@ -121,7 +134,7 @@ class Desk:
         holder = self._holder(command)
         if holder and (not knock.takeover or holder == command.execution_id or _start_key(command) in self._holders):
             return holder
-        if gate is not None and gate.collect and command.parent is None and not command.source_id:
+        if gate is not None and collects(gate, command):
             if knock.takeover:
                 why = "A workflow that collects its starts cannot terminate_existing: a run of it is several starts."
                 raise InvalidInput(why)
@@ -148,16 +161,17 @@ class Desk:
 
     def _new(self, knock: Knock, gate: Gate | None, holder: str) -> Row:
         command = knock.command
-        row = Row(knock.plan, new(command.execution_id), 0)
+        row = Row(knock.plan, new(command.execution_id), 0, knock.stow)
         held = self._limits(row, gate, knock.keys, command, holder) if gate is not None else None
         if held is not None:
-            row.take(replace(held, start=command), self._now, self._chance)
+            row.take(replace(held, start=command, fairness=knock.keys.fairness), self._now, self._chance)
         else:
             slot = row.slot.key if row.slot else None
             started = replace(command, slot=slot, fairness=knock.keys.fairness)
             row.take(started, self._now, self._chance)
         if holder:
             self._take_over(row, command, holder)
+        knock.needs = set(row.blobs)
         self.rows.append(row)
         return row
 
@@ -211,6 +225,7 @@ class Desk:
         where = (command.trigger_node, knock.keys.collect)
         row = self._collectors.get(where) or self._seen_collector(knock, where)
         order = _collecting(gate, command, knock.keys.collect)
+        known = set(row.blobs) if row else set()
         if row is not None and row.take(order, self._now, self._chance):
             row.keys.append(_start_key(command))
             if command.idempotency_key:
@@ -219,13 +234,14 @@ class Desk:
             if row not in self.rows:
                 self.rows.append(row)
         else:
-            row = Row(knock.plan, new(command.execution_id), 0)
+            row, known = Row(knock.plan, new(command.execution_id), 0, _stow_of(knock, command)), set()
             row.take(order, self._now, self._chance)
             if where in self._collectors:
                 self._collectors[where].collects = None
             row.collects = where
             self.rows.append(row)
         self._collectors[where] = row
+        knock.needs = row.blobs.keys() - known
         return row
 
     def _seen_collector(self, knock: Knock, where: tuple[str, str]) -> Row | None:
@@ -241,7 +257,7 @@ class Desk:
             return None
         if is_ripe(state.entry, max(self._now, state.at)):
             return None
-        return Row(knock.plan, state, state.version)
+        return Row(knock.plan, state, state.version, _stow_of(knock, state))
 
     def pass_on(self, row: Row, keys: Keys) -> None:
         """The time of a waiting run came: the next limit holds it, or it begins."""
@@ -250,14 +266,21 @@ class Desk:
         row.leaves = state.entry is not None and state.entry.line in (DEBOUNCE, BATCH)
         held = self._limits(row, gate, keys, None) if gate is not None else None
         slot = row.slot.key if row.slot else None
+        if held is not None:
+            held = replace(held, fairness=keys.fairness)
         row.take(held or c.Admit(slot, keys.fairness), now, self._chance)
         self.rows.append(row)
 
     def admit(self, row: Row, slot: Slot) -> None:
         """A slot is free for one who waits."""
         row.slot = replace(slot, queued=False)
-        row.take(c.Admit(slot.key, keys_of(row).fairness), self._now, self._chance)
+        row.take(c.Admit(slot.key, row.state.fairness), self._now, self._chance)
         self.rows.append(row)
+
+
+def _stow_of(knock: Knock, run: c.Start | State) -> Stowage | None:
+    """For what a collecting run sets aside."""
+    return Stowage(run.workspace_id, run.execution_id, knock.stow.limit) if knock.stow else None
 
 
 def _collecting(gate: Gate, start: c.Start, key: str) -> c.Collect:
@@ -267,13 +290,9 @@ def _collecting(gate: Gate, start: c.Start, key: str) -> c.Collect:
     return c.Collect(start, DEBOUNCE, key, _ms(made.wait if made else 0), _ms(made.max_wait if made else 0))
 
 
-def keys_of(row: Row) -> Keys:
-    """The keys of a waiting run, from the data that it will have. Raises `InvalidInput`."""
-    state, gate = row.state, row.plan.gate
-    if gate is None:
-        return Keys()
-    trigger = trigger_of(state)
-    return gate.keys(trigger, state.workflow_id, state.workflow_version, state.execution_id, state.mode)
+def collects(gate: Gate, start: c.Start) -> bool:
+    """Does this start become part of a run that collects? A child and a rerun are runs of their own."""
+    return gate.collect is not None and start.parent is None and not start.source_id
 
 
 def idempotency_keys(command: c.Start) -> tuple[str, ...]:

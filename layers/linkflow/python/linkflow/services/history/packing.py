@@ -12,13 +12,15 @@ import msgspec
 
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
-from linkflow.domain.errors import InvalidInput, PayloadTooLarge
+from linkflow.domain.errors import InvalidInput, NotFound, PayloadTooLarge
 from linkflow.domain.packing import pack, payloads_of, remade
 from linkflow.domain.payloads import MARK, Blob, Stowage, encode, references, substitute
 from linkflow.services.payloads import Payloads, expand
 
-MAX_WHOLE = 4 * 1024 * 1024
-"""Bytes of data with which a run of a workflow with limits may start."""
+MAX_WHOLE = 16 * 1024 * 1024
+"""Bytes of data from which keys of a start can be made."""
+MAX_WAITING = 4 * MAX_WHOLE
+"""The same of a run that was accepted: it may have collected more than one start."""
 
 
 class Packer:
@@ -39,23 +41,24 @@ class Packer:
         """Does a run begin with data that is kept outside? What a fork takes over may be."""
         return start.fork is not None or next(references(start.trigger), None) is not None
 
-    async def whole(self, start: c.Start) -> c.Start:
-        """The start with its data in it, as keys are made of it and waiting runs keep it.
+    async def whole(self, workspace_id: str, trigger: Any, limit: int = MAX_WHOLE) -> Any:
+        """Trigger data without references, as keys are made of it.
 
-        Raises `InvalidInput` for a reference into another workspace, `PayloadTooLarge` over `MAX_WHOLE` bytes."""
-        if not self.refers(start):
-            return start
+        Raises `InvalidInput` for a reference into another workspace, `PayloadTooLarge` over `limit` bytes, `NotFound`
+        for what is lost, `Unavailable` where the store does not answer."""
 
         async def fetch(keys: Sequence[str]) -> dict[str, Any]:
-            if any(not key.startswith(f"{start.workspace_id}/") for key in keys):
+            if any(not key.startswith(f"{workspace_id}/") for key in keys):
                 raise InvalidInput("A reference leads into another workspace.")
-            found = await self.payloads.raw(start.workspace_id, list(keys))
+            found = await self.payloads.raw(workspace_id, list(keys))
             return {key: msgspec.json.decode(data) for key, data in found.items()}
 
-        expanded = await expand(start.trigger, fetch, MAX_WHOLE)
-        if expanded.over or expanded.lost:
-            raise PayloadTooLarge(f"A workflow with limits starts with at most {MAX_WHOLE:,} bytes of data.")
-        return msgspec.structs.replace(start, trigger=expanded.value)
+        expanded = await expand(trigger, fetch, limit)
+        if expanded.over:
+            raise PayloadTooLarge(f"Keys are made of at most {limit:,} bytes of data.")
+        if expanded.lost:
+            raise NotFound("A stored payload is gone.", details={"keys": sorted(expanded.lost)[:10]})
+        return expanded.value
 
     def has_large(self, events: Sequence[e.Event]) -> bool:
         """Does one of these alone hold something large?"""
@@ -71,6 +74,11 @@ class Packer:
         if moved:
             packed = [remade(command, lambda _, value: _renamed(value, moved)) for command in packed]
         return packed if any(new is not old for new, old in zip(packed, commands, strict=True)) else commands
+
+    async def pack_start(self, start: c.Start, stow: Stowage) -> c.Start:
+        """The same of one start."""
+        (packed,) = await self.pack((start,), stow)
+        return packed if isinstance(packed, c.Start) else start
 
     async def _adopted(self, value: Any, stow: Stowage) -> dict[str, Blob]:
         """What another run of the workspace keeps, say a child's result, copied under this run's own name."""

@@ -79,8 +79,7 @@ class History:
         self._committer = Committer(
             store, self._plans, clock, self._after, limits_of(config), ahead, packer, self._knock
         )
-        whole = [packer.whole] if packer else []
-        self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, *whole)
+        self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, packer)
         self._world = World(store, self._committer, clock)
         self._beats = Beats(store, clock)
         self._messenger = Messenger(store, self._committer, config.max_depth)
