@@ -19,6 +19,10 @@ from .waits import columns
 _sql = queries("admission")
 
 HOUR_US = 3_600_000_000
+LOOK_AT = 500
+"""Slots that one sweep looks at, to see whether their runs are closed; the next goes on behind them."""
+
+_LOWEST = "00000000-0000-0000-0000-000000000000"
 
 Load = Callable[[Connection, Sequence[str]], Awaitable[dict[str, Snapshot]]]
 Write = Callable[[Connection, Sequence[Transition]], Awaitable[list[str]]]
@@ -78,6 +82,7 @@ class PostgresDoors:
     """The part of `linkflow.ports.EventStore` that looks at doors from outside."""
 
     _db: Database
+    _slots_looked_at = _LOWEST
 
     async def queued(self, workflow_id: str, key: str, limit: int) -> list[str]:
         return [row[0] for row in await self._at_doors("next", workflow=workflow_id, key=key, limit=limit)]
@@ -87,7 +92,9 @@ class PostgresDoors:
 
     async def lost_slots(self, now_ms: int, limit: int) -> list[tuple[str, str]]:
         async with self._db.connection() as connection:
-            await connection.execute(_sql["free_closed"], {"limit": limit})
+            args = {"after": self._slots_looked_at, "limit": LOOK_AT}
+            looked = await (await connection.execute(_sql["free_closed"], args)).fetchall()
+            self._slots_looked_at = looked[-1][0] if len(looked) == LOOK_AT else _LOWEST
             await connection.execute(_sql["forget_rates"], {"before": now_ms * 1000 - HOUR_US, "limit": limit})
         return [(workflow, key) for workflow, key in await self._at_doors("overlooked", limit=limit)]
 

@@ -48,9 +48,10 @@ class PostgresBulks:
             )  # fmt: skip
 
     async def bulks(self, workspace_id: str, id: str, before: str, limit: int) -> list[Bulk]:
-        rows = await self._bulk_rows(
-            "show", workspace=workspace_id, id=id or None, before=before or _HIGHEST, limit=limit
-        )
+        if id:
+            rows = await self._bulk_rows("one", workspace=workspace_id, id=id)
+        else:
+            rows = await self._bulk_rows("show", workspace=workspace_id, before=before or _HIGHEST, limit=limit)
         return [_bulk(row) for row in rows]
 
     async def cancel_bulk(self, workspace_id: str, id: str, now_ms: int) -> bool:

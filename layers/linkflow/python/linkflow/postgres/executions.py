@@ -29,6 +29,9 @@ STATUS = (
 )  # fmt: skip
 """Names of the `status` column's numbers."""
 
+RARE_MODES = ("manual", "retry", "error", "fork", "rerun")
+"""Modes that have an index of their own: people ask for these few among very many."""
+
 DEADLOCK_TRIES = 4
 
 _CODE = {name: code for code, name in enumerate(STATUS)}
@@ -222,26 +225,34 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks)
             async with self._db.connection() as connection:
                 rows = await (await connection.execute(_forks["page_by_source"], args)).fetchall()
             return [_execution(row) for row in rows]
+        by = "page_by_workflow" if request.workflow_id else "page_by_workspace"
         if request.workflow_id:
-            return [_execution(r) for r in await self._rows("page_by_workflow", workflow=request.workflow_id, **args)]
-        return [_execution(r) for r in await self._rows("page_by_workspace", **args)]
+            args["workflow"] = request.workflow_id
+        if request.status not in ("", "completed"):
+            by += "_status"
+        elif request.mode in RARE_MODES:
+            by += "_mode"
+        return [_execution(row) for row in await self._rows(by, **args)]
 
     async def history(self, execution_id: str, after: int, limit: int) -> HistoryReply:
-        rows = await self._rows("history", id=execution_id, after=after, limit=limit)
+        found = await self._rows("history", id=execution_id, after=after, limit=limit)
+        version = found[0][0] if found else 0
+        rows = [row[1:] for row in found if row[1] is not None]
+        if after < version and (not rows or rows[0][0] > after + 1):  # the cursor stands inside a row
+            rows = [*await self._rows("history_within", id=execution_id, after=after), *rows]
         parts: list[bytes] = []
-        last, count, more = after, 0, len(rows) == limit
+        last, count = after, 0
         for first, last_event, events in rows:
             if count and count + last_event - first + 1 > limit:
-                more = True
                 break
             data = bytes(events)
-            if first <= after:  # the cursor stands inside a row
+            if first <= after:
                 kept = [e for e in msgspec.json.decode(data, type=list[msgspec.Raw]) if _event_id(e) > after]
                 data = msgspec.json.encode(kept)
             parts.append(data[1:-1])
             count += last_event - max(first, after + 1) + 1
             last = last_event
-        return HistoryReply(msgspec.Raw(b"[" + b",".join(parts) + b"]"), last, more)
+        return HistoryReply(msgspec.Raw(b"[" + b",".join(parts) + b"]"), last, bool(parts) and last < version)
 
     async def definition(self, workflow_id: str, version: int) -> bytes | None:
         rows = await self._rows("definition", workflow=workflow_id, version=version)

@@ -17,6 +17,7 @@ from .queries import queries
 from .timers import put_firings
 
 _sql = queries("schedules")
+_LOWEST = "00000000-0000-0000-0000-000000000000"
 _table = msgspec.json.Decoder(Timetable)
 
 
@@ -27,11 +28,9 @@ class PostgresSchedules:
         self._database = database
 
     async def page(self, workspace_id: str, workflow_id: str, after: str, limit: int) -> list[ScheduleRow]:
-        values = {
-            "workspace_id": workspace_id, "workflow_id": workflow_id or None, "after": after or None, "limit": limit,
-        }  # fmt: skip
+        values = {"workspace_id": workspace_id, "workflow_id": workflow_id, "after": after or _LOWEST, "limit": limit}
         async with self._database.connection() as connection:
-            cursor = await connection.execute(_sql["page"], values)
+            cursor = await connection.execute(_sql["page_of_workflow" if workflow_id else "page"], values)
             return [_row(row) for row in await cursor.fetchall()]
 
     async def get(self, workspace_id: str, schedule_id: str) -> ScheduleRow | None:

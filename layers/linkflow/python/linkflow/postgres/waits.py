@@ -10,6 +10,10 @@ from linkflow.ports import KeptEvent, StoredWait, Transition, WaitRow
 from .database import Database
 from .queries import queries
 
+LOOK_AT = 500
+"""Kept events that one sweep holds against the waits."""
+
+_LOWEST = (0, "00000000-0000-0000-0000-000000000000", "")
 _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _sql = queries("executions")
 
@@ -19,6 +23,7 @@ class PostgresWaits:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._looked_at = _LOWEST
 
     async def waiting(self, workspace_id: str, name: str, key: str, limit: int) -> list[StoredWait]:
         return await self._waits("waiting", workspace=workspace_id, name=name, key=key, limit=limit)
@@ -32,7 +37,18 @@ class PostgresWaits:
         )  # fmt: skip
 
     async def overlooked(self, now_ms: int, limit: int) -> list[StoredWait]:
-        return await self._waits("overlooked", now=now_ms, limit=limit)
+        """Goes through the kept events some at a time, and begins anew behind the last."""
+        until, workspace, id = self._looked_at
+        async with self._db.connection() as connection:
+            args = {"now": now_ms, "until": until, "workspace": workspace, "id": id, "limit": LOOK_AT}
+            rows = await (await connection.execute(_sql["kept_after"], args)).fetchall()
+        self._looked_at = rows[-1][:3] if len(rows) == LOOK_AT else _LOWEST
+        asked = dict.fromkeys(
+            (workspace, name, key) for _, workspace, _, name, own in rows for key in dict.fromkeys((own, ""))
+        )
+        if not asked:
+            return []
+        return await self._waits("overlooked", **_asked(asked), limit=limit)
 
     async def _waits(self, statement: str, **args: Any) -> list[StoredWait]:
         async with self._db.connection() as connection:
@@ -54,7 +70,7 @@ class PostgresWaits:
         args = {"workspace": workspace_id, "name": name, "key": key, "now": now_ms}
         async with self._db.connection() as connection:
             rows = await (await connection.execute(_sql["kept_events"], args)).fetchall()
-        return [KeptEvent(id, name, key, bytes(payload), actor) for id, name, key, payload, actor in rows]
+        return [KeptEvent(id, name, key, bytes(payload), actor) for id, name, key, payload, actor, _ in rows]
 
     async def drop_events(self, workspace_id: str, ids: Sequence[str]) -> None:
         async with self._db.connection() as connection:
@@ -63,6 +79,11 @@ class PostgresWaits:
     async def forget_events(self, now_ms: int, limit: int) -> int:
         async with self._db.connection() as connection:
             return (await connection.execute(_sql["forget_events"], {"now": now_ms, "limit": limit})).rowcount
+
+
+def _asked(rows: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
+    workspaces, names, keys = zip(*rows, strict=True)
+    return {"workspace": list(workspaces), "name": list(names), "key": list(keys)}
 
 
 def wait_args(items: Sequence[Transition]) -> dict[str, Any]:

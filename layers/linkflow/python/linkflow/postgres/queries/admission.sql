@@ -12,9 +12,13 @@ SELECT key, execution_id::text FROM idempotency_keys
 WHERE workflow_id = %(workflow)s::uuid AND key = ANY (%(keys)s::text[])
 
 -- name: lines
--- Who has and who waits for the slots of these keys.
-SELECT key, count(*) FILTER (WHERE NOT queued), count(*) FILTER (WHERE queued AND NOT ending), max(position)
-FROM slots WHERE workflow_id = %(workflow)s::uuid AND key = ANY (%(keys)s::text[]) GROUP BY key
+-- Who has and who waits for the slots of these keys; of those who wait, no more than a thousand are counted.
+SELECT k, (SELECT count(*) FROM slots s WHERE s.workflow_id = %(workflow)s::uuid AND s.key = k AND NOT s.queued),
+       (SELECT count(*) FROM (
+          SELECT FROM slots s WHERE s.workflow_id = %(workflow)s::uuid AND s.key = k AND s.queued AND NOT s.ending
+          LIMIT 1000) AS w),
+       coalesce((SELECT max(s.position) FROM slots s WHERE s.workflow_id = %(workflow)s::uuid AND s.key = k), 0)
+FROM unnest(%(keys)s::text[]) AS k
 
 -- name: staying
 -- Whom nobody has asked to end, the oldest first.
@@ -29,7 +33,8 @@ SELECT key, used_until FROM start_rates WHERE workflow_id = %(workflow)s::uuid A
 -- What collects for these triggers and keys.
 SELECT c.trigger_node, c.key, c.execution_id::text
 FROM unnest(%(triggers)s::text[], %(keys)s::text[]) AS a (t, k)
-JOIN collectors c ON c.workflow_id = %(workflow)s::uuid AND c.trigger_node = a.t AND c.key = a.k
+JOIN collectors c ON c.trigger_node = a.t AND c.key = a.k
+WHERE c.workflow_id = %(workflow)s::uuid AND c.trigger_node = ANY (%(triggers)s::text[]) AND c.key = ANY (%(keys)s::text[])
 
 -- name: next
 -- Who waits for a slot, in order.
@@ -105,28 +110,42 @@ SELECT * FROM unnest(%(rate_workflow)s::uuid[], %(rate_key)s::text[], %(rate_unt
 ON CONFLICT (workflow_id, key) DO UPDATE SET used_until = excluded.used_until
 
 -- name: positions
--- The places of runs that wait for a slot.
-SELECT s.execution_id::text,
-       (SELECT count(*) FROM slots a WHERE a.workflow_id = s.workflow_id AND a.key = s.key AND a.queued
-          AND (NOT a.ending OR a.execution_id = s.execution_id) AND a.position <= s.position)
+-- The places of runs that wait for a slot; 1,000 stands for any behind that.
+SELECT s.execution_id::text, (SELECT count(*) FROM (
+  SELECT FROM slots a WHERE a.workflow_id = s.workflow_id AND a.key = s.key AND a.queued
+    AND (NOT a.ending OR a.execution_id = s.execution_id) AND a.position <= s.position
+  LIMIT 1000) AS before)
 FROM slots s WHERE s.execution_id = ANY (%(ids)s::uuid[]) AND s.queued
 
 -- name: free_closed
--- Slots of runs that are closed: somebody who knew nothing of slots closed them.
-DELETE FROM slots WHERE execution_id IN (
-  SELECT s.execution_id FROM slots s JOIN executions e ON e.id = s.execution_id
-  WHERE e.closed_at > 0 LIMIT %(limit)s)
+-- Slots of runs that are closed, among those behind an id: somebody who knew nothing of slots closed them. Returns the
+-- ids that were looked at, in order.
+WITH looked AS MATERIALIZED (
+  SELECT execution_id FROM slots WHERE execution_id > %(after)s::uuid ORDER BY execution_id LIMIT %(limit)s
+), freed AS (
+  DELETE FROM slots WHERE execution_id = ANY (ARRAY(
+    SELECT e.id FROM executions e WHERE e.id = ANY (ARRAY(SELECT execution_id FROM looked)) AND e.closed_at > 0))
+)
+SELECT l.execution_id::text FROM looked l ORDER BY l.execution_id
 
 -- name: forget_rates
 -- Rates that were not used for an hour longer than they last.
-DELETE FROM start_rates WHERE (workflow_id, key) IN (
-  SELECT workflow_id, key FROM start_rates WHERE used_until < %(before)s ORDER BY used_until LIMIT %(limit)s
-  FOR UPDATE SKIP LOCKED)
+DELETE FROM start_rates WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM start_rates WHERE used_until < %(before)s ORDER BY used_until LIMIT %(limit)s
+  FOR UPDATE SKIP LOCKED))
 
 -- name: overlooked
--- Keys where somebody waits though there is room: the word was lost.
-SELECT q.workflow_id::text, q.key FROM (
-  SELECT DISTINCT ON (workflow_id, key) workflow_id, key, bound FROM slots WHERE queued AND NOT ending
-  ORDER BY workflow_id, key, position) q
-WHERE (SELECT count(*) FROM slots s WHERE s.workflow_id = q.workflow_id AND s.key = q.key AND NOT s.queued) < q.bound
+-- Keys where somebody waits though there is room: the word was lost. From key to key, not from row to row.
+WITH RECURSIVE keys AS (
+  (SELECT workflow_id, key FROM slots WHERE queued ORDER BY workflow_id, key LIMIT 1)
+  UNION ALL
+  SELECT n.workflow_id, n.key FROM keys k CROSS JOIN LATERAL (
+    SELECT s.workflow_id, s.key FROM slots s WHERE s.queued AND (s.workflow_id, s.key) > (k.workflow_id, k.key)
+    ORDER BY s.workflow_id, s.key LIMIT 1) AS n
+)
+SELECT k.workflow_id::text, k.key FROM keys k CROSS JOIN LATERAL (
+  SELECT bound FROM slots s WHERE s.workflow_id = k.workflow_id AND s.key = k.key AND s.queued AND NOT s.ending
+  ORDER BY s.position LIMIT 1) AS q
+WHERE (SELECT count(*) FROM (
+  SELECT FROM slots s WHERE s.workflow_id = k.workflow_id AND s.key = k.key AND NOT s.queued LIMIT q.bound) AS t) < q.bound
 LIMIT %(limit)s

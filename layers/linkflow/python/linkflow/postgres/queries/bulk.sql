@@ -35,9 +35,16 @@ ON CONFLICT DO NOTHING
 -- Operations of a workspace, newest first.
 SELECT id::text, workspace_id::text, verb, request, actor, status, cardinality(targets), more, done, failed, skipped,
        errors, created_at, updated_at, finished_at
+FROM bulk_operations b
+WHERE workspace_id = %(workspace)s::uuid AND b.id < %(before)s::uuid
+ORDER BY b.id DESC LIMIT %(limit)s
+
+-- name: one
+-- One operation of a workspace.
+SELECT id::text, workspace_id::text, verb, request, actor, status, cardinality(targets), more, done, failed, skipped,
+       errors, created_at, updated_at, finished_at
 FROM bulk_operations
-WHERE workspace_id = %(workspace)s::uuid AND (%(id)s::uuid IS NULL OR id = %(id)s::uuid) AND id < %(before)s::uuid
-ORDER BY id DESC LIMIT %(limit)s
+WHERE id = %(id)s::uuid AND workspace_id = %(workspace)s::uuid
 
 -- name: cancel
 -- Stop one that is under way.

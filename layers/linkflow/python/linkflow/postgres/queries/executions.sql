@@ -105,19 +105,25 @@ ON CONFLICT (execution_id, node_key, attempt) DO UPDATE SET due_at = excluded.du
 
 -- name: waiting
 -- Who waits for an event of this name and key, or for any of this name.
-SELECT execution_id::text, workspace_id::text, workflow_id::text, at, node_key, attempt, kind, name, key, due_at, detail
-FROM waits
-WHERE workspace_id = %(workspace)s::uuid AND kind = 'event' AND name = %(name)s AND key IN (%(key)s, '')
-ORDER BY at LIMIT %(limit)s
+(SELECT execution_id::text, workspace_id::text, workflow_id::text, w.at, node_key, attempt, kind, name, key, due_at, detail
+ FROM waits w
+ WHERE workspace_id = %(workspace)s::uuid AND kind = 'event' AND name = %(name)s AND key = %(key)s
+ ORDER BY w.at LIMIT %(limit)s)
+UNION ALL
+(SELECT execution_id::text, workspace_id::text, workflow_id::text, w.at, node_key, attempt, kind, name, key, due_at, detail
+ FROM waits w
+ WHERE workspace_id = %(workspace)s::uuid AND kind = 'event' AND name = %(name)s AND key = '' AND %(key)s <> ''
+ ORDER BY w.at LIMIT %(limit)s)
+ORDER BY 4 LIMIT %(limit)s
 
 -- name: approvals
 -- Open approvals of a workspace, or of one workflow of it, newest runs first. A run may have several.
 SELECT execution_id::text, workspace_id::text, workflow_id::text, at, node_key, attempt, kind, name, key, due_at, detail
-FROM waits
-WHERE workspace_id = %(workspace)s::uuid AND kind = 'approval' AND execution_id <= %(before)s::uuid
-  AND (execution_id < %(before)s::uuid OR (%(after)s <> '' AND node_key > %(after)s))
-  AND (%(workflow)s::uuid IS NULL OR workflow_id = %(workflow)s::uuid)
-ORDER BY execution_id DESC, node_key LIMIT %(limit)s
+FROM waits w
+WHERE workspace_id = %(workspace)s::uuid AND kind = 'approval' AND w.execution_id <= %(before)s::uuid
+  AND (w.execution_id < %(before)s::uuid OR (%(after)s <> '' AND w.node_key > %(after)s))
+  AND (%(workflow)s::uuid IS NULL OR w.workflow_id = %(workflow)s::uuid)
+ORDER BY w.execution_id DESC, w.node_key LIMIT %(limit)s
 
 -- name: keep_event
 -- Keep an event for a run that will wait for it.
@@ -127,26 +133,36 @@ ON CONFLICT DO NOTHING
 
 -- name: kept_events
 -- Events that came early; a wait without a key takes any.
-SELECT id, name, key, payload, actor FROM kept_events
-WHERE workspace_id = %(workspace)s::uuid AND name = %(name)s AND (%(key)s = '' OR key = %(key)s)
-  AND until > %(now)s
-ORDER BY until, id LIMIT 100
+(SELECT id, name, key, payload, actor, until FROM kept_events
+ WHERE workspace_id = %(workspace)s::uuid AND name = %(name)s AND key = %(key)s AND %(key)s <> '' AND until > %(now)s
+ ORDER BY until, id LIMIT 100)
+UNION ALL
+(SELECT id, name, key, payload, actor, until FROM kept_events
+ WHERE workspace_id = %(workspace)s::uuid AND name = %(name)s AND %(key)s = '' AND until > %(now)s
+ ORDER BY until, id LIMIT 100)
+ORDER BY until, id
+
+-- name: kept_after
+-- Kept events behind one, in the order of their time.
+SELECT until, workspace_id::text, k.id, name, key FROM kept_events k
+WHERE until > %(now)s AND until >= %(until)s AND (until, workspace_id, k.id) > (%(until)s, %(workspace)s::uuid, %(id)s)
+ORDER BY until, k.workspace_id, k.id LIMIT %(limit)s
 
 -- name: overlooked
--- Waits whose event is among the kept ones: the delivery was lost between two commits.
+-- Waits for any of these events, each once, the oldest of each event first.
 SELECT w.execution_id::text, w.workspace_id::text, w.workflow_id::text, w.at, w.node_key, w.attempt, w.kind, w.name,
        w.key, w.due_at, w.detail
-FROM waits w
-WHERE w.kind = 'event' AND EXISTS (
-  SELECT 1 FROM kept_events k
-  WHERE k.workspace_id = w.workspace_id AND k.name = w.name AND w.key IN (k.key, '') AND k.until > %(now)s)
-ORDER BY w.at LIMIT %(limit)s
+FROM unnest(%(workspace)s::uuid[], %(name)s::text[], %(key)s::text[]) AS k (workspace, name, key)
+CROSS JOIN LATERAL (
+  SELECT * FROM waits a
+  WHERE a.workspace_id = k.workspace AND a.kind = 'event' AND a.name = k.name AND a.key = k.key
+  ORDER BY a.at LIMIT %(limit)s) AS w
+LIMIT %(limit)s
 
 -- name: forget_events
 -- Kept events that nobody took in time.
-DELETE FROM kept_events WHERE (workspace_id, id) IN (
-  SELECT workspace_id, id FROM kept_events WHERE until <= %(now)s ORDER BY until LIMIT %(limit)s
-  FOR UPDATE SKIP LOCKED)
+DELETE FROM kept_events WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM kept_events WHERE until <= %(now)s ORDER BY until LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 
 -- name: drop_events
 -- They were delivered.
@@ -158,12 +174,12 @@ DELETE FROM timers t USING unnest(%(id)s::uuid[], %(name)s::text[], %(due)s::big
 WHERE t.execution_id = d.id AND t.timer_id = d.n AND t.due_at <= d.due
 
 -- name: load
--- States with their versions, and the events since; all events where the state is of another format.
+-- States with their versions, and the events since (a snapshot is of a row's last event); all events where the state is of another format.
 SELECT e.id::text, e.version, CASE WHEN e.state_format = %(format)s THEN e.state END,
        CASE WHEN e.state_format <> %(format)s OR e.state_version IS NOT NULL THEN ARRAY(
          SELECT h.events FROM history h
          WHERE h.execution_id = e.id
-           AND h.last_event > CASE WHEN e.state_format = %(format)s THEN e.state_version ELSE 0 END
+           AND h.first_event > CASE WHEN e.state_format = %(format)s THEN e.state_version ELSE 0 END
          ORDER BY h.first_event) END, e.history_bytes
 FROM executions e WHERE e.id = ANY (%(ids)s::uuid[])
 
@@ -174,7 +190,7 @@ SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status
        CASE WHEN %(with_state)s AND (state_format <> %(format)s OR state_version IS NOT NULL) THEN ARRAY(
          SELECT h.events FROM history h
          WHERE h.execution_id = executions.id
-           AND h.last_event > CASE WHEN state_format = %(format)s THEN state_version ELSE 0 END
+           AND h.first_event > CASE WHEN state_format = %(format)s THEN state_version ELSE 0 END
          ORDER BY h.first_event) END
 FROM executions
 WHERE id = ANY (%(ids)s::uuid[]) AND (%(workspace)s = '*' OR workspace_id = %(workspace_id)s::uuid)
@@ -182,31 +198,75 @@ WHERE id = ANY (%(ids)s::uuid[]) AND (%(workspace)s = '*' OR workspace_id = %(wo
 -- name: error_runs
 -- Runs of error workflows, by the failed runs that they were started for.
 SELECT parent_id::text, id::text FROM executions
-WHERE mode = 'error' AND parent_id = ANY (%(ids)s::uuid[]) ORDER BY id
+WHERE mode = 'error' AND parent_id = ANY (%(ids)s::uuid[]) ORDER BY executions.id
 
 -- name: page_by_workspace
--- A page of a workspace's runs, newest first.
+-- A page of a workspace's runs, newest first. `ORDER BY e.id`: a bare `id` is the text, and every run would be read.
 SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
        closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
-FROM executions
-WHERE workspace_id = %(workspace)s::uuid AND id < %(before)s::uuid
+FROM executions e
+WHERE workspace_id = %(workspace)s::uuid AND e.id < %(before)s::uuid
   AND (%(status)s < 0 OR status = %(status)s) AND (%(mode)s = '' OR mode = %(mode)s)
-ORDER BY id DESC LIMIT %(limit)s
+ORDER BY e.id DESC LIMIT %(limit)s
+
+-- name: page_by_workspace_status
+-- The same of runs that are not completed, which are few among many.
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
+       closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
+FROM executions e
+WHERE workspace_id = %(workspace)s::uuid AND e.id < %(before)s::uuid
+  AND status = %(status)s AND status <> 1 AND (%(mode)s = '' OR mode = %(mode)s)
+ORDER BY e.id DESC LIMIT %(limit)s
+
+-- name: page_by_workspace_mode
+-- The same of modes that are rare.
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
+       closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
+FROM executions e
+WHERE workspace_id = %(workspace)s::uuid AND e.id < %(before)s::uuid
+  AND mode = %(mode)s AND mode IN ('manual', 'retry', 'error', 'fork', 'rerun') AND (%(status)s < 0 OR status = %(status)s)
+ORDER BY e.id DESC LIMIT %(limit)s
 
 -- name: page_by_workflow
 -- A page of a workflow's runs, newest first.
 SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
        closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
-FROM executions
-WHERE workflow_id = %(workflow)s::uuid AND workspace_id = %(workspace)s::uuid AND id < %(before)s::uuid
+FROM executions e
+WHERE workflow_id = %(workflow)s::uuid AND workspace_id = %(workspace)s::uuid AND e.id < %(before)s::uuid
   AND (%(status)s < 0 OR status = %(status)s) AND (%(mode)s = '' OR mode = %(mode)s)
-ORDER BY id DESC LIMIT %(limit)s
+ORDER BY e.id DESC LIMIT %(limit)s
+
+-- name: page_by_workflow_status
+-- The same of runs that are not completed.
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
+       closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
+FROM executions e
+WHERE workflow_id = %(workflow)s::uuid AND workspace_id = %(workspace)s::uuid AND e.id < %(before)s::uuid
+  AND status = %(status)s AND status <> 1 AND (%(mode)s = '' OR mode = %(mode)s)
+ORDER BY e.id DESC LIMIT %(limit)s
+
+-- name: page_by_workflow_mode
+-- The same of modes that are rare.
+SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status, mode, version, started_at,
+       closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
+FROM executions e
+WHERE workflow_id = %(workflow)s::uuid AND workspace_id = %(workspace)s::uuid AND e.id < %(before)s::uuid
+  AND mode = %(mode)s AND mode IN ('manual', 'retry', 'error', 'fork', 'rerun') AND (%(status)s < 0 OR status = %(status)s)
+ORDER BY e.id DESC LIMIT %(limit)s
 
 -- name: history
--- Rows of events after one; the first row may begin before it.
+-- The run's last event, and the rows that begin behind one event and hold the next so many.
+SELECT e.version, h.first_event, h.last_event, h.events
+FROM executions e LEFT JOIN history h
+  ON h.execution_id = e.id AND h.first_event > %(after)s AND h.first_event <= %(after)s::int + %(limit)s
+WHERE e.id = %(id)s::uuid
+ORDER BY h.first_event
+
+-- name: history_within
+-- The row that an event is in, where it is not the last one of it.
 SELECT first_event, last_event, events FROM history
-WHERE execution_id = %(id)s::uuid AND last_event > %(after)s
-ORDER BY first_event LIMIT %(limit)s
+WHERE execution_id = %(id)s::uuid AND first_event <= %(after)s AND last_event > %(after)s
+ORDER BY first_event DESC LIMIT 1
 
 -- name: definition
 -- A workflow version.

@@ -3,9 +3,17 @@
 SELECT s.id::text, s.workflow_id::text, w.name, s.node_id, s.cron, s.timezone, s.ends_at, s.timetable, s.overlap,
        s.catch_up_window, s.catch_up, s.next_at, s.delay_ms, w.active, s.held, s.held_note, s.held_by, s.held_at, s.revision
 FROM schedules s JOIN workflows w ON w.id = s.workflow_id
-WHERE s.workspace_id = %(workspace_id)s AND w.deleted_at = 0
-  AND (%(workflow_id)s::uuid IS NULL OR s.workflow_id = %(workflow_id)s)
-  AND (%(after)s::uuid IS NULL OR s.id > %(after)s)
+WHERE s.workspace_id = %(workspace_id)s AND w.deleted_at = 0 AND s.id > %(after)s::uuid
+ORDER BY s.id
+LIMIT %(limit)s
+
+-- name: page_of_workflow
+-- The same of one workflow.
+SELECT s.id::text, s.workflow_id::text, w.name, s.node_id, s.cron, s.timezone, s.ends_at, s.timetable, s.overlap,
+       s.catch_up_window, s.catch_up, s.next_at, s.delay_ms, w.active, s.held, s.held_note, s.held_by, s.held_at, s.revision
+FROM schedules s JOIN workflows w ON w.id = s.workflow_id
+WHERE s.workflow_id = %(workflow_id)s AND s.workspace_id = %(workspace_id)s AND w.deleted_at = 0
+  AND s.id > %(after)s::uuid
 ORDER BY s.id
 LIMIT %(limit)s
 

@@ -1,11 +1,11 @@
 -- name: page
 -- A page of a workspace's workflows, newest first.
 SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at
-FROM workflows
+FROM workflows w
 WHERE workspace_id = %(workspace_id)s AND deleted_at = 0
   AND (%(active)s::boolean IS NULL OR active = %(active)s)
-  AND (%(before)s::uuid IS NULL OR id < %(before)s)
-ORDER BY id DESC
+  AND (%(before)s::uuid IS NULL OR w.id < %(before)s)
+ORDER BY w.id DESC
 LIMIT %(limit)s
 
 -- name: get

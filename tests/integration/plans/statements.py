@@ -1,0 +1,296 @@
+"""Every named statement of the product: those that run on the hot path or in a loop, with arguments as in production,
+and those that do not, each with its reason. `crowd.sql` says what the database holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+BATCH = 50
+"""Runs in one batch of transitions."""
+
+PAGE = 100
+
+
+def nth(kind: int, n: int) -> str:
+    """`pg_temp.nth` of crowd.sql."""
+    return f"{1780000000000 + n:012x}7{n % 4096:03x}8{kind}{n:014x}"
+
+
+def runs(first: int = 2, count: int = BATCH) -> list[str]:
+    """Runs of the first workspace and others, all with rows everywhere."""
+    return [nth(0, n) for n in range(first, first + count)]
+
+
+def all_of(value: Any, count: int = BATCH) -> list[Any]:
+    return [value] * count
+
+
+BIG, FLOW, USER = nth(1, 0), nth(2, 0), nth(3, 0)
+"""The workspace and the workflow that have most, and a user."""
+
+_NEW = runs(500_000)
+_OLD = runs()
+_REFS = {"id": _OLD, "key": all_of("node"), "attempt": all_of(1)}
+_OUTBOX = {
+    "task_key": all_of("next"), "task_attempt": all_of(1), "task_queue": all_of("default"),
+    "task_priority": all_of(0), "task_at": all_of(0), "task_offer": all_of(10**12), "timer_name": all_of("sleep/next/1"),
+    "timer_due": all_of(10**12), "message_name": all_of("m2"), "message_kind": all_of("kind"),
+    "message_body": all_of(b"{}"), "message_offer": all_of(10**12),
+}  # fmt: skip
+_PAGE = {"workspace": BIG, "before": "f" * 32, "limit": PAGE, "status": -1, "mode": ""}
+_WEBHOOK_PAGE = {**_PAGE, "before": nth(0, 50_000), "mode": "webhook"}
+_KEYS = [f"key{n}" for n in range(BATCH)]
+
+Cases = dict[str, dict[str, Any] | list[dict[str, Any]] | tuple[Any, ...]]
+"""Arguments by the statement's name; several where it has to hold for several."""
+
+HOT: dict[str, Cases] = {
+    "executions": {
+        "create": {
+            "id": _NEW, "shard": all_of(1), "workspace": all_of(BIG), "workflow": all_of(FLOW),
+            "workflow_version": all_of(1), "status": all_of(0), "mode": all_of("webhook"), "version": all_of(3),
+            "started": all_of(1), "closed": all_of(0), "parent": all_of(None), "state": all_of(b"{}"),
+            "events": all_of(b"[]"), "key": [f"new{n}" for n in range(BATCH)], "format": 1, "task_id": _NEW,
+            "timer_id": _NEW, "message_id": _NEW, **_OUTBOX,
+        },
+        "holder": {"workflow": FLOW, "key": "k1"},
+        "advance": {
+            "id": _OLD, "expected": all_of(9), "version": all_of(12), "status": all_of(1), "closed": all_of(3),
+            "state": all_of(b"{}"), "events": all_of(b"[]"), "snapshot": all_of(0), "format": 1, "done_id": _OLD,
+            "done_key": all_of("node"), "done_attempt": all_of(1), "gone_id": _OLD,
+            "gone_name": all_of("sleep/node/1"), "task_id": _OLD, "timer_id": _OLD, "message_id": _OLD, **_OUTBOX,
+        },
+        "advance_waits": {
+            "over_id": _OLD, "over_key": all_of("wait"), "over_attempt": all_of(1), "wait_id": _OLD,
+            "wait_node": all_of("more"), "wait_attempt": all_of(1), "wait_workspace": all_of(BIG),
+            "wait_workflow": all_of(FLOW), "wait_kind": all_of("event"), "wait_name": all_of("paid"),
+            "wait_key": all_of("new"), "wait_due": all_of(0), "wait_at": all_of(0), "wait_detail": all_of(b"{}"),
+        },
+        "waiting": [
+            {"workspace": BIG, "name": "paid", "key": "all", "limit": PAGE},
+            {"workspace": BIG, "name": "paid", "key": "k3", "limit": PAGE},
+            {"workspace": BIG, "name": "nobody", "key": "", "limit": PAGE},
+        ],
+        "approvals": [
+            {"workspace": BIG, "before": "f" * 32, "after": "", "workflow": None, "limit": PAGE},
+            {"workspace": BIG, "before": nth(0, 25_000), "after": "a", "workflow": FLOW, "limit": PAGE},
+        ],
+        "keep_event": {
+            "workspace": BIG, "id": "new", "name": "early", "key": "", "payload": b"{}", "actor": "", "until": 10**12
+        },
+        "kept_events": [
+            {"workspace": BIG, "name": "early", "key": "k1", "now": 0},
+            {"workspace": BIG, "name": "early", "key": "", "now": 0},
+            {"workspace": BIG, "name": "early", "key": "", "now": 24_000},
+        ],
+        "kept_after": [
+            {"now": 0, "until": 0, "workspace": nth(0, 0), "id": "", "limit": 500},
+            {"now": 0, "until": 15_000, "workspace": BIG, "id": "e10000", "limit": 500},
+        ],
+        "overlooked": {
+            "workspace": all_of(BIG, 2 * BATCH), "name": all_of("paid", 2 * BATCH), "limit": PAGE,
+            "key": ["", "all", *(f"k{n}" for n in range(2, 2 * BATCH))],
+        },
+        "forget_events": {"now": 10_000, "limit": PAGE},
+        "drop_events": {"workspace": BIG, "ids": [f"e{n}" for n in range(BATCH)]},
+        "drop_timers": {"id": _OLD, "name": all_of("sleep/node/1"), "due": all_of(10**12)},
+        "load": [{"ids": _OLD, "format": 1}, {"ids": [nth(0, 1)], "format": 1}],
+        "describe": [
+            {"ids": _OLD, "with_state": True, "workspace": BIG, "workspace_id": BIG, "format": 1},
+            {"ids": [nth(0, 1)], "with_state": True, "workspace": "*", "workspace_id": None, "format": 1},
+        ],
+        "error_runs": {"ids": _OLD},
+        "page_by_workspace": [_PAGE, {**_PAGE, "before": nth(0, 50_000)}, _WEBHOOK_PAGE, {**_PAGE, "workspace": nth(1, 4)}],
+        "page_by_workspace_status": [{**_PAGE, "status": status} for status in (0, 2, 5)],
+        "page_by_workspace_mode": [{**_PAGE, "mode": mode} for mode in ("error", "manual")],
+        "page_by_workflow_status": [{"workflow": FLOW, **_PAGE, "status": status} for status in (0, 2, 5)],
+        "page_by_workflow_mode": [{"workflow": FLOW, **_PAGE, "mode": mode} for mode in ("error", "manual")],
+        "page_by_workflow": [{"workflow": FLOW, **_PAGE}, {"workflow": FLOW, **_WEBHOOK_PAGE}],
+        "history": [
+            {"id": nth(0, 1), "after": 0, "limit": PAGE}, {"id": nth(0, 1), "after": 10_000, "limit": PAGE},
+            {"id": nth(0, 1), "after": 19_950, "limit": PAGE}
+        ],
+        "history_within": {"id": nth(0, 5), "after": 3},
+        "definition": {"workflow": FLOW, "version": 1},
+        "lost_tasks": {"now": 15_000, "next": 10**12, "limit": PAGE},
+        "lost_messages": {"now": 15_000, "next": 10**12, "limit": PAGE},
+        "drop_messages": {"execution": _OLD, "id": all_of("m")},
+        "touch": {"until": 10**12, **_REFS},
+        "workflow": {"workflow": FLOW},
+    },
+    "timers": {
+        "due": [{"now": 30_000, "limit": PAGE}, {"now": 0, "limit": PAGE}],
+        "next_due": {},
+        "due_schedules": [{"now": 15_000, "limit": PAGE}, {"now": 0, "limit": PAGE}],
+        "open_firings": {
+            "workflow": [nth(2, 50 * n) for n in range(BATCH)], "node": all_of("s0"), "tracked": all_of(True)
+        },
+        "settle": {
+            "workflow": [nth(2, n) for n in range(BATCH)], "node": all_of("s0"), "revision": all_of(0),
+            "was": [1000 + n for n in range(BATCH)], "version": all_of(1), "next": all_of(10**12), "delay": all_of(0),
+            "look": all_of(None),
+        },
+        "rest": {
+            "workflow": [nth(2, n) for n in range(BATCH)], "node": all_of("s0"), "revision": all_of(0),
+            "look": all_of(None),
+        },
+        "put_firings": {
+            "workflow": [nth(2, n) for n in range(BATCH)], "node": all_of("s0"), "due": all_of(10**12),
+            "cause": all_of("schedule"), "outcome": all_of("starting"), "at": all_of(0), "overlap": all_of("skip"),
+            "reason": all_of(""), "execution": all_of(None), "missed": all_of(0), "fires": all_of(1),
+            "last": all_of(0), "offer": all_of(0), "open": all_of(True),
+        },
+        "now_ms": {},
+    },
+    "beats": {
+        "beat": {
+            **_REFS, "timer": all_of("sleep/node/1"), "due": all_of(10**12), "details": all_of(b"{}"), "at": 2000
+        },
+        "beats": _REFS,
+        "beats_of": {"ids": _OLD},
+        "beaten": {**_REFS, "seen": all_of(10**12)},
+        "drop_beats": _REFS,
+    },
+    "admission": {
+        "lock": {"locks": list(range(BATCH))},
+        "runs": {"ids": _OLD},
+        "holders": {"workflow": FLOW, "keys": [f"k{n}" for n in range(BATCH)]},
+        "lines": [{"workflow": FLOW, "keys": _KEYS}, {"workflow": FLOW, "keys": ["busy"]}],
+        "staying": {"workflow": FLOW, "keys": _KEYS},
+        "rates": {"workflow": FLOW, "keys": _KEYS},
+        "collectors": {"workflow": FLOW, "triggers": all_of("start"), "keys": _KEYS},
+        "next": [{"workflow": FLOW, "key": "busy", "limit": PAGE}, {"workflow": FLOW, "key": "key1", "limit": PAGE}],
+        "leave": {"ids": _OLD},
+        "take_slots": {
+            "slot_id": _NEW, "slot_workflow": all_of(FLOW), "slot_key": all_of("new"), "slot_queued": all_of(False),
+            "slot_position": all_of(1), "slot_bound": all_of(1),
+        },
+        "pass_slot": {"source": nth(0, 1), "workflow": FLOW, "key": "key1"},
+        "known": {"id": nth(0, 1), "workflow": FLOW, "key": "k1"},
+        "let_in": {"in_id": _OLD, "in_at": all_of(1)},
+        "fairness": {"fair_id": _NEW, "fair_key": all_of("tenant")},
+        "collects": {
+            "col_workflow": all_of(FLOW), "col_trigger": all_of("start"), "col_key": [f"new{n}" for n in range(BATCH)],
+            "col_id": _NEW,
+        },
+        "keep_keys": {
+            "kept_workflow": all_of(FLOW), "kept_key": [f"new{n}" for n in range(BATCH)], "kept_id": _NEW
+        },
+        "pass_keys": {
+            "passed_workflow": all_of(FLOW), "passed_key": [f"k{4 * n + 1}" for n in range(BATCH)], "passed_id": _NEW
+        },
+        "mark_ending": {"ids": _OLD},
+        "keep_rates": {
+            "rate_workflow": all_of(FLOW), "rate_key": [f"new{n}" for n in range(BATCH)], "rate_until": all_of(1)
+        },
+        "positions": {"ids": [nth(0, 10_100), nth(0, 19_000)]},
+        "free_closed": [{"after": nth(0, 0), "limit": 500}, {"after": nth(0, 12_000), "limit": 500}],
+        "forget_rates": {"before": 10_000, "limit": PAGE},
+        "overlooked": {"limit": PAGE},
+    },
+    "blobs": {
+        "put": {"execution": _NEW, "workspace": all_of(BIG), "name": all_of("sha"), "data": all_of(b"x")},
+        "get": {"execution": _OLD, "workspace": all_of(BIG), "name": [f"sha{n}" for n in range(2, 2 + BATCH)]},
+        "drop": {"execution": _OLD, "workspace": all_of(BIG)},
+    },
+    "webhooks": {"find": ("hook7",)},
+    "replies": {
+        "sweep": {"at": 20_000},
+        "claim": {"workspace_id": BIG, "key": "new", "fingerprint": b"", "until": 1, "at": 0},
+        "get": {"workspace_id": BIG, "key": "k1"},
+        "keep": {"workspace_id": BIG, "key": "k1", "status": 200, "headers": b"", "body": b"", "until": 1},
+        "drop": {"workspace_id": BIG, "key": "k1"},
+    },
+    "workspaces": {
+        "of_user": (USER,),
+        "get": {"id": BIG, "user_id": USER},
+        "members": (BIG,),
+    },
+    "users": {
+        "by_email": ("U7@example.com",),
+        "by_id": (USER,),
+        "add_token": {"hash": b"new", "family": USER, "user_id": USER, "created_at": 0, "expires_at": 1},
+        "drop_expired": {"user_id": USER, "at": 5},
+        "use_token": {"old": b"new", "at": 0},
+        "revoke_reused": {"old": b"new"},
+        "revoke": (USER,),
+    },
+    "workflows": {
+        "page": {"workspace_id": BIG, "active": None, "before": None, "limit": PAGE},
+        "get": {"id": FLOW, "workspace_id": BIG},
+        "definition": {"id": FLOW, "version": 1},
+        "versions": {"id": FLOW, "before": 0, "limit": PAGE},
+        "triggers": {"ids": [nth(2, 2000 * n) for n in range(5)]},
+        "put_webhook": {
+            "webhook_id": "new", "id": FLOW, "node_id": "hook", "workspace_id": BIG, "version": 1, "active": True,
+            "rules": b"{}", "at": 0,
+        },
+        "drop_firings": {"id": FLOW, "nodes": ["s0"]},
+    },
+    "bulk": {
+        "show": [{"workspace": BIG, "before": before, "limit": PAGE} for before in ("f" * 32, nth(3, 2_000))],
+        "one": {"workspace": BIG, "id": nth(3, 1)},
+        "cancel": {"now": 1, "id": nth(3, 1), "workspace": BIG},
+        "claim": {"now": 5_000, "owner": "me", "until": 6_000, "page": PAGE},
+        "advance": {
+            "count": 1, "done": 1, "failed": 0, "skipped": 0, "errors": b"[]", "now": 1, "until": 1, "id": nth(3, 1),
+            "cursor": 0,
+        },
+        "release": {"now": 1, "owner": "me"},
+    },
+    "forks": {
+        "remember": {"source": all_of(nth(0, 0)), "id": _NEW},
+        "page_by_source": {"source": nth(0, 7), "workflow": None, **_PAGE},
+    },
+    "schedules": {
+        "page": [
+            {"workspace_id": BIG, "after": nth(0, 0), "limit": PAGE},
+            {"workspace_id": BIG, "after": nth(3, 9_000), "limit": PAGE},
+        ],
+        "page_of_workflow": {"workspace_id": BIG, "workflow_id": FLOW, "after": nth(0, 0), "limit": PAGE},
+        "get": {"id": nth(3, 2000), "workspace_id": BIG},
+        "firings": {
+            "workflow_id": FLOW, "node_id": "s0", "outcome": "", "due_at": None, "cause": None, "limit": PAGE
+        },
+        "look": {"id": nth(3, 2000), "at": 0},
+    },
+}  # fmt: skip
+
+_PERSON = "one row by its key, when a person changes something"
+_SETTING = "when somebody reads or changes a queue's settings, or Valkey has lost its copy of them"
+_DAILY = "upkeep, once in a while: what it reads is what it tidies"
+
+COLD: dict[str, dict[str, str]] = {
+    "bulk": {
+        "count": "a person's choice of runs: it reads those that fit, and those that its filter drops",
+        "begin": "the same choice, kept",
+    },
+    "queue_settings": dict.fromkeys(
+        ("read", "rules", "every", "change", "drop_rules", "add_rules", "own_lock", "own_rules"), _SETTING
+    ),
+    "audit": {"states_with_events": "a check that an operator runs, page by page"},
+    "migrate": {
+        "lock": "migration", "table": "migration", "applied": "migration", "record": "migration",
+        "partitions": "migration",
+    },
+    "retention": {
+        "lock": _DAILY, "patience": _DAILY, "shortest": _DAILY, "partitions": _DAILY, "count": _DAILY,
+        "forget": _DAILY, "drop_partition": _DAILY, "clear_history": _DAILY, "clear_blobs": _DAILY,
+    },
+    "timers": {
+        "upkeep_lock": _DAILY, "upkeep": _DAILY, "close_firings": _DAILY, "drop_old_firings": _DAILY,
+        "drop_many_firings": _DAILY,
+    },
+    "users": {"add": _PERSON, "rehash": _PERSON},
+    "workspaces": {
+        "add": _PERSON, "rename": _PERSON, "delete": _PERSON, "lock": _PERSON, "put_member": _PERSON,
+        "remove_member": _PERSON, "delete_workflows": "when a workspace is deleted: all its workflows",
+        "stop_webhooks": "when a workspace is deleted", "stop_schedules": "when a workspace is deleted",
+    },
+    "workflows": {
+        "insert": _PERSON, "update": _PERSON, "add_version": _PERSON, "stop_webhooks": _PERSON,
+        "put_schedule": _PERSON, "drop_schedules": _PERSON, "delete": _PERSON,
+    },
+    "schedules": {"hold": _PERSON, "resume": _PERSON},
+}  # fmt: skip
