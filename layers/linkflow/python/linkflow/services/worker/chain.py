@@ -15,6 +15,7 @@ from collections.abc import Callable
 from linkflow.contracts.history import Report, Task
 from linkflow.domain import commands as c
 from linkflow.domain.decider import Session
+from linkflow.domain.errors import LinkFlowError
 from linkflow.domain.limits import LimitReached
 from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, Outcome, Repeat
 from linkflow.domain.packing import pack
@@ -62,6 +63,7 @@ class Chain:
         self._hydration = hydrate(self._session.state) if hydrate else None
         self.reports: list[Report] = []
         self.size = self.aside = 0
+        self._fault: Ran | None = None
         self._path = split_key(task.node_key)[1]
         self._loops: set[str] = set()
         self._over = False
@@ -81,6 +83,13 @@ class Chain:
         id = key if key in self._plan.graph.nodes else split_key(key)[0]
         return self._plan.step(id)
 
+    async def prepare(self) -> None:
+        """Bring in what the task's node reads. Raises where a store does not answer now."""
+        key = self._task.node_key
+        step = self.step(key)
+        if step is not None:
+            self._fault = await self._hydrate(step, key)
+
     async def run(self) -> None:
         """Run the task, then what is fusible behind it."""
         began = time.thread_time()
@@ -91,8 +100,8 @@ class Chain:
             type = self._plan.graph.nodes[split_key(key)[0]].node.type
             unknown = NodeError("unknown_node_type", f"This worker has no node type {type!r}.", False)
             ran: Ran = (Failed(unknown), 256)
-        elif fault := await self._hydrate(step, key):
-            ran = fault
+        elif self._fault is not None:
+            ran = self._fault
         elif step.fusible:
             ran = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
         else:
@@ -113,7 +122,11 @@ class Chain:
         if step is None or not step.fusible or not self._is_ours(key):
             return
         started, clock = self._clock.now_ms(), time.perf_counter()
-        ran = self._hydration and await self._hydrate(step, key)
+        try:
+            ran = self._hydration and await self._hydrate(step, key)
+        except LinkFlowError:  # what is done is recorded; the rest comes back as a task, and rests there
+            self._over = True
+            return
         ran = ran or self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
         due.extend(self._record(key, attempt, ran, started, clock))
 

@@ -1,4 +1,5 @@
-"""What a worker holds: tasks that run, and tasks whose results are on their way. Both are renewed until done."""
+"""What a worker holds: tasks that run, that rest because they cannot be prepared now, and those whose results are on
+their way. All are renewed until done."""
 
 from __future__ import annotations
 
@@ -42,14 +43,15 @@ class Holdings:
         self._worker = worker
         self._every = lease / 3
         self.running: dict[str, Job] = {}
+        self.resting: dict[str, Job] = {}
         self.reporting: dict[str, Job] = {}
 
     def find(self, task: Task) -> Job | None:
         """The job that has this task already."""
-        return self.running.get(task.id) or self.reporting.get(task.id)
+        return self.running.get(task.id) or self.resting.get(task.id) or self.reporting.get(task.id)
 
     def holds(self, job: Job) -> bool:
-        """Does it run still, or is its result on its way?"""
+        """Does it run still, or rest, or is its result on its way?"""
         return self.find(job.task) is job
 
     async def beat(self) -> None:
@@ -62,7 +64,8 @@ class Holdings:
         """Renew what is held for a while: the leases with Matching, and the promise to History. Each on its own: one of
         the two being away must not cost the other."""
         now = asyncio.get_running_loop().time()
-        jobs = [job for job in (*self.running.values(), *self.reporting.values()) if now - job.since > self._every / 2]
+        held = (*self.running.values(), *self.resting.values(), *self.reporting.values())
+        jobs = [job for job in held if now - job.since > self._every / 2]
         if jobs:
             await _tried(self._heartbeat({job.token: job for job in jobs if job.token}))
             await _tried(self._touch({job.ref: job for job in jobs}))
@@ -79,7 +82,7 @@ class Holdings:
 
     async def stop(self, jobs: Iterable[Job]) -> None:
         """Nobody wants these any more (cancelled, timed out, overtaken). A result on its way History will refuse."""
-        gone = [job for job in jobs if self.running.get(job.task.id) is job]
+        gone = [job for job in jobs if job in (self.running.get(job.task.id), self.resting.get(job.task.id))]
         for job in gone:
             job.stop()
         await self.release(job.token for job in gone)

@@ -6,25 +6,20 @@ in hand: it is neither written for the chain nor read back.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import msgspec
 
 from linkflow.domain.definition import WHILE
-from linkflow.domain.errors import Internal, LinkFlowError, NotFound, PayloadTooLarge
+from linkflow.domain.errors import Internal, NotFound, PayloadTooLarge
 from linkflow.domain.graph import Graph
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.payloads import Part, item_of, whole
 from linkflow.domain.state import Loop, State, key_of, split_key
-from linkflow.observability import logger
 from linkflow.services.payloads import Payloads
 
 from .plans import Step
-
-FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
-"""Seconds between two tries of a store that does not answer."""
 
 Slot = tuple[str, str, int]
 """A place in the state: a run's output, the trigger's data, or of a loop an item, all items, or a result."""
@@ -63,24 +58,16 @@ class Hydration:
         self._done: set[Slot] = set()
 
     async def prepare(self, step: Step, key: str) -> NodeError | None:
-        """Bring in what this node run reads. An error where it cannot run; a store that does not answer now is waited
-        for, as a result is that cannot be reported."""
+        """Bring in what this node run reads. An error where it cannot run. Raises where a store does not answer now."""
         slots = {slot: self._value(slot) for slot in self._needed(step, key) if slot not in self._done}
         if not slots:
             return None
-        wait = FIRST_WAIT
-        while True:
-            try:
-                values = await self._payloads.resolve(self._state.workspace_id, list(slots.values()), self._limit)
-                break
-            except PayloadTooLarge as error:
-                return NodeError("input_too_large", error.message, False)
-            except (NotFound, Internal) as error:
-                return NodeError("payload_lost", error.message, False, error.details)
-            except LinkFlowError as error:
-                logger.warning("Payloads cannot be read now", extra={"code": error.code})
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, LONGEST_WAIT)
+        try:
+            values = await self._payloads.resolve(self._state.workspace_id, list(slots.values()), self._limit)
+        except PayloadTooLarge as error:
+            return NodeError("input_too_large", error.message, False)
+        except (NotFound, Internal) as error:
+            return NodeError("payload_lost", error.message, False, error.details)
         for slot, value in zip(slots, values, strict=True):
             self._set(slot, value)
             if value is not None:  # what is not there yet may come, and be kept outside

@@ -29,6 +29,7 @@ from .holdings import Holdings, Job
 from .hydration import Hydration
 from .plans import Plans
 from .reporter import Reporter
+from .resting import Rests
 from .runner import Runner
 
 CLAIM_WAIT = 5.0
@@ -69,6 +70,7 @@ class Worker:
         put = self._payloads.put if self._payloads else None
         self._reporter = Reporter(history, self._held, name, config.worker_queues, self._room, self._take, put)
         self._changed = asyncio.Event()
+        self._rests = Rests(self._held, clock, self._changed.set)
         self._closing = False
         self._looping = False
         self._givebacks: set[asyncio.Task[None]] = set()
@@ -124,11 +126,13 @@ class Worker:
                 await self._wait_change(left)
                 continue
             claimed = await self._claim(request.queues, min(request.idle, left))
-            if not claimed and not self._held.running and not self._reporter.pending:
+            if not claimed and not self._held.running and not self._held.resting and not self._reporter.pending:
                 return
 
     def _room(self) -> int:
-        return 0 if self._closing else self._config.worker_capacity - len(self._held.running)
+        """Tasks that rest take no place, until they are as many as those that may run."""
+        capacity, resting = self._config.worker_capacity, len(self._held.resting)
+        return 0 if self._closing else capacity - len(self._held.running) - max(0, resting - capacity)
 
     async def _pump(self, queues: tuple[str, ...]) -> None:
         wait = 0.2
@@ -160,6 +164,8 @@ class Worker:
         leases = (await self._matching.claim(ClaimRequest(self.name, tuple(queues), limit, wait))).leases
         try:
             states = await self._states([lease.task for lease in leases])
+        except LinkFlowError:  # each tries by itself, so that those that need nothing run
+            states = {}
         except BaseException:
             await self._held.give_back(Job(lease.task, lease.token) for lease in leases)
             raise
@@ -212,12 +218,13 @@ class Worker:
                 if self._payloads is not None and chain.stow.blobs:
                     self._payloads.remember(chain.stow)
                 self._reporter.report(job, chain.reports, chain.size, chain.stow.blobs)
+            self._rests.over(task.id)
             self.done += 1
         except asyncio.CancelledError:
             return
         except LinkFlowError as error:
-            logger.warning("A task could not be prepared", extra={"code": error.code, "task": task.id})
-            await self._held.give_back([job])
+            logger.warning("A task cannot be prepared now", extra={"code": error.code, "task": task.id})
+            self._rests.begin(job)
         except Exception:
             logger.exception("A task crashed", extra={"task": task.id})
         finally:
@@ -243,6 +250,7 @@ class Worker:
         chain = Chain(task, plan, state, self._runner, self._clock, self.name, limit, hydrate)
         if not chain.is_current:
             return None
+        await chain.prepare()  # before the node starts: its time does not run while a store is away
         step = chain.step(task.node_key)
         if step is not None and step.node.timeout is not None:
             await self._started(job, step.node.timeout, chain.pulse)
@@ -268,7 +276,7 @@ class Worker:
         works = [job.work for job in self._held.running.values() if job.work]
         if works:
             await asyncio.wait(works, timeout=seconds)
-        left = list(self._held.running.values())
+        left = [*self._held.running.values(), *self._held.resting.values()]
         for job in left:
             job.stop()
         await self._held.give_back(left)
