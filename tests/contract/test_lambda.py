@@ -14,7 +14,7 @@ from linkflow.contracts.base import client
 from linkflow.domain.errors import DeadlineExceeded, LinkFlowError, RateLimited, Unavailable
 from linkflow.ports import Dispatcher
 from linkflow.transports.aws_lambda import AwsLambda
-from linkflow.transports.dispatch import LambdaDispatcher
+from linkflow.transports.dispatch import LambdaDispatcher, QueueDispatcher
 from linkflow.transports.lambda_invoke import _from_answer, _from_runtime
 from linkflow.transports.tokens import TokenSigner
 from tests.contract.echo import SECRET, EchoApi, Pause, Value
@@ -197,6 +197,19 @@ async def test_tasks_beyond_what_was_invoked_for_wake_more_workers(pool: LambdaP
     await asyncio.sleep(0.3)
     assert pool.invocations("worker") == before + 3
     await dispatcher.close()
+
+
+async def test_a_queue_with_a_function_of_its_own_wakes_that_one(pool: LambdaPool) -> None:
+    common, gpu = LambdaDispatcher("worker"), LambdaDispatcher("echo")
+    dispatcher: Dispatcher = QueueDispatcher(common, {"gpu": gpu, "video": gpu})
+    before = {name: pool.invocations(name) for name in ("worker", "echo")}
+    await dispatcher.wake({"gpu": 1, "default": 1, "video": 1})
+    await _until(lambda: pool.invocations("worker") > before["worker"] and pool.invocations("echo") > before["echo"])
+    assert pool.invocations("worker") == before["worker"] + 1
+    await dispatcher.wake({"other": 1})
+    await _until(lambda: pool.invocations("worker") == before["worker"] + 2)
+    await common.close()
+    await gpu.close()
 
 
 async def test_a_wake_that_fails_hurts_nobody_and_the_next_one_tries_again(pool: LambdaPool) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,11 +19,12 @@ import pytest
 from linkflow.bootstrap import System
 from linkflow.config import Config
 from linkflow.contracts.frontend import FrontendApi, RedriveRequest, RunRequest
-from linkflow.contracts.history import DescribeRequest, HistoryRequest
-from linkflow.contracts.matching import ClaimRequest, LettersRequest, MatchingApi
+from linkflow.contracts.history import DescribeRequest, HistoryApi, HistoryRequest, SweepRequest
+from linkflow.contracts.matching import ClaimRequest, LettersRequest, MatchingApi, QueuesRequest
+from linkflow.contracts.worker import DrainRequest, WorkerApi
 from linkflow.domain import definition as d
 from linkflow.domain import events as e
-from linkflow.domain.errors import Conflict, NotFound
+from linkflow.domain.errors import Conflict, NotFound, QueueFull
 
 WORKSPACE = str(uuid.uuid4())
 
@@ -148,3 +153,81 @@ async def test_a_run_that_went_on_by_another_way_keeps_its_letter(house: House) 
     with pytest.raises(Conflict, match="completed"):
         await house.frontend.redrive(RedriveRequest(WORKSPACE, letter.id))
     assert len((await house.frontend.letters(LettersRequest(WORKSPACE))).letters) == 1
+
+
+async def test_a_full_queue_refuses_starts_and_its_runs_go_on(database_url: str, redis_url: str) -> None:
+    config = Config(database_url=database_url, redis_url=redis_url, secret="s" * 32, head_start=False)
+    house = House(msgspec.structs.replace(config, republish_after=0.2, max_backlog=4, partitions=1))
+    flooding = await house.workflow(d.Node("one", "noop"), d.Node("two", "noop", queue="gpu"))
+    elsewhere = await house.workflow(d.Node("one", "noop", queue="cpu"))
+    runs: list[str] = []
+
+    async def flood() -> None:
+        while True:
+            runs.append((await house.run(flooding)).execution_id)
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(QueueFull) as refused:
+        await asyncio.wait_for(flood(), 30)
+    assert (refused.value.details["queues"], refused.value.details["retry_after"]) == (["default"], 1.0)
+    assert "crowd" not in refused.value.details, "who else fills it up is nobody's business"
+    assert (await house.run(elsewhere)).execution_id, "another queue has room"
+    async with asyncio.timeout(60), house.worker("default", "gpu"):
+        while {await house.status(run) for run in runs} != {"completed"}:
+            await house.system.client(HistoryApi).sweep(SweepRequest())
+            await asyncio.sleep(0.1)
+        while True:
+            try:
+                await house.run(flooding)
+                break
+            except QueueFull:
+                await asyncio.sleep(0.2)
+    await house.system.close()
+
+
+async def test_a_worker_of_the_command_line_serves_its_queue(house: House, tmp_path: Path) -> None:
+    workflow = await house.workflow(d.Node("render", "noop", queue="gpu"))
+    run = (await house.run(workflow)).execution_id
+    view = (await house.frontend.queues(QueuesRequest(WORKSPACE, ("gpu",)))).queues[0]
+    assert (view.open, view.workers) == (1, 0), "nobody serves it, and that is seen"
+    env = {
+        **os.environ,
+        "DATABASE_URL": house.config.database_url,
+        "REDIS_URL": house.config.redis_url,
+        "LINKFLOW_SECRET": house.config.secret,
+    }
+    command = (
+        sys.executable,
+        "-c",
+        "from linkflow.cli import main; main()",
+        "worker",
+        "--queue",
+        "gpu",
+        "--home",
+        str(tmp_path),
+    )
+    process = await asyncio.create_subprocess_exec(*command, env=env, stderr=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(60):
+            while await house.status(run) != "completed":  # noqa: ASYNC110 - another process's doing
+                await asyncio.sleep(0.05)
+            view = (await house.frontend.queues(QueuesRequest(WORKSPACE, ("gpu",)))).queues[0]
+            assert (view.open, view.workers) == (0, 1)
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def test_a_drain_takes_along_tasks_of_its_own_queues_alone(house: House) -> None:
+    workflow = await house.workflow(d.Node("render", "noop", queue="gpu"), d.Node("after", "noop"))
+    run = (await house.run(workflow)).execution_id
+    system = System(house.config, "gpu")
+    system.serve_all(("history", "matching", "worker"))
+    reply = await system.client(WorkerApi).drain(DrainRequest(("gpu",), 10, 0.3))
+    await system.close()
+    assert reply.tasks == 1
+    assert set(await house.workers(run)) == {"render"}
+    async with house.worker("default"):
+        await house.becomes(run, "completed")

@@ -18,6 +18,7 @@ from linkflow.contracts.timer import TickRequest
 from linkflow.domain import definition as d
 from linkflow.domain.outcomes import Completed
 from linkflow.domain.timetable import Timetable
+from linkflow.ports import Move
 from linkflow.postgres.database import Database
 from linkflow.postgres.queries import queries
 from linkflow.postgres.timers import KEEP_MS, KEEP_ROWS, PostgresTimers
@@ -95,6 +96,44 @@ async def test_five_timers_that_race_decide_every_fire_once(world: Scheduled) ->
     for workflow in workflows:
         assert await world.outcomes(workflow) == ["started", "skipped", "skipped", "skipped"]
     assert await world.rows("SELECT count(*) FROM executions") == [(30,)]
+
+
+@pytest.mark.parametrize("overlap", ["queue_one", "queue_all"])
+async def test_the_end_of_a_run_rings_for_the_fire_that_waits_for_it(world: Scheduled, overlap: str) -> None:
+    timer = world.timer()
+    workflow = await world.schedule(overlap, world.clock.now_ms())
+    other = await world.schedule("skip", world.clock.now_ms())
+    await tick(timer)
+    await world.due_again(workflow)
+    await tick(timer)
+    assert await world.outcomes(workflow) == ["started", "queued"]
+    later = world.clock.now_ms() + 60_000  # it has waited long, and is looked at seldom
+    await world.rows("UPDATE schedules SET look_at = %s WHERE workflow_id = %s RETURNING 1", later, workflow)
+    world.doorbell.rung.clear()
+    runs = dict(await world.rows("SELECT workflow_id::text, id::text FROM executions"))
+    await world.report(runs[other], "n0", Completed(output=1))
+    assert world.doorbell.rung == [], "nothing waits for that one"
+    await world.report(runs[workflow], "n0", Completed(output=1))
+    [(topic, due)] = world.doorbell.rung
+    assert (topic, int(due) <= world.clock.now_ms()) == ("timers", True)
+    assert await tick(timer) == 1
+    assert await world.outcomes(workflow) == ["started", "started"]
+
+
+async def test_a_pass_that_decided_on_a_run_which_ended_meanwhile_looks_again(world: Scheduled) -> None:
+    store: Any = PostgresTimers(world.database)
+    workflow = await world.schedule("queue_one", world.clock.now_ms())
+    await tick(world.timer())
+    await world.due_again(workflow)
+    await tick(world.timer())
+    await world.rows("UPDATE schedules SET look_at = 1 WHERE workflow_id = %s RETURNING 1", workflow)
+    [seen] = await store.due_schedules(world.clock.now_ms(), 10)
+    later = world.clock.now_ms() + 60_000
+    await world.rows("UPDATE schedules SET look_at = %s WHERE workflow_id = %s RETURNING 1", later, workflow)
+    ((run,),) = await world.rows("SELECT id::text FROM executions")
+    await world.report(run, "n0", Completed(output=1))
+    assert await store.settle([Move(seen, seen.next_at, look_at=later)]) == [False]
+    assert await tick(world.timer()) == 1
 
 
 async def test_a_queued_fire_starts_when_the_run_before_has_ended(world: Scheduled) -> None:

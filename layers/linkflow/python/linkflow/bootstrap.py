@@ -227,11 +227,12 @@ class System:
         url = self.config.peers.get("worker", "")
         if not url.startswith("lambda:"):
             return None
-        from linkflow.transports.dispatch import LambdaDispatcher
+        from linkflow.transports.dispatch import LambdaDispatcher, QueueDispatcher
 
-        made: Dispatcher = self._closing(
-            LambdaDispatcher(url.removeprefix("lambda:"), capacity=self.config.worker_capacity)
-        )
+        names = {url.removeprefix("lambda:"), *self.config.worker_functions.values()}
+        each = {name: LambdaDispatcher(name, capacity=self.config.worker_capacity) for name in names}
+        own = {queue: each[name] for queue, name in self.config.worker_functions.items()}
+        made: Dispatcher = self._closing(QueueDispatcher(each[url.removeprefix("lambda:")], own))
         return made
 
     def frontend(self) -> Any:

@@ -62,6 +62,9 @@ class Config(_Struct, frozen=True, kw_only=True):
     worker_capacity: int = 100
     """Node runs at once in one worker."""
     worker_queues: tuple[str, ...] = ("default",)
+    worker_functions: dict[str, str] = {}
+    """On Lambda, the functions that serve queues of their own: ``{"gpu": "linkflow-gpu-worker"}``. The others are the
+    worker function's."""
     timer_horizon: float = 60.0
     rate_limit: int = 2000
     """Control calls per workspace and second before 429."""

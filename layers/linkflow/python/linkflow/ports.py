@@ -327,6 +327,10 @@ class EventStore(BulkStore, Protocol):
         """The latest heartbeats of runs."""
         ...
 
+    async def look_at_firings(self, workflow_ids: Sequence[str], now_ms: int) -> int:
+        """Have the timer look now at schedules of these workflows that have firings waiting; returns how many."""
+        ...
+
     async def touch(self, tasks: Sequence[TaskRef], until_ms: int) -> list[TaskRef]:
         """Put off the sweep of these tasks; returns those that exist no more."""
         ...

@@ -9,6 +9,10 @@ from linkflow import __version__
 from .executions import executions
 from .options import HOME, JSON, URL
 
+QUEUE = click.option(
+    "--queue", "queues", multiple=True, help="A queue that the worker serves; may be repeated (default: as configured)."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="linkflow")
@@ -106,14 +110,28 @@ def replay(execution_id: str, every: bool, home: str) -> None:
     "--grpc", default="127.0.0.1:0", envvar="LINKFLOW_GRPC", show_default=True, help="Address of the service."
 )
 @click.option("--http", default="127.0.0.1:8080", envvar="LINKFLOW_HTTP", show_default=True, help="Address of the API.")
-def serve(service: str, grpc: str, http: str) -> None:
+@QUEUE
+def serve(service: str, grpc: str, http: str, queues: tuple[str, ...]) -> None:
     """Run one service of a deployment.
 
     DATABASE_URL, REDIS_URL and LINKFLOW_SECRET are required; LINKFLOW_<SERVICE>_URL says where the others are.
     """
     from .serve import serve as start
 
-    raise SystemExit(start(service, grpc, http))
+    raise SystemExit(start(service, grpc, http, queues))
+
+
+@main.command()
+@QUEUE
+@HOME
+def worker(queues: tuple[str, ...], home: str) -> None:
+    """Run one more worker on the stores of --home, beside `linkflow up`, or on those of the environment.
+
+    A node with "queue": "gpu" runs in workers that serve it: linkflow worker --queue gpu.
+    """
+    from .serve import worker as start
+
+    raise SystemExit(start(home, queues))
 
 
 @main.command()

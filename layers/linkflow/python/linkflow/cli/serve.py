@@ -8,6 +8,8 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from msgspec.structs import replace
+
 from linkflow.config import BadConfig, Config, load
 from linkflow.domain.errors import LinkFlowError
 from linkflow.observability import setup
@@ -24,10 +26,48 @@ NEEDS = {
 """Whom a service calls. The API brings what it needs along, where no address says otherwise."""
 
 
-def serve(service: str, grpc: str, http: str) -> int:
+def worker(home: str, queues: tuple[str, ...]) -> int:
+    """A worker with History and Matching beside it, on the stores alone, until SIGTERM or SIGINT."""
+    from linkflow.local.stack import LocalStack
+
+    try:
+        config = serving(load(), queues)
+        setup(config.log_level, "worker")
+        with LocalStack(home, config) as stores:
+            run(_work(stores))
+    except (BadConfig, LinkFlowError) as error:
+        say(str(error))
+        return 2
+    return 0
+
+
+async def _work(config: Config) -> None:
+    from linkflow.bootstrap import System
+
+    system = System(config, "worker")
+    stop = stop_on_signals()
+    try:
+        system.serve_all(("history", "matching", "worker"))
+        system.loop()
+        say(f"The worker serves {', '.join(config.worker_queues)}. Ctrl-C stops it.")
+        await stop.wait()
+    finally:
+        await system.close()
+
+
+def serving(config: Config, queues: tuple[str, ...]) -> Config:
+    """The configuration of a worker of these queues. Raises `BadConfig` for a name that is none."""
+    if not all(queue.strip() for queue in queues):
+        raise BadConfig("A queue needs a name: --queue gpu.")
+    return replace(config, worker_queues=tuple(dict.fromkeys(queues))) if queues else config
+
+
+def serve(service: str, grpc: str, http: str, queues: tuple[str, ...] = ()) -> int:
     """Serve until SIGTERM or SIGINT, then hand back what is running."""
     try:
-        config = load()
+        if queues and service != "worker":
+            raise BadConfig("Only workers serve queues: linkflow serve worker --queue gpu.")
+        config = serving(load(), queues)
         missing = [n for n, v in (("DATABASE_URL", config.database_url), ("REDIS_URL", config.redis_url)) if not v]
         if missing:
             raise BadConfig(f"Set {' and '.join(missing)}; `linkflow up` is for one machine.")

@@ -63,7 +63,11 @@ TITLES = {
 CODES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 415: "unsupported_media_type"}
 """Codes of errors that the router raises, not we."""
 
-TOLD = {"concurrency_limit": ("key", "limit"), "start_rate_limited": ("key", "limit", "per", "retry_after")}
+TOLD = {
+    "concurrency_limit": ("key", "limit"),
+    "start_rate_limited": ("key", "limit", "per", "retry_after"),
+    "queue_full": ("queues", "retry_after"),
+}
 """Details that are members of the problem document, by the error's code."""
 
 SCHEMA: dict[str, Any] = {

@@ -37,6 +37,7 @@ DEADLOCK_TRIES = 4
 _CODE = {name: code for code, name in enumerate(STATUS)}
 _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _sql = queries("executions")
+_timers = queries("timers")
 _forks = queries("forks")
 
 
@@ -287,6 +288,12 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks)
         }
         async with self._db.connection() as connection:
             await connection.execute(_sql["drop_timers"], args)
+
+    async def look_at_firings(self, workflow_ids: Sequence[str], now_ms: int) -> int:
+        """One indexed update; it finds nothing where nothing waits."""
+        async with self._db.connection() as connection:
+            args = {"workflow": list(workflow_ids), "now": now_ms}
+            return (await connection.execute(_timers["look_at_firings"], args)).rowcount
 
     async def touch(self, tasks: Sequence[TaskRef], until_ms: int) -> list[TaskRef]:
         rows = await self._rows(

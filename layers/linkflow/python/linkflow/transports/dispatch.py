@@ -84,3 +84,25 @@ class LambdaDispatcher:
                 self._credit.clear()  # the next wake tries again
             elif isinstance(outcome, BaseException):
                 raise outcome
+
+
+class QueueDispatcher:
+    """`linkflow.ports.Dispatcher` where queues have functions of their own: each wakes its own, the others the
+    worker function."""
+
+    def __init__(self, common: LambdaDispatcher, own: Mapping[str, LambdaDispatcher]) -> None:
+        """`own` is by queue; queues of one function share its dispatcher."""
+        self._common = common
+        self._own = own
+
+    async def wake(self, queues: Mapping[str, int]) -> None:
+        """Tasks were added: queue name to how many. A function that cannot be woken keeps none of the others."""
+        by_function: dict[LambdaDispatcher, dict[str, int]] = {}
+        for queue, count in queues.items():
+            by_function.setdefault(self._own.get(queue, self._common), {})[queue] = count
+        await asyncio.gather(*(dispatcher.wake(part) for dispatcher, part in by_function.items()))
+
+    async def close(self) -> None:
+        """Let go of threads and sockets."""
+        for dispatcher in {self._common, *self._own.values()}:
+            await dispatcher.close()

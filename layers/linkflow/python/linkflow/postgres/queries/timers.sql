@@ -54,6 +54,14 @@ FROM unnest(%(workflow)s::uuid[], %(node)s::text[], %(revision)s::bigint[], %(lo
   AS m (workflow, node, revision, look_at)
 WHERE s.workflow_id = m.workflow AND s.node_id = m.node AND s.revision = m.revision
 
+-- name: look_at_firings
+-- A run of a schedule has ended: firings that wait want attention now. Whoever is deciding on what was before has to
+-- look again, so the revision counts it.
+UPDATE schedules s SET look_at = %(now)s, revision = s.revision + 1
+WHERE s.workflow_id = ANY(%(workflow)s::uuid[]) AND (s.look_at IS NULL OR s.look_at > %(now)s) AND EXISTS (
+  SELECT FROM schedule_firings f
+  WHERE f.workflow_id = s.workflow_id AND f.node_id = s.node_id AND f.open AND f.outcome = 'queued')
+
 -- name: put_firings
 -- What became of fires. A start that is confirmed is never taken back by a slower process.
 INSERT INTO schedule_firings AS f (workflow_id, node_id, due_at, cause, outcome, at, overlap, reason, execution_id,

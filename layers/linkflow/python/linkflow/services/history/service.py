@@ -13,7 +13,7 @@ from linkflow.config import Config
 from linkflow.contracts import history as h
 from linkflow.contracts.base import caller
 from linkflow.contracts.controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
-from linkflow.contracts.matching import AddRequest, MatchingApi
+from linkflow.contracts.matching import MatchingApi
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound, Unavailable
@@ -26,6 +26,7 @@ from linkflow.ports import Ahead, Blobs, Clock, Doorbell, EventStore
 from linkflow.services.payloads import Payloads
 
 from .admission import Admission
+from .backlog import Backlog
 from .beats import Beats
 from .bulk import BRIEFLY, BulkWork
 from .committer import Committer, Item, Written
@@ -54,6 +55,7 @@ MESSAGES_DEEP = 4
 
 ON_CONFLICT = ("return_existing", "reject", "terminate_existing")
 ENTERS = f"{ENTER}/"
+BY_SCHEDULE = "schedule"
 
 COMPLETE, VIEW, CONTROL = "history.complete", "execution.view", "workflow.execute"
 
@@ -70,6 +72,7 @@ class History:
         rows."""
         self._store = store
         self._matching = matching
+        self._backlog = Backlog(matching, clock)
         self._doorbell = doorbell
         self._clock = clock
         self._config = config
@@ -108,6 +111,9 @@ class History:
                 item.execution_id, item.workspace_id, item.workflow_id, item.workflow_version, item.trigger_node,
                 item.trigger, item.mode, item.actor, item.idempotency_key, parent, item.reply_to,
             )  # fmt: skip
+            if not self._backlog.is_free:
+                plan = await self._plans.get(item.workflow_id, item.workflow_version, item.trigger_node)
+                await self._backlog.check(item.workspace_id, (n.node.queue for n in plan.graph.nodes.values()))
             takeover = item.on_conflict == "terminate_existing" and bool(item.idempotency_key)
             written = await self._committer.start(command, takeover)
         except LinkFlowError as error:
@@ -141,7 +147,7 @@ class History:
             try:
                 await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
             except BaseException:  # a deadline passed: what was meant for this worker is everybody's
-                self._spawn(self._push(taker.tasks))
+                self._spawn(self._backlog.push(taker.tasks))
                 raise
         earlier = await self._beats.earlier(request) if request.started else ()
         await self._before_reply()
@@ -357,19 +363,28 @@ class History:
                     self._spawn(self._world.look_for_kept(row.workspace_id, item.execution_id, wait.name, wait.key))
             if written.decision.state.reply_to and row.expected:  # a start's own reply tells how the run ended at once
                 self._ring_back(written)
-            if row.entrance is not None:
+            if row.entrance is not None or row.closed_at:
                 self._at_the_door(written.decision.state)
         if push:
-            self._spawn(self._push(tuple(push)))
+            self._spawn(self._backlog.push(tuple(push)))
         if earliest < soonest:
             self._spawn(self._doorbell.ring(TIMERS, str(earliest).encode()))
 
     def _at_the_door(self, state: State) -> None:
-        """A slot is free: the next one may have it. A run has collected enough: it goes on."""
+        """A slot is free: the next one may have it. A run has collected enough: it goes on. A schedule's run is over:
+        the firing that waits for that may go."""
+        if state.closed and state.mode == BY_SCHEDULE:
+            self._spawn(self._next_firing(state.workflow_id))
         if state.closed and state.slot is not None:
             self._spawn(self._admission.let_in(state.workflow_id, state.slot))
         elif state.entry is not None and 0 < state.entry.due_at <= self._clock.now_ms():
             self._spawn(self._admission.pass_on(state.execution_id, state.entry.due_at))
+
+    async def _next_firing(self, workflow_id: str) -> None:
+        """A firing may have waited for this run to end: the timer looks now, and not when it would have."""
+        now = self._clock.now_ms()
+        if await self._store.look_at_firings([workflow_id], now):
+            await self._doorbell.ring(TIMERS, str(now).encode())
 
     async def _before_reply(self) -> None:
         """Where nothing goes on after a reply, wait for what this call led to. Never within a commit: a message that
@@ -383,10 +398,6 @@ class History:
         notice = _notice(written)
         if notice is not None:
             self._spawn(self._doorbell.ring(written.decision.state.reply_to, msgspec.json.encode(notice)))
-
-    async def _push(self, tasks: Sequence[h.Task]) -> None:
-        for at in range(0, len(tasks), 500):
-            await self._matching.add(AddRequest(tuple(tasks[at : at + 500])))
 
     def _spawn(self, work: Awaitable[object]) -> None:
         # In a context of its own: a push is History's, not that of whoever's request led to it.

@@ -67,6 +67,10 @@ class Reporter:
         self._entries: list[_Entry] = []
         self._sending: set[asyncio.Task[None]] = set()
 
+    def serve(self, queues: tuple[str, ...]) -> None:
+        """Take along tasks of these queues."""
+        self._queues = queues
+
     def report(self, job: Job, reports: Sequence[Report], size: int, blobs: Mapping[str, bytes] | None = None) -> None:
         """Queue a job's results, and what they have set aside."""
         self._holdings.reporting[job.task.id] = job

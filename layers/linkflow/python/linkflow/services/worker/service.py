@@ -109,6 +109,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         before = (self.done, self.nodes)
         self._looping, self._closing = True, False
+        self._reporter.serve(request.queues)
         beats = self._beating()
         end = loop.time() + max(0.0, request.seconds - MARGIN)
         try:
