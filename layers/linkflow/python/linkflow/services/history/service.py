@@ -113,7 +113,8 @@ class History:
             )  # fmt: skip
             if not self._backlog.is_free:
                 plan = await self._plans.get(item.workflow_id, item.workflow_version, item.trigger_node)
-                await self._backlog.check(item.workspace_id, (n.node.queue for n in plan.graph.nodes.values()))
+                queues = (n.node.queue for id, n in plan.graph.nodes.items() if id != item.trigger_node)
+                await self._backlog.check(item.workspace_id, queues)
             takeover = item.on_conflict == "terminate_existing" and bool(item.idempotency_key)
             written = await self._committer.start(command, takeover)
         except LinkFlowError as error:
