@@ -16,7 +16,8 @@ from typing import Any
 from .children import ROOT
 from .lab import Lab
 from .report import RESULTS, save, table, verdict
-from .workloads import EXTRA, IN_FLIGHT, QUICK, TINY, WORKLOADS, Size, ceiling
+from .sizes import IN_FLIGHT, QUICK, TINY, Size
+from .workloads import EXTRA, WORKLOADS, ceiling
 
 BOUND = 1.5
 """A workload that comes this close to the generator's own ceiling says more about the generator."""

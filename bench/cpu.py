@@ -27,7 +27,7 @@ class Meter:
         self._roots = {name: pid for name, pid in roots.items() if pid}
 
     def read(self) -> Usage:
-        children = _children()
+        children = children_by_parent()
         seconds = {name: _tree(pid, children) for name, pid in self._roots.items()}
         return Usage(seconds, _machine(), time.perf_counter())
 
@@ -54,7 +54,7 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
-def _children() -> dict[int, list[int]]:
+def children_by_parent() -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
     for entry in PROC.iterdir() if PROC.exists() else ():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):

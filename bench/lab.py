@@ -68,7 +68,8 @@ class Lab:
         workspace = self.api.account.workspace
         self.generator = self._child("generator", {"secret": config.secret, "grpc": ports, "workspace": workspace})
         self.database = self._open.enter_context(psycopg.connect(self.url, autocommit=True))
-        self.meter = Meter(self._roots(stack, config.redis_url))
+        self.roots = self._roots(stack, config.redis_url)
+        self.meter = Meter(self.roots)
 
     def _child(self, module: str, settings: dict[str, Any]) -> Child:
         child = Child(module, settings)
@@ -145,6 +146,15 @@ class Lab:
             "transactions": rows[1],
             "rows_per_transaction": round(rows[0] / rows[1], 1) if rows[1] else 0.0,
         }
+
+    def checked(self, workflow: dict[str, Any], problems: dict[str, int]) -> dict[str, Any]:
+        """Wait for the last run and look at what is stored; what is not as it should be is added to `problems`."""
+        self.settle(workflow)
+        stored = self.stored(workflow)
+        for what in ("not_completed", "runs_with_missing_events"):
+            if stored[what]:
+                problems[what] = stored[what]
+        return stored
 
     def lateness(self, workflow: dict[str, Any]) -> list[float]:
         """How late each run of the timer workflow closed, in ms, in order."""

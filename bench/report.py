@@ -17,6 +17,9 @@ TARGETS: dict[str, tuple[tuple[str, str, float], ...]] = {
     "webhook-sync": (("rate", ">=", 400), ("p99_ms", "<=", 250)),
     "webhook-async": (("rate", ">=", 1000),),
     "fan-out": (("rate", ">=", 5000),),
+    "growth": (("growth_ratio", ">=", 0.9), ("cpu_ratio", ">=", 0.9)),
+    "memory": (("idle_mb", "<=", 250),),
+    "startup": (("help_cpu_ms", "<=", 150), ("import_cpu_ms", "<=", 400)),
     "timers": (("last_ms", "<=", 2000), ("steady_p99_ms", "<=", 100)),
 }
 """The targets of the design, for a machine with two cores: field, relation, figure."""

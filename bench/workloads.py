@@ -5,42 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from . import workflows
+from . import standing, workflows
 from .lab import Lab
 from .report import combine, percentile
+from .sizes import IN_FLIGHT, Figures, Size
 
-IN_FLIGHT = 50
 BATCHES = (1, 20, 100)
 FLOOR_BATCH = 20
 """The batch size of the floor that ratios are taken against."""
 
-
-@dataclass(frozen=True)
-class Size:
-    """How much is done. Seconds are of one run of a workload, without its warm-up."""
-
-    seconds: float = 8.0
-    runs: int = 3
-    warm_up: float = 3.0
-    items: int = 1000
-    timers: int = 10_000
-    steady: float = 10.0
-    in_flight: int = IN_FLIGHT
-
-    @property
-    def lead(self) -> float:
-        """Seconds of load before a window opens."""
-        return min(2.0, self.seconds / 3)
-
-
-QUICK = Size(seconds=1.0, runs=1, warm_up=0.5, items=100, timers=300, steady=1.0)
-TINY = Size(seconds=0.3, runs=1, warm_up=0.2, items=20, timers=40, steady=0.1, in_flight=4)
-
-Figures = dict[str, Any]
 Between = Callable[[], None]
 
 
@@ -53,11 +29,7 @@ def _rounds(lab: Lab, size: Size, unit: str, command: str, **ask: Any) -> Figure
 
 def _checked(lab: Lab, workflow: dict[str, Any], figures: Figures) -> Figures:
     """Hold what was reported against what is stored."""
-    lab.settle(workflow)
-    stored = figures["stored"] = lab.stored(workflow)
-    for what in ("not_completed", "runs_with_missing_events"):
-        if stored[what]:
-            figures["problems"][what] = stored[what]
+    figures["stored"] = lab.checked(workflow, figures["problems"])
     return figures
 
 
@@ -202,7 +174,13 @@ WORKLOADS: dict[str, Callable[[Lab, Size], Figures]] = {
 }
 """Measured unless some are named."""
 
-EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {"chain-step-bare": chain_step_bare}
+EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
+    "chain-step-bare": chain_step_bare,
+    "growth": standing.growth,
+    "in-flight": standing.in_flight,
+    "memory": standing.memory,
+    "startup": standing.startup,
+}
 """Measured when named."""
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,12 +15,19 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKLOADS = ("chain-pure", "chain-step", "idle-latency", "webhook-sync", "webhook-async", "fan-out", "timers")
 
 
+STANDING = ("growth", "in-flight", "memory", "startup")
+
+
 @pytest.fixture
 def result(database_url: str, redis_url: str, tmp_path: Path) -> dict:
     """What a run with tiny sizes writes, on the tests' own stores."""
+    return bench(database_url, redis_url, tmp_path)
+
+
+def bench(database_url: str, redis_url: str, tmp_path: Path, *more: str) -> dict:
     output = tmp_path / "latest.json"
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", "--tiny", "--output", str(output)],
+        [sys.executable, "-m", "bench", "--quick", "--tiny", "--output", str(output), *more],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url},
         capture_output=True,
@@ -28,7 +36,7 @@ def result(database_url: str, redis_url: str, tmp_path: Path) -> dict:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "webhook-async" in done.stdout, "the table is printed"
+    assert "targets" in done.stdout, "the table is printed"
     return json.loads(output.read_text())
 
 
@@ -44,3 +52,27 @@ def test_quick_run_writes_every_workload_with_its_figures(result: dict) -> None:
         assert figures["stored"]["runs_with_missing_events"] == 0, name
     assert result["workloads"]["chain-pure"]["floor_ratio"] > 0
     assert set(result["floor"]["rates"]) == {"1", "20", "100"}
+
+
+def test_standing_workloads_and_their_pictures(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    found = bench(database_url, redis_url, tmp_path, "--workloads", ",".join(STANDING))["workloads"]
+    assert tuple(found) == STANDING
+    assert all(figures["problems"] == {} for figures in found.values())
+    assert [level["stored"] for level in found["growth"]["levels"]] == [0, 50, 200]
+    assert found["growth"]["growth_ratio"] > 0
+    assert [level["in_flight"] for level in found["in-flight"]["levels"]] == [1, 2, 5]
+    assert found["memory"]["idle_mb"] > 0
+    assert [after["runs"] for after in found["memory"]["after"]] == [20, 60]
+    assert set(found["startup"]["functions"]) == {"api", "frontend", "history", "matching", "timer", "worker"}
+    draw = [
+        sys.executable,
+        "-m",
+        "bench.pictures",
+        "--result",
+        str(tmp_path / "latest.json"),
+        "--folder",
+        str(tmp_path),
+    ]
+    subprocess.run(draw, cwd=ROOT, check=True, timeout=60)
+    for name in ("throughput", "latency", "growth"):
+        assert ElementTree.parse(tmp_path / f"{name}.svg").getroot().tag.endswith("svg")

@@ -1,0 +1,91 @@
+"""Workloads about what stays: growth of the store, memory, start-up, and how load and latency go together."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import Any
+
+from . import workflows
+from .fill import fill
+from .lab import Lab
+from .memory import own, resident
+from .report import combine
+from .sizes import Figures, Size
+from .startup import measure
+
+TRIGGER = {"i": 0, "name": "order-42"}
+LEVELS = (1, 2, 5, 10, 20, 50, 100, 200)
+
+
+def _level(lab: Lab, size: Size, ask: dict[str, Any]) -> Figures:
+    lab.load("runs", seconds=size.warm_up, **ask)
+    runs = [lab.load("runs", seconds=size.seconds, lead=size.lead, **ask) for _ in range(size.runs)]
+    return combine(runs, "executions/s")
+
+
+def _cost(figures: Figures) -> float:
+    costs = figures["cpu_ms_per_unit"]
+    return float(costs.get("linkflow", 0.0) + costs.get("postgres", 0.0))
+
+
+def growth(lab: Lab, size: Size) -> Figures:
+    """chain-pure on the store as it is (empty, where this is measured alone), then with more and more runs in it."""
+    workflow, now = lab.save({**workflows.chain_pure(), "name": "bench growth"}), round(time.time() * 1000)
+    ask = {"at": "linkflow", "workflow": workflow, "trigger": TRIGGER, "in_flight": size.in_flight}
+    levels: list[Figures] = [{"stored": 0, "fill_s": 0.0, **_level(lab, size, ask)}]
+    for stored in size.stored:
+        begin = time.perf_counter()
+        fill(lab.database, workflow["id"], now, levels[-1]["stored"], stored)
+        levels.append({"stored": stored, "fill_s": round(time.perf_counter() - begin, 1), **_level(lab, size, ask)})
+    first, last = levels[0], levels[-1]
+    problems = {name: count for level in levels for name, count in level["problems"].items()}
+    return {
+        **last, "levels": levels, "problems": problems, "growth_ratio": round(last["rate"] / first["rate"], 3),
+        "cpu_ratio": round(_cost(first) / (_cost(last) or 1.0), 3), "stored": lab.checked(workflow, problems),
+    }  # fmt: skip
+
+
+def in_flight(lab: Lab, size: Size) -> Figures:
+    """chain-pure with one run in flight, and with more: rate and latency."""
+    workflow = lab.save({**workflows.chain_pure(), "name": "bench in-flight"})
+    levels = []
+    for count in LEVELS if size.in_flight > 10 else LEVELS[:3]:
+        ask = {"at": "linkflow", "workflow": workflow, "trigger": TRIGGER, "in_flight": count}
+        levels.append({"in_flight": count, **_level(lab, size, ask)})
+    problems = {name: count for level in levels for name, count in level["problems"].items()}
+    best = max(levels, key=lambda level: float(level["rate"]))
+    return {**best, "levels": levels, "problems": problems, "stored": lab.checked(workflow, problems)}
+
+
+def memory(lab: Lab, size: Size) -> Figures:
+    """Memory idle, under load, and after more and more runs: what is kept of each would show."""
+    workflow = lab.save({**workflows.chain_pure(), "name": "bench memory"})
+    ask = {"at": "linkflow", "workflow": workflow, "trigger": TRIGGER, "in_flight": size.in_flight}
+    idle, server = resident(lab.roots), own(lab.server.pid)
+    done, after, figures = 0, [], {}
+    for runs in size.leak:
+        figures = combine([lab.load("runs", limit=runs - done, seconds=600.0, **ask)], "executions/s")
+        busy = own(lab.server.pid)
+        time.sleep(min(2.0, size.seconds))
+        done = runs
+        after.append({"runs": runs, "at_once_mb": busy, "linkflow_mb": own(lab.server.pid), "all": resident(lab.roots)})
+    steps = [
+        (late["linkflow_mb"] - soon["linkflow_mb"]) * 1024 / (late["runs"] - soon["runs"])
+        for soon, late in pairwise(after)
+    ]
+    return {
+        **figures, "idle_mb": server, "idle": idle, "after": after, "kb_per_run": [round(step, 3) for step in steps],
+        "stored": lab.checked(workflow, figures["problems"]),
+    }  # fmt: skip
+
+
+def startup(lab: Lab, size: Size) -> Figures:
+    """New processes: `linkflow --help`, and each function's import beyond Python's own start."""
+    found = measure(max(1, 2 * size.runs - 1))
+    slowest = max(one["cpu_ms"] for one in found["functions"].values())
+    return {
+        "rate": round(1000 / found["help"]["wall_ms"], 1), "unit": "starts/s", "p50_ms": found["help"]["wall_ms"],
+        "p99_ms": found["help"]["wall_ms"], "floor_ratio": None, "spread": 0.0, "runs": [], "cores": {}, "problems": {},
+        "cpu_ms_per_unit": {}, "help_cpu_ms": found["help"]["cpu_ms"], "import_cpu_ms": slowest, **found,
+    }  # fmt: skip
