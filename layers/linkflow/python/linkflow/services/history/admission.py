@@ -32,7 +32,7 @@ from linkflow.observability import logger
 from linkflow.ports import Clock, Door, EventStore, Look, Transition
 from linkflow.services.payloads import Payloads
 
-from .committer import Item, Written
+from .batch import Item, Written
 from .desk import Desk, Knock, Row, collects, idempotency_keys
 from .loading import Loaded, load, load_one
 from .packing import MAX_WAITING, Packer

@@ -8,77 +8,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
 import msgspec
 
 from linkflow.domain import commands as c
 from linkflow.domain.admission import keys_of
-from linkflow.domain.decider import Decision, Session, decide
+from linkflow.domain.decider import Session, decide
 from linkflow.domain.draft import DEFAULTS
 from linkflow.domain.errors import Internal, LinkFlowError, NoSlot, NotFound, Unavailable
 from linkflow.domain.limits import LimitReached, Limits
 from linkflow.domain.payloads import Stowage
-from linkflow.domain.snapshots import Stored, snapshot
 from linkflow.domain.state import State, new
 from linkflow.observability import logger
 from linkflow.ports import Ahead, Clock, EventStore, Transition
 
+from .batch import Item, Written, merge, reject
 from .beats import Latest, informed, latest
 from .guard import Guard
 from .loading import load
 from .packing import Packer
 from .plans import Plan, Plans
+from .remembered import Remembered
 from .transition import transition
 
 MAX_BATCH = 200
 IN_AIR = 1
 """Batches written at once. More make the batches smaller, and cost more than they gain (see docs/performance.md)."""
 FENCE_TRIES = 20
-MAX_STATES = 4096
-MAX_STATE_BYTES = 64 * 1024 * 1024
-"""What is kept of states that were written."""
-
-
-class Written:
-    """What one execution's part of a batch came to. `duplicate` names the run that holds the key instead; `position`
-    is the place of one that waits for a slot."""
-
-    __slots__ = ("blobs", "decision", "duplicate", "plan", "position", "row")
-
-    def __init__(
-        self,
-        decision: Decision,
-        plan: Plan,
-        row: Transition | None,
-        duplicate: str = "",
-        blobs: Mapping[str, bytes] | None = None,
-        position: int = 0,
-    ) -> None:
-        self.decision = decision
-        self.plan = plan
-        self.row = row
-        self.duplicate = duplicate
-        self.blobs = blobs
-        """What has to be durable before the row is."""
-        self.position = position
-
-
-class Item:
-    """Commands for one execution, and who waits for them."""
-
-    __slots__ = ("commands", "done", "execution_id", "fires", "start", "tries")
-
-    def __init__(
-        self, execution_id: str, commands: Sequence[c.Command], start: c.Start | None, fires: bool = False
-    ) -> None:
-        self.execution_id = execution_id
-        self.commands = commands
-        self.start = start
-        self.fires = fires
-        self.tries = 0
-        self.done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
 
 
 async def _nobody(command: c.Start, plan: Plan, takeover: bool) -> Written:
@@ -120,17 +78,14 @@ class Committer:
         self._clock = clock
         self._after = after
         self._guard = Guard(limits)
-        self._history: dict[str, int] = {}
         self._ahead = ahead
         self._packer = packer
         self._waiting: OrderedDict[str, list[Item]] = OrderedDict()
         self._busy: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._states: OrderedDict[str, State] = OrderedDict()
-        self._sizes: dict[str, int] = {}
-        self._stored: dict[str, Stored] = {}
+        self._known = Remembered()
+        self.keep = self._known.keep
         self._faults: dict[str, Internal] = {}
-        self._bytes = 0
         self._knock = knock
         self._handed: set[asyncio.Task[None]] = set()
 
@@ -200,16 +155,16 @@ class Committer:
         firing = [(states[id], i.commands) for id, items in batch.items() if id in states for i in items if i.fires]
         beats = await latest(self._store, firing) if firing else {}
         for id, items in batch.items():
-            for merged in _merge(items):
+            for merged in merge(items):
                 try:
                     written = await self._decide(merged, states.get(id), beats)
                     if written is not None:
                         prepared.append((merged, written))
                 except LinkFlowError as error:
-                    _reject(merged, error)
+                    reject(merged, error)
                 except Exception as error:
                     logger.exception("A decision failed", extra={"execution_id": id})
-                    _reject(merged, Internal(f"This run could not be moved on: {type(error).__name__}."))
+                    reject(merged, Internal(f"This run could not be moved on: {type(error).__name__}."))
         return prepared
 
     async def _recheck(
@@ -220,14 +175,14 @@ class Committer:
         doubtful = [
             item.execution_id
             for item, written in prepared
-            if item.execution_id in self._states and not all(written.decision.accepted)
+            if item.execution_id in self._known and not all(written.decision.accepted)
         ]
         if not doubtful:
             return prepared
         fresh = await self._read(doubtful)
         overtaken = {id: batch[id] for id, state in fresh.items() if state.version != states[id].version}
         for id in overtaken:
-            self._forget(id)
+            self._known.forget(id)
         kept = [(item, written) for item, written in prepared if item.execution_id not in overtaken]
         return kept + await self._decide_all(overtaken, fresh)
 
@@ -242,7 +197,7 @@ class Committer:
         except LinkFlowError as error:
             for item, written in prepared:
                 if written.blobs:
-                    _reject(item, error)
+                    reject(item, error)
             return [(item, written) for item, written in prepared if not written.blobs]
         return prepared
 
@@ -251,7 +206,7 @@ class Committer:
             return await self._store.commit(rows)
         except Exception:
             for row in rows:  # it may or may not have been written: the next one reads
-                self._forget(row.execution_id)
+                self._known.forget(row.execution_id)
             raise
 
     async def _settle(self, prepared: list[tuple[Item, Written]], verdicts: dict[str, str]) -> None:
@@ -259,12 +214,12 @@ class Committer:
         for item, written in prepared:
             verdict = verdicts.get(item.execution_id, "ok") if written.row is not None else "ok"
             if verdict == "conflict":
-                self._forget(item.execution_id)
+                self._known.forget(item.execution_id)
                 self._again(item)
                 continue
             if verdict == "full":
-                self._forget(item.execution_id)
-                _reject(item, _full(written))
+                self._known.forget(item.execution_id)
+                reject(item, _full(written))
                 continue
             if verdict.startswith("duplicate:"):
                 written.duplicate = verdict.removeprefix("duplicate:")
@@ -279,7 +234,7 @@ class Committer:
     def _again(self, item: Item) -> None:
         item.tries += 1
         if item.tries > FENCE_TRIES:
-            _reject(item, Unavailable("This run changes too quickly; try again."))
+            reject(item, Unavailable("This run changes too quickly; try again."))
         else:
             self._waiting.setdefault(item.execution_id, []).insert(0, item)
 
@@ -287,9 +242,8 @@ class Committer:
         found: dict[str, State] = {}
         missing = []
         for id, items in batch.items():
-            state = self._states.get(id)
+            state = self._known.find(id)
             if state is not None:
-                self._states.move_to_end(id)
                 found[id] = state
             elif any(item.start is None for item in items):
                 missing.append(id)
@@ -299,10 +253,7 @@ class Committer:
 
     async def _read(self, ids: Sequence[str]) -> dict[str, State]:
         loaded = await load(self._store, ids)
-        for id in ids:
-            self._stored.pop(id, None)
-        self._stored |= loaded.stored
-        self._history |= loaded.history
+        self._known.learn(ids, loaded)
         self._faults = loaded.faults
         return loaded.states
 
@@ -346,7 +297,7 @@ class Committer:
         """As it was decided, unless that is near a limit, or over it."""
         if written.row is None:
             return written
-        history = self._history.get(moment.item.execution_id, 0)
+        history = self._known.history.get(moment.item.execution_id, 0)
         remedy = self._guard.review(commands, written.decision, written.row, history, moment.plan)
         if remedy is None:
             return written
@@ -365,7 +316,7 @@ class Committer:
             remedy = self._guard.end(commands, [reached.use])
             decision = decide(plan.graph, settings, state, remedy.commands, moment.now)
             decision = remedy.answered(decision, len(commands))
-        stored = self._stored.get(item.execution_id)
+        stored = self._known.stored.get(item.execution_id)
         row = transition(decision, plan, state.version, item.fires, stored) if decision.events else None
         duplicate = item.execution_id if item.start is not None and row is None else ""
         return Written(decision, plan, row, duplicate, stow.blobs if stow else None)
@@ -391,7 +342,7 @@ class Committer:
             try:
                 written = await self._knock(start, plan, False)
             except Exception as error:
-                _reject(item, error)
+                reject(item, error)
             else:
                 if not item.done.done():
                     item.done.set_result(written)
@@ -400,81 +351,13 @@ class Committer:
         self._handed.add(task)
         task.add_done_callback(self._handed.discard)
 
-    def keep(self, state: State, row: Transition | None) -> None:
-        """Keep an open run's state, within a budget of runs and bytes; a closed one is hardly asked for again."""
-        id = state.execution_id
-        stored = self._stored.get(id)
-        if row is not None and not row.snapshot:
-            stored = snapshot(state.version, len(row.state))
-        elif row is not None and stored is not None:
-            stored = stored.followed_by(len(row.events))
-        if row is not None and row.expected and id not in self._history:  # of unknown size: the next one reads it
-            self._forget(id)
-            return
-        history = self._history.get(id, 0) + (len(row.events) if row is not None else 0)
-        size = stored.size + stored.tail if stored else len(row.state) if row else self._sizes.get(id, 0)
-        self._forget(id)
-        if state.closed:
-            return
-        if stored is not None:
-            self._stored[id] = stored
-        self._states[id] = state
-        self._history[id] = history
-        self._sizes[id] = size
-        self._bytes += size
-        while len(self._states) > MAX_STATES or (self._bytes > MAX_STATE_BYTES and len(self._states) > 1):
-            self._forget(next(iter(self._states)))
-
-    def _forget(self, id: str) -> None:
-        self._stored.pop(id, None)
-        self._history.pop(id, None)
-        if self._states.pop(id, None) is not None:
-            self._bytes -= self._sizes.pop(id, 0)
-
     def _fail(self, batch: dict[str, list[Item]], error: Exception) -> None:
         if not isinstance(error, LinkFlowError):
             logger.error("A batch could not be written", exc_info=error)
             error = Internal("The transition could not be written.")
         for items in batch.values():
             for item in items:
-                _reject(item, error)
-
-
-class _Merged(Item):
-    """Several callers' commands for one execution, decided as one transition; each gets its own part of the answer."""
-
-    __slots__ = ("items",)
-
-    def __init__(self, items: list[Item]) -> None:
-        commands = [x for item in items for x in item.commands]
-        super().__init__(items[0].execution_id, commands, items[0].start, any(item.fires for item in items))
-        self.items = items
-        self.done.add_done_callback(self._hand_out)
-
-    def _hand_out(self, done: asyncio.Future[Written]) -> None:
-        error = done.exception()
-        at = 0
-        for item in self.items:
-            count = len(item.commands)
-            if item.done.done():
-                pass
-            elif error is not None:
-                item.done.set_exception(error)
-            else:
-                item.done.set_result(_part(done.result(), at, count))
-            at += count
-
-
-def _part(written: Written, at: int, count: int) -> Written:
-    decision = written.decision
-    cut = Decision(decision.state, decision.events, decision.accepted[at : at + count], decision.before,
-                   decision.was_closed)  # fmt: skip
-    return Written(cut, written.plan, written.row, written.duplicate)
-
-
-def _merge(items: list[Item]) -> list[Item]:
-    # A child's start first: its parent's closing may have sent it a cancel that came here sooner.
-    return items if len(items) == 1 else [_Merged(sorted(items, key=lambda item: item.start is None))]
+                reject(item, error)
 
 
 def _full(written: Written) -> NoSlot:
@@ -484,8 +367,3 @@ def _full(written: Written) -> NoSlot:
         f"This run needs a slot, and all {limit} of the concurrency key {key!r} are taken or waited for.",
         details={"key": key, "limit": limit},
     )
-
-
-def _reject(item: Item, error: Exception) -> None:
-    if not item.done.done():
-        item.done.set_exception(error)

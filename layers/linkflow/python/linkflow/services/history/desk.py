@@ -25,7 +25,7 @@ from .transition import STOP_RUN, StopRun, transition
 if TYPE_CHECKING:
     import asyncio
 
-    from .committer import Written
+    from .batch import Written
 
 _encode = msgspec.json.Encoder().encode
 

@@ -27,9 +27,10 @@ from linkflow.services.payloads import Payloads
 
 from .admission import Admission
 from .backlog import Backlog
+from .batch import Item, Written
 from .beats import Beats
 from .bulk import BRIEFLY, BulkWork
-from .committer import Committer, Item, Written
+from .committer import Committer
 from .forker import Forker
 from .guard import limits_of
 from .loading import load_encoded
