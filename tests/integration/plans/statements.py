@@ -141,6 +141,7 @@ HOT: dict[str, Cases] = {
             "reason": all_of(""), "execution": all_of(None), "missed": all_of(0), "fires": all_of(1),
             "last": all_of(0), "offer": all_of(0), "open": all_of(True),
         },
+        "look_at_firings": {"now": 1, "workflow": [nth(2, 50 * n) for n in range(BATCH)]},
         "now_ms": {},
     },
     "beats": {
