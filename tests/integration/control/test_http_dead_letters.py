@@ -31,6 +31,8 @@ async def test_list_and_show(plane: Plane):
     assert (shown["execution_id"], shown["node"], shown["attempt"]) == (uuid7(AT, 0, 0), "loop/1", 2)
     assert (shown["queue"], shown["deliveries"], shown["reason"]) == ("gpu", 10, "Delivered 10 times.")
     assert shown["died_at"] == "2025-11-24T16:00:00.000Z"
+    run = f"{ada.base}/executions/{shown['execution_id']}"
+    assert shown["links"] == {"execution": run, "history": f"{run}/history"}
     for id in (foreign.id, "nonsense"):
         check_problem(await plane.client.get(f"{url}/{id}", headers=ada.auth), 404, "not_found")
 

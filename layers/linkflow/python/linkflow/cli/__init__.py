@@ -6,6 +6,7 @@ import click
 
 from linkflow import __version__
 
+from .dead_letters import dead_letters
 from .executions import executions
 from .options import HOME, JSON, URL
 
@@ -64,6 +65,7 @@ def import_(files: tuple[str, ...], activate: bool, home: str, url: str) -> None
 
 
 main.add_command(executions)
+main.add_command(dead_letters)
 
 
 @main.command()

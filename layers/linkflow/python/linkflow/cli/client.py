@@ -96,6 +96,9 @@ class Api:
     def put(self, path: str, body: Any) -> Any:
         return _checked(self._http.put(path, json=body))
 
+    def delete(self, path: str) -> Any:
+        return _checked(self._http.delete(path))
+
     def save_workflow(self, document: Any) -> Any:
         """Create a workflow, or make a new version of the one that has its name."""
         name = document.get("name") if isinstance(document, dict) else None

@@ -23,6 +23,8 @@ class Task(Struct, frozen=True, omit_defaults=True):
     (execution_id, node_key, attempt) is the task's identity; a result for another attempt is refused.
     `fairness` names one of the workspace's own lines (a customer of its, say), which take turns among each other.
     `sticky` names a worker that has the execution's state: while it lives it is preferred for a moment, then anyone.
+    Where the state does not travel, `version` is the one that a worker's own copy needs to have, and `tail` may have
+    what leads there.
     """
 
     execution_id: str
@@ -37,10 +39,21 @@ class Task(Struct, frozen=True, omit_defaults=True):
     state: msgspec.Raw = NO_STATE
     fairness: str = ""
     sticky: str = ""
+    version: int = 0
+    tail: Tail | None = None
 
     @property
     def id(self) -> str:
         return f"{self.execution_id}/{self.node_key}/{self.attempt}"
+
+
+class Tail(Struct, frozen=True):
+    """The events (JSON) that lead an execution's state from version `after` to `version`."""
+
+    execution_id: str
+    after: int
+    version: int
+    events: msgspec.Raw
 
 
 class TaskRef(Struct, frozen=True, omit_defaults=True):
@@ -134,13 +147,15 @@ class StartedNode(Struct, frozen=True, omit_defaults=True):
 
 
 class CompleteBatch(Struct, frozen=True, omit_defaults=True):
-    """`capacity` is how many of the executions' next tasks the worker takes along in the reply (eager continuation)."""
+    """`capacity` is how many of the executions' next tasks the worker takes along in the reply (eager continuation).
+    `keeps` are executions whose big states the worker has, and up to which version."""
 
     reports: tuple[Report, ...] = ()
     started: tuple[StartedNode, ...] = ()
     worker: str = ""
     capacity: int = 0
     queues: tuple[str, ...] = ("default",)
+    keeps: dict[str, int] = {}
 
 
 class Recorded(Struct, frozen=True, omit_defaults=True):
@@ -151,11 +166,13 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
 
 
 class CompleteReply(Struct, frozen=True, omit_defaults=True):
-    """`beats` are heartbeats that earlier deliveries of the started attempts sent."""
+    """`beats` are heartbeats that earlier deliveries of the started attempts sent; `tails` what has come of states that
+    the worker keeps."""
 
     results: tuple[Recorded, ...]
     next: tuple[Task, ...] = ()
     beats: tuple[LastBeat, ...] = ()
+    tails: tuple[Tail, ...] = ()
 
 
 class Beat(Struct, frozen=True, omit_defaults=True):

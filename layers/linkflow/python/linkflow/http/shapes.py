@@ -245,4 +245,10 @@ def dead_letter(letter: DeadLetter) -> Json:
         "deliveries": letter.deliveries,
         "reason": letter.reason,
         "died_at": at(letter.at),
+        "links": _run_links(task.workspace_id, task.execution_id),
     }
+
+
+def _run_links(workspace_id: str, execution_id: str) -> Json:
+    run = f"/api/v1/workspaces/{workspace_id}/executions/{execution_id}"
+    return {"execution": run, "history": f"{run}/history"}

@@ -22,7 +22,7 @@ from linkflow.domain.ids import is_uuid
 from linkflow.domain.state import QUEUED, State
 from linkflow.domain.timing import ENTER, parse_timer
 from linkflow.domain.upcasting import current
-from linkflow.ports import Ahead, Blobs, Clock, Doorbell, EventStore
+from linkflow.ports import Ahead, Blobs, Clock, Doorbell, EventStore, Transition
 from linkflow.services.payloads import Payloads
 
 from .admission import Admission
@@ -33,6 +33,7 @@ from .bulk import BRIEFLY, BulkWork
 from .committer import Committer
 from .forker import Forker
 from .guard import limits_of
+from .holders import Holders
 from .loading import load_encoded
 from .messages import Messenger
 from .packing import Packer
@@ -89,6 +90,7 @@ class History:
         self._messenger = Messenger(store, self._committer, config.max_depth)
         self._background: set[asyncio.Task[None]] = set()
         self._takers = Takers()
+        self._holders = Holders()
         late = round(config.republish_after * 1000)
         self._forker = Forker(store, self._committer, self._messenger, clock, config.max_events)
         self._bulk = BulkWork(store, self._committer, self._forker, self._world, clock)
@@ -147,25 +149,30 @@ class History:
         results: list[h.Recorded] = [h.Recorded()] * len(request.reports)
         with self._takers.open(request, groups) as taker:
             try:
-                await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
+                rows = await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
             except BaseException:  # a deadline passed: what was meant for this worker is everybody's
                 self._spawn(self._backlog.push(taker.tasks))
                 raise
         earlier = await self._beats.earlier(request) if request.started else ()
         await self._before_reply()
-        return h.CompleteReply(tuple(results), tuple(taker.tasks), earlier)
+        return h.CompleteReply(tuple(results), tuple(taker.tasks), earlier, self._holders.tails(request, rows))
 
-    async def _apply_group(self, id: str, group: list[tuple[int, c.Command]], results: list[h.Recorded]) -> None:
+    async def _apply_group(
+        self, id: str, group: list[tuple[int, c.Command]], results: list[h.Recorded]
+    ) -> Transition | None:
+        row = None
         try:
             if not is_uuid(id):
                 raise NotFound("There is no such run.")
             written = await self._committer.apply(id, [command for _, command in group])
+            row = written.row
             answers = [h.Recorded(ok) for ok in written.decision.accepted]
         except LinkFlowError as error:
             answers = [h.Recorded(False, error.to_data())] * len(group)
         for (index, _), answer in zip(group, answers, strict=True):
             if index >= 0:
                 results[index] = answer
+        return row
 
     async def fire(self, request: h.FireBatch) -> h.FireReply:
         """Fire timers. One that leads to nothing any more is dropped; one that failed stays for the next pass."""
@@ -355,7 +362,8 @@ class History:
             if row is None or written.duplicate:
                 continue
             if row.new_tasks:
-                push += self._takers.leave(item.execution_id, row.new_tasks)
+                left = self._takers.leave(item.execution_id, row.new_tasks)
+                push += self._holders.hint(row, item.commands, left)
             for _, due in row.new_timers:
                 earliest = min(earliest, due)
             for message in row.messages:

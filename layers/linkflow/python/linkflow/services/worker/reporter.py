@@ -13,6 +13,7 @@ from linkflow.domain.outcomes import Failed, NodeError
 from linkflow.observability import logger
 
 from .holdings import Holdings, Job
+from .keeping import States
 
 MAX_REPORTS = 1000
 MAX_BYTES = 3 * 1024 * 1024
@@ -54,8 +55,9 @@ class Reporter:
         room: Callable[[], int],
         take: Callable[[Task], None],
         put: Callable[[Mapping[str, bytes]], Awaitable[None]] | None = None,
+        states: States | None = None,
     ) -> None:
-        """`put` keeps what results have set aside."""
+        """`put` keeps what results have set aside; `states` are those that the worker keeps."""
         self._history = history
         self._holdings = holdings
         self._worker = worker
@@ -63,6 +65,7 @@ class Reporter:
         self._room = room
         self._take = take
         self._put = put
+        self._states = states or States()
         self._later: set[asyncio.Task[None]] = set()
         self._entries: list[_Entry] = []
         self._sending: set[asyncio.Task[None]] = set()
@@ -131,6 +134,7 @@ class Reporter:
             else:
                 await self._refused(batch[0], error)
             return
+        self._states.follow(reply.tails)  # before the tasks that need it
         for task in reply.next:
             self._take(task)
         await self._settle(batch, reply.results)
@@ -173,8 +177,10 @@ class Reporter:
         wait = FIRST_WAIT
         while True:
             room = max(0, self._room())
+            keeps = self._states.versions({report.execution_id for report in reports})
+            batch = CompleteBatch(reports, (), self._worker, room, self._queues, keeps)
             try:
-                return await self._history.complete(CompleteBatch(reports, (), self._worker, room, self._queues))
+                return await self._history.complete(batch)
             except LinkFlowError as error:
                 if not error.retryable:
                     raise

@@ -16,7 +16,7 @@ from linkflow.contracts.matching import ClaimRequest, Lease, MatchingApi
 from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest
 from linkflow.domain.definition import Timeout
 from linkflow.domain.errors import Conflict, LinkFlowError
-from linkflow.domain.state import State, decode
+from linkflow.domain.state import decode
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
 from linkflow.observability import logger
@@ -27,6 +27,7 @@ from .beating import Beats, Pulse
 from .chain import Chain
 from .holdings import Holdings, Job
 from .hydration import Hydration
+from .keeping import Read, States
 from .plans import Plans
 from .reporter import Reporter
 from .resting import Rests
@@ -36,10 +37,6 @@ CLAIM_WAIT = 5.0
 MAX_CLAIM = 200
 MARGIN = 1.0
 """Seconds before a drain's end at which running nodes are handed back."""
-
-
-Read = tuple[State, bool]
-"""A state, and whether it refers to payloads that are kept outside."""
 
 
 class Worker:
@@ -68,7 +65,10 @@ class Worker:
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)
         put = self._payloads.put if self._payloads else None
-        self._reporter = Reporter(history, self._held, name, config.worker_queues, self._room, self._take, put)
+        self._kept = States()
+        self._reporter = Reporter(
+            history, self._held, name, config.worker_queues, self._room, self._take, put, self._kept
+        )
         self._changed = asyncio.Event()
         self._rests = Rests(self._held, clock, self._changed.set)
         self._closing = False
@@ -164,7 +164,7 @@ class Worker:
         limit = min(self._room(), MAX_CLAIM)
         leases = (await self._matching.claim(ClaimRequest(self.name, tuple(queues), limit, wait))).leases
         try:
-            states = await self._states([lease.task for lease in leases])
+            states = await self._states(leases)
         except LinkFlowError:  # each tries by itself, so that those that need nothing run
             states = {}
         except BaseException:
@@ -174,16 +174,24 @@ class Worker:
             self._begin(lease.task, lease.token, states.get(lease.task.execution_id), lease)
         return len(leases)
 
-    async def _states(self, tasks: Sequence[Task]) -> dict[str, Read]:
-        """States that did not travel with their tasks. History answers as many at once as a reply may carry."""
-        wanted = {task.execution_id for task in tasks if _is_bare(task)}
+    async def _states(self, leases: Sequence[Lease]) -> dict[str, Read]:
+        """States that did not travel with their tasks: kept ones, and those of the others loaded. A second delivery
+        wants a fresh one. History answers as many at once as a reply may carry."""
+        bare = [lease for lease in leases if _is_bare(lease.task)]
         found: dict[str, Read] = {}
+        wanted: set[str] = set()
+        for lease in bare:
+            read = self._kept.of(lease.task) if lease.deliveries == 1 else None
+            if read is None:
+                wanted.add(lease.task.execution_id)
+            else:
+                found[lease.task.execution_id] = read
         while wanted:
             reply = await self._history.load(LoadRequest(tuple(wanted)))
             for item in reply.states:
                 wanted.discard(item.execution_id)
                 try:
-                    found[item.execution_id] = _read(item.state)
+                    found[item.execution_id] = self._kept.read(item.execution_id, item.state)
                 except ValueError:
                     logger.exception("A state cannot be read", extra={"execution_id": item.execution_id})
             if not reply.more:
@@ -235,11 +243,11 @@ class Worker:
     async def _chain(self, job: Job, read: Read | None, again: bool) -> Chain | None:
         """The chain of a task, or None where it is no longer due. A second delivery wants a fresh state."""
         task = job.task
-        if read is None and not again and not _is_bare(task):
-            read = _read(task.state)
+        if read is None and not again:
+            read = self._kept.of(task) if _is_bare(task) else _read(task.state)
         if read is None:
             reply = await self._history.load(LoadRequest((task.execution_id,)))
-            read = _read(reply.states[0].state) if reply.states else None
+            read = self._kept.read(task.execution_id, reply.states[0].state) if reply.states else None
         if read is None:
             return None
         state, refers = read
@@ -295,7 +303,7 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def _read(raw: msgspec.Raw) -> Read:
-    return decode(raw), holds_references(raw)
+    return Read(decode(raw), holds_references(raw))
 
 
 def _is_bare(task: Task) -> bool:
