@@ -19,7 +19,7 @@ run: .venv/.ready ## start everything on this machine and run the sample workflo
 	@.venv/bin/linkflow up --sample $(if $(ONCE),--once)
 
 test: .venv/.ready .tools/sam/.ready ## all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 check: lint types floors proto-check ## ruff, mypy, import-linter, generated code
 
