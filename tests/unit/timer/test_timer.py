@@ -164,6 +164,21 @@ async def test_known_timers_are_fired_on_time(world: World) -> None:
     assert world.lateness() == [0] * 6
 
 
+async def test_every_millisecond_is_kept_under_load(world: World) -> None:
+    """Three timers in each millisecond of a second, behind 20,000 that are overdue, while a batch takes 5 ms."""
+    await world.add(*[-60_000] * 20_000, prefix="old")
+    await world.add(*(at // 3 for at in range(1_500, 4_500)), prefix="new")
+    world.history.takes = 0.005
+    async with world.running():
+        await world.clock.advance(3_000)
+    new = [(at, timer.due_at) for at, timer in world.history.fired if timer.execution_id.startswith("new")]
+    assert len(world.names()) == len(set(world.names())) == 23_000
+    assert len(new) == 3_000
+    late = [at - due for at, due in new]
+    assert min(late) >= 0, "none is early"
+    assert max(late) <= 20, max(late)
+
+
 async def test_a_steady_stream_costs_few_reads(world: World) -> None:
     await world.add(*range(0, 10_000, 10))
     world.history.takes = 0.005
