@@ -149,6 +149,9 @@ class Fleet:
         for process in dead:
             process.wait()
 
+    def tidy(self) -> None:
+        """Workers look at their queues all the time."""
+
     def close(self) -> None:
         for process in self.processes.values():
             process.kill()

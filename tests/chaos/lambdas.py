@@ -51,6 +51,10 @@ class LambdaFleet:
     def revive(self) -> None:
         """A function that died is another one at the next call."""
 
+    def tidy(self) -> None:
+        """Where no run is open nobody is woken: a stale entry of a queue waits for the next wake, which this is."""
+        self.pool.invoke("lf-worker", {"drain": {"queues": ["default"], "idle": 1.0}})
+
     def close(self) -> None:
         self._stack.close()
 

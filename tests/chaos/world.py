@@ -252,6 +252,8 @@ class World:
         while left := self._left():
             assert time.monotonic() < until, "\n".join(["does not come to rest:", *left[:20]])
             self.fleet.revive()
+            if all(what.startswith("left in Valkey") for what in left):
+                self.fleet.tidy()
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
 

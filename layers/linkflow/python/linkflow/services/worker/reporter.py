@@ -85,12 +85,17 @@ class Reporter:
         return bool(self._entries or self._sending or self._later)
 
     async def flush(self, seconds: float) -> None:
-        """Wait until everything queued is recorded, for so long at most; then let go of what is left."""
+        """Wait until everything queued is recorded, for so long at most; then let go of what is left: it is renewed no
+        longer, so that others may run it."""
         end = asyncio.get_running_loop().time() + seconds
         while self.pending and (left := end - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._sending | self._later, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        for task in self._sending | self._later:
+        left_over = self._sending | self._later
+        for task in left_over:
             task.cancel()
+        await asyncio.gather(*left_over, return_exceptions=True)
+        self._entries.clear()
+        self._holdings.reporting.clear()
 
     def _kick(self) -> None:
         if self._entries and len(self._sending) < IN_AIR:
