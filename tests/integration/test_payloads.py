@@ -11,8 +11,10 @@ import pytest
 from linkflow.config import Config
 from linkflow.contracts import history as h
 from linkflow.contracts.base import Caller, acting_as
+from linkflow.contracts.controlling import ForkRequest
+from linkflow.domain import definition as d
 from linkflow.domain.errors import Forbidden, Internal, NotFound, Unavailable
-from linkflow.domain.outcomes import CallWorkflow, Completed
+from linkflow.domain.outcomes import CallWorkflow, Completed, Iterate
 from linkflow.domain.payloads import BLOB, key_of, references
 from linkflow.domain.state import State
 from linkflow.domain.state import decode as decode_state
@@ -144,6 +146,23 @@ async def test_a_child_owns_its_input_and_a_parent_its_child_s_result(world: Kep
     assert await Payloads(world.blobs).resolve(world.workspace, outer.result, 10**7) == {"back": [BIG]}
     assert await world.sound(id)
     assert await world.sound(task.execution_id)
+
+
+async def test_a_fork_owns_the_items_of_a_loop_it_goes_on_with(world: Kept) -> None:
+    """Even where nothing but the items was kept outside."""
+    edges = (d.Edge("1", "t", "loop"), d.Edge("2", "loop", "n", "each"))
+    loop = d.Node("loop", "loop", config={"items": "{{ trigger }}"})
+    id = await world.start(await world.workflow(loop, d.Node("n", "noop"), edges=edges))
+    items = [f"item {n}, and more" for n in range(3000)]
+    await world.report(id, "loop", Iterate(tuple(items)))
+    await world.report(id, "n[0]", Completed("done"))
+    forked = await world.history.fork(ForkRequest(id, world.workspace, "fork", node="n[1]"))
+    state = await world.state(forked.execution_id)
+    assert {part.key.split("/")[1] for part in state.loops["loop"].parts} == {forked.execution_id}
+    await world.blobs.drop([(world.workspace, id)])
+    kept = Payloads(world.blobs)
+    assert await kept.resolve(world.workspace, state.loops["loop"].all_items(), 10**7) == items
+    assert await world.sound(forked.execution_id)
 
 
 async def test_a_reference_into_another_workspace_leads_nowhere(world: Kept) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from linkflow.bootstrap import System
 from linkflow.config import Config
+from linkflow.contracts.controlling import ForkRequest
 from linkflow.contracts.frontend import RunRequest
 from linkflow.contracts.history import HistoryRequest, SignalRequest
 from linkflow.domain import definition as d
@@ -176,3 +177,31 @@ async def test_two_thousand_items_of_2_kb_are_read_part_by_part(home: Home, conc
     assert row is not None
     assert row[0] < 40_000
     assert await home.sound(reply.execution_id)
+
+
+async def test_a_loop_over_large_items_of_a_small_run_gets_its_items(home: Home) -> None:
+    """Nothing of the run but the loop's own items is kept outside; who takes an iteration up sees its item."""
+    workflow = await home.define(
+        d.Node("loop", "loop", config={"items": "{{ 'abcdefghi,'.repeat(5000).split(',') }}", "max_items": 10000}),
+        d.Node("stop", "wait_for_event", config={"event": "go"}),
+        sets("one", item="{{ loop.item }}", first="{{ loop.items[0] }}"),
+        edges=(d.Edge("1", "t", "loop"), d.Edge("2", "loop", "stop", "each"), d.Edge("3", "stop", "one")),
+    )
+    async with home.working():
+        id = (await home.go(workflow, {})).execution_id
+        await home.frontend.signal(SignalRequest(id, WORKSPACE, "s1", "go", payload={}))
+        async with asyncio.timeout(15):
+            while "one[0]" not in (done := await home.completed(id)):  # noqa: ASYNC110 - another process's doing
+                await asyncio.sleep(0.02)
+    assert done["one[0]"].output == {"item": "abcdefghi", "first": "abcdefghi"}
+
+
+async def test_a_large_input_that_a_fork_gives_a_node_is_read(home: Home) -> None:
+    workflow = await home.define(sets("one", a=1), sets("two", n="{{ input.text.length }}"))
+    async with home.working():
+        id = (await home.go(workflow, {}, wait=15)).execution_id
+        ask = ForkRequest(id, WORKSPACE, "fork", node="two", edited=True, input={"text": "x" * 100_000})
+        forked = (await home.frontend.fork(ask)).execution_id
+        await home.becomes(forked, "completed")
+    assert (await home.completed(forked))["two"].output == {"n": 100_000}
+    assert await home.sound(forked)

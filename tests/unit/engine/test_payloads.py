@@ -99,6 +99,14 @@ def test_what_is_small_is_handed_on_as_it_is() -> None:
         assert pack(message, stowage()) is message
 
 
+def test_a_fork_keeps_the_items_of_a_loop_as_its_source_had_them() -> None:
+    """Also where the limit is another by now: items are a list, and no reference to one."""
+    begun = e.LoopStarted(event_id=3, at=AT, node="loop", attempt=1, items=("x" * 60, "y" * 60), body=("a",))
+    fork = c.Fork("a[0]", 1, (begun,))
+    command = msgspec.structs.replace(start({"n": 1}), fork=fork)
+    assert pack(command, Stowage(WORKSPACE, ID, 100)) == command
+
+
 def test_items_are_kept_in_parts_and_found_one_by_one() -> None:
     items = tuple({"n": n, "text": "y" * 2000} for n in range(100))
     stow = stowage()

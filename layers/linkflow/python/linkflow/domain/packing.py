@@ -15,6 +15,8 @@ from .payloads import Part, Stowage, blob_of
 PAYLOADS = frozenset({"trigger", "input", "output", "payload", "respond", "result"})
 """Names under which commands and outcomes carry data, in themselves or in what they hold."""
 
+ITEMS = "items"
+
 T = TypeVar("T", bound=Struct)
 
 
@@ -56,9 +58,9 @@ def remade(message: T, change: Callable[[str, Any], Any]) -> T:
 
 
 def _remade_loop(loop: e.LoopStarted, change: Callable[[str, Any], Any]) -> e.LoopStarted:
-    items, parts = change("items", list(loop.items)), []
+    items, parts = change(ITEMS, list(loop.items)), []
     for part in loop.parts:
-        blob = blob_of(change("items", part.value))
+        blob = blob_of(change(ITEMS, part.value))
         parts.append(Part(blob.key, blob.size, part.count) if blob else part)
     if list(loop.items) == items and tuple(parts) == loop.parts:
         return loop
@@ -69,6 +71,8 @@ def pack(message: T, stow: Stowage) -> T:
     """The same command or outcome with what is large set aside; itself where nothing is."""
 
     def keep(name: str, value: Any) -> Any:
+        if name == ITEMS:  # of a loop that is taken over: as its run had them
+            return value
         return _answer(value, stow) if name == "respond" else stow.keep(value)
 
     packed = remade(message, keep)

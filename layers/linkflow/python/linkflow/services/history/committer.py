@@ -284,7 +284,7 @@ class Committer:
         moment = _Moment(plan, state, item, self._clock.now_ms(), self._clock.random())
         given = commands = informed(state, item.commands, beats) if beats else item.commands
         written, stow, packer = self._apply(moment, given), None, self._packer
-        if packer is not None and written.row is not None and packer.is_due(written.row.events):
+        if packer is not None and written.row is not None and packer.is_due(written.row.events, item.start):
             stow = packer.stowage(moment.owner, item.execution_id)
             commands = await packer.pack(given, stow)
             if commands is not given:

@@ -33,9 +33,10 @@ class Packer:
     def stowage(self, workspace_id: str, execution_id: str) -> Stowage:
         return Stowage(workspace_id, execution_id, self.limit)
 
-    def is_due(self, events: bytes) -> bool:
-        """Do these events hold something large, or a reference that has to be looked at?"""
-        return len(events) > self.limit or MARK in events
+    def is_due(self, events: bytes, start: c.Start | None = None) -> bool:
+        """Do these events hold something large, or a reference that has to be looked at? A fork may have taken over
+        a loop whose items are kept in parts, which are no references to look at."""
+        return len(events) > self.limit or MARK in events or (start is not None and start.fork is not None)
 
     def refers(self, start: c.Start) -> bool:
         """Does a run begin with data that is kept outside? What a fork takes over may be."""

@@ -22,8 +22,9 @@ from linkflow.services.payloads import Payloads
 from .plans import Step
 
 Slot = tuple[str, str, int]
-"""A place in the state: a run's output, the trigger's data, or of a loop an item, all items, or a result."""
-RUN, TRIGGER, ITEM, ITEMS, RESULT = "run", "trigger", "item", "items", "result"
+"""A place in the state: a run's output, the trigger's data, an input that somebody gave, or of a loop an item, all
+items, or a result."""
+RUN, TRIGGER, EDITED, ITEM, ITEMS, RESULT = "run", "trigger", "edited", "item", "items", "result"
 
 
 class Items(Sequence[Any]):
@@ -91,6 +92,9 @@ class Hydration:
             yield from self._of_loop(key, path, facts.fixed)
 
     def _input(self, key: str) -> Iterator[Slot]:
+        if key in self._state.edited:
+            yield (EDITED, key, 0)
+            return
         sources, path = self._state.runs[key].sources, split_key(key)[1]
         if not sources:
             yield (TRIGGER, "", 0)
@@ -145,6 +149,8 @@ class Hydration:
         kind, key, index = slot
         if kind == TRIGGER:
             return self._state.trigger
+        if kind == EDITED:
+            return self._state.edited[key]
         if kind == RUN:
             run = self._state.runs.get(key)
             return run.output if run else None
@@ -157,6 +163,8 @@ class Hydration:
         kind, key, index = slot
         if kind == TRIGGER:
             self._state.trigger = value
+        elif kind == EDITED:
+            self._state.edited = {**self._state.edited, key: value}
         elif kind == RUN:
             if (run := self._state.runs.get(key)) is not None and run.output is not value:
                 self._state.runs[key] = msgspec.structs.replace(run, output=value)

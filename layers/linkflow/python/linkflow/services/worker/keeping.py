@@ -28,6 +28,17 @@ class Read(NamedTuple):
     refers: bool
 
 
+def read(raw: msgspec.Raw) -> Read:
+    """Decode a state. Raises `ValueError`."""
+    state = decode(raw)
+    return Read(state, holds_references(raw) or _in_parts(state))
+
+
+def _in_parts(state: State) -> bool:
+    """Are items of a loop kept outside? Its parts are no references themselves."""
+    return any(loop.parts for loop in state.loops.values())
+
+
 class _Kept(NamedTuple):
     read: Read
     size: int
@@ -43,7 +54,7 @@ class States:
 
     def read(self, execution_id: str, raw: msgspec.Raw) -> Read:
         """Decode a state that was loaded, and keep it if it is big. Raises `ValueError`."""
-        found = Read(decode(raw), holds_references(raw))
+        found = read(raw)
         if len(bytes(raw)) > SMALL and not found.state.closed:
             self._keep(execution_id, found, len(bytes(raw)))
         return found
@@ -79,8 +90,8 @@ class States:
                 logger.exception("A state cannot be led on", extra={"execution_id": tail.execution_id})
                 self._drop(tail.execution_id)
                 continue
-            read = Read(draft, kept.read.refers or holds_references(tail.events))
-            self._keep(tail.execution_id, read, kept.size + len(events))
+            found = Read(draft, kept.read.refers or holds_references(tail.events) or _in_parts(draft))
+            self._keep(tail.execution_id, found, kept.size + len(events))
 
     def _keep(self, id: str, read: Read, size: int) -> None:
         self._drop(id)

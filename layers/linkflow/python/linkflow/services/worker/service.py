@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-import msgspec
-
 from linkflow.config import Config
 from linkflow.contracts.base import caller
 from linkflow.contracts.history import CompleteBatch, HistoryApi, LoadRequest, StartedNode, Task
@@ -16,18 +14,18 @@ from linkflow.contracts.matching import ClaimRequest, Lease, MatchingApi
 from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest
 from linkflow.domain.definition import Timeout
 from linkflow.domain.errors import Conflict, LinkFlowError
-from linkflow.domain.state import decode
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
 from linkflow.observability import logger
 from linkflow.ports import Blobs, Clock
-from linkflow.services.payloads import Payloads, holds_references
+from linkflow.services.payloads import Payloads
 
 from .beating import Beats, Pulse
 from .chain import Chain
 from .holdings import Holdings, Job
 from .hydration import Hydration
 from .keeping import Read, States
+from .keeping import read as read_state
 from .plans import Plans
 from .reporter import Reporter
 from .resting import Rests
@@ -244,7 +242,7 @@ class Worker:
         """The chain of a task, or None where it is no longer due. A second delivery wants a fresh state."""
         task = job.task
         if read is None and not again:
-            read = self._kept.of(task) if _is_bare(task) else _read(task.state)
+            read = self._kept.of(task) if _is_bare(task) else read_state(task.state)
         if read is None:
             reply = await self._history.load(LoadRequest((task.execution_id,)))
             read = self._kept.read(task.execution_id, reply.states[0].state) if reply.states else None
@@ -300,10 +298,6 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in left:
             task.cancel()
         left = (await asyncio.wait(left, timeout=0.1))[1]
-
-
-def _read(raw: msgspec.Raw) -> Read:
-    return Read(decode(raw), holds_references(raw))
 
 
 def _is_bare(task: Task) -> bool:
