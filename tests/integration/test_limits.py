@@ -65,10 +65,10 @@ async def test_the_size_of_a_history_is_counted_with_and_without_a_cache(world: 
 
 @pytest.mark.parametrize("forgetful", [False, True])
 async def test_a_history_that_grows_too_large_is_said_once_then_ends(
-    world: World, forgetful: bool, caplog: pytest.LogCaptureFixture
+    world: World, forgetful: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.WARNING)
-    logging.getLogger("linkflow").propagate = True
+    monkeypatch.setattr(logging.getLogger("linkflow"), "propagate", True)
     _limited(world, max_history_bytes=10_000)
     id = await world.start(await world.chain(20))
     for index in range(20):
@@ -87,7 +87,8 @@ async def test_a_history_that_grows_too_large_is_said_once_then_ends(
     assert (warning["limit"], warning["max"]) == ("history_bytes", 10_000)
     assert 8_000 <= warning["value"] <= 10_000
     assert (await _stored_bytes(world, id))[0] < 10_500, "what was too much was not written"
-    assert len([r for r in caplog.records if r.message == "A run is near a limit"]) == 1
+    # One call; its record may come by more than one logger.
+    assert len({id(r) for r in caplog.records if r.message == "A run is near a limit"}) == 1
     assert (await world.count("tasks", id), await world.count("timers", id)) == (0, 0)
     assert await world.sound(id)
 
