@@ -88,7 +88,7 @@ async def test_a_history_that_grows_too_large_is_said_once_then_ends(
     assert 8_000 <= warning["value"] <= 10_000
     assert (await _stored_bytes(world, id))[0] < 10_500, "what was too much was not written"
     # One call; its record may come by more than one logger.
-    assert len({id(r) for r in caplog.records if r.message == "A run is near a limit"}) == 1
+    assert len({r for r in caplog.records if r.message == "A run is near a limit"}) == 1
     assert (await world.count("tasks", id), await world.count("timers", id)) == (0, 0)
     assert await world.sound(id)
 
