@@ -6,6 +6,7 @@ Every service is a protobuf service ``linkflow.wire.<Service>`` with one RPC a m
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
 import grpc
@@ -15,10 +16,15 @@ from linkflow.domain.errors import PayloadTooLarge, Unavailable
 
 from .calls import DEADLINE, allowance, decode, encode
 from .grpc_errors import METADATA_LIMIT, from_rpc
+from .grpc_stream import NotStreamed, Stream
 from .wire.call_pb2 import Answer, Call
 
 MAX_MESSAGE = 16 * 1024 * 1024
 KEEPALIVE_MS = 20_000
+ALONE = 256 * 1024
+"""Bytes of a request that travels as a call of its own, so that others do not wait behind it."""
+OLD_PEER = 60.0
+"""Seconds after which a peer that had no streams may have been replaced."""
 
 SIZES: list[tuple[str, Any]] = [
     # A little more than we allow: the frame around the body counts too, and our own check has the better message.
@@ -50,7 +56,10 @@ def camel(name: str) -> str:
 
 
 class Grpc:
-    """`Transport` to one peer. Connects at the first call, and again whenever the connection is lost."""
+    """`Transport` to one peer. Connects at the first call, and again whenever the connection is lost.
+
+    Calls share a stream; large ones, and those to a peer that has no streams, are unary calls.
+    """
 
     def __init__(self, address: str, deadline: float = DEADLINE) -> None:
         """`address` is ``host:port``; `deadline` in seconds, on top of what a request itself asks to wait."""
@@ -59,16 +68,30 @@ class Grpc:
         self._channel: grpc.aio.Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rpcs: dict[tuple[str, str], Any] = {}
+        self._stream: Stream | None = None
+        self._retired: list[Stream] = []
+        self._unary_until = 0.0
 
     async def call(self, service: str, method: str, request: Struct, reply: type[Any], token: str) -> Any:
         """Raises the error tree and nothing else."""
         body = encode(service, method, request)
         if len(body) > MAX_MESSAGE:
             raise PayloadTooLarge(f"A call takes at most {MAX_MESSAGE} bytes; this one has {len(body)}.")
+        seconds = allowance(request, self._deadline)
+        if len(body) <= ALONE and time.monotonic() >= self._unary_until:
+            try:
+                answer = await self._opened().call(service, method, body, token, seconds)
+            except NotStreamed:
+                self._unary_until = time.monotonic() + OLD_PEER
+            else:
+                return decode(service, method, answer, reply)
+        return decode(service, method, await self._alone(service, method, body, token, seconds), reply)
+
+    async def _alone(self, service: str, method: str, body: bytes, token: str, seconds: float) -> bytes:
         metadata = (("authorization", f"Bearer {token}"),)
         rpc = self._rpc(service, method)
         try:
-            answer = await rpc(Call(body=body), metadata=metadata, timeout=allowance(request, self._deadline))
+            answer: Answer = await rpc(Call(body=body), metadata=metadata, timeout=seconds)
         except grpc.aio.AioRpcError as error:
             raise from_rpc(error, service, method) from None
         except grpc.aio.UsageError as error:  # the channel was closed under us
@@ -79,24 +102,46 @@ class Grpc:
                 raise
             # Nobody cancelled us: close() did it to the call.
             raise Unavailable(f"{service}.{method}: the connection was closed.") from None
-        return decode(service, method, answer.body, reply)
+        return answer.body
 
     async def close(self) -> None:
         """Let go of the connection; a later call makes a new one."""
         channel, self._channel = self._channel, None
-        self._rpcs.clear()
+        streams = [*self._retired, self._stream] if self._loop is asyncio.get_running_loop() else []
+        self._forget()
+        for stream in streams:
+            if stream is not None:
+                await stream.close()
         if channel is not None:
             await channel.close()
 
-    def _rpc(self, service: str, method: str) -> Any:
+    def _forget(self) -> None:
+        self._rpcs.clear()
+        self._stream, self._retired, self._unary_until = None, [], 0.0
+
+    def _connected(self) -> grpc.aio.Channel:
         loop = asyncio.get_running_loop()
         if self._channel is None or self._loop is not loop:  # a channel belongs to the loop it was made in
             self._channel = grpc.aio.insecure_channel(self._address, options=_OPTIONS)
             self._loop = loop
-            self._rpcs.clear()
+            self._forget()
+        return self._channel
+
+    def _opened(self) -> Stream:
+        channel, stream = self._connected(), self._stream
+        if stream is None or not stream.fresh:
+            self._retired = [old for old in self._retired if not old.over]
+            if stream is not None and not stream.over:
+                stream.retire()
+                self._retired.append(stream)
+            stream = self._stream = Stream(channel)
+        return stream
+
+    def _rpc(self, service: str, method: str) -> Any:
+        channel = self._connected()
         found = self._rpcs.get((service, method))
         if found is None:
-            found = self._rpcs[service, method] = self._channel.unary_unary(
+            found = self._rpcs[service, method] = channel.unary_unary(
                 path(service, method),
                 request_serializer=Call.SerializeToString,
                 response_deserializer=cast(Any, Answer.FromString),

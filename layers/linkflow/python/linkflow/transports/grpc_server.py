@@ -16,6 +16,7 @@ from .calls import own
 from .grpc import KEEPALIVE_MS, MAX_MESSAGE, SIZES, camel
 from .grpc_errors import TRAILER, status, trailer
 from .grpc_health import Health
+from .grpc_stream_server import Streams
 from .wire.call_pb2 import Answer, Call
 
 _OPTIONS: list[tuple[str, Any]] = [
@@ -36,12 +37,14 @@ class GrpcServer:
         self._servers = list(servers)
         self._address = address
         self._health = Health(f"linkflow.wire.{camel(server.contract.service)}" for server in servers)
+        self._streams = Streams({server.contract.service: server for server in servers}, MAX_MESSAGE)
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
         """Listen; returns the port. Raises `Unavailable` where the address cannot be had."""
         server = grpc.aio.server(options=_OPTIONS)
-        server.add_generic_rpc_handlers((self._health.handler(), *map(_handler, self._servers)))
+        ours = (self._health.handler(), self._streams.handler())
+        server.add_generic_rpc_handlers((*ours, *map(_handler, self._servers)))
         try:
             port = server.add_insecure_port(self._address)
         except RuntimeError as error:
@@ -53,6 +56,7 @@ class GrpcServer:
     async def stop(self, grace: float = 10.0) -> None:
         """Say NOT_SERVING, take no new calls, give those under way `grace` seconds."""
         self._health.drain()
+        self._streams.drain()
         if self._server is not None:
             await self._server.stop(grace)
 

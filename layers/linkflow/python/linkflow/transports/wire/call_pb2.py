@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#linkflow/transports/wire/call.proto\x12\rlinkflow.wire\"\x14\n\x04\x43\x61ll\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\"\x16\n\x06\x41nswer\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#linkflow/transports/wire/call.proto\x12\rlinkflow.wire\"\x14\n\x04\x43\x61ll\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\"\x16\n\x06\x41nswer\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\"\x94\x01\n\x05\x41sked\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.linkflow.wire.Asked.One\x12\x11\n\tcancelled\x18\x02 \x03(\x04\x1aO\n\x03One\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12\r\n\x05token\x18\x05 \x01(\t\"y\n\x08\x41nswered\x12,\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1b.linkflow.wire.Answered.One\x12\x0f\n\x07\x63losing\x18\x02 \x01(\x08\x1a.\n\x03One\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\r\n\x05\x65rror\x18\x03 \x01(\x0c\x32\x44\n\x05\x43\x61lls\x12;\n\x06Stream\x12\x14.linkflow.wire.Asked\x1a\x17.linkflow.wire.Answered(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,4 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CALL']._serialized_end=74
   _globals['_ANSWER']._serialized_start=76
   _globals['_ANSWER']._serialized_end=98
+  _globals['_ASKED']._serialized_start=101
+  _globals['_ASKED']._serialized_end=249
+  _globals['_ASKED_ONE']._serialized_start=170
+  _globals['_ASKED_ONE']._serialized_end=249
+  _globals['_ANSWERED']._serialized_start=251
+  _globals['_ANSWERED']._serialized_end=372
+  _globals['_ANSWERED_ONE']._serialized_start=326
+  _globals['_ANSWERED_ONE']._serialized_end=372
+  _globals['_CALLS']._serialized_start=374
+  _globals['_CALLS']._serialized_end=442
 # @@protoc_insertion_point(module_scope)
