@@ -195,7 +195,7 @@ HOT: dict[str, Cases] = {
         "get": {"execution": _OLD, "workspace": all_of(BIG), "name": [f"sha{n}" for n in range(2, 2 + BATCH)]},
         "drop": {"execution": _OLD, "workspace": all_of(BIG)},
     },
-    "webhooks": {"find": ("hook7",)},
+    "webhooks": {"find": (["hook7", "hook9"],)},
     "replies": {
         "sweep": {"at": 20_000},
         "claim": {"workspace_id": BIG, "key": "new", "fingerprint": b"", "until": 1, "at": 0},

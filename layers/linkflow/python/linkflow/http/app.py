@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -75,7 +75,12 @@ def create_app(services: Services) -> FastAPI:
         responses={"default": _problem("Any error"), 422: _problem("The request is wrong")},
     )
     app.state.services = services
-    app.add_middleware(Door, max_body=services.max_body)
+
+    def webhook(request: Request) -> Awaitable[Response] | None:
+        found = hooks.shortcut(request.scope)
+        return hooks.serve(request, services, *found) if found else None
+
+    app.add_middleware(Door, max_body=services.max_body, shortcut=webhook)
     for error in (LinkFlowError, RequestValidationError, MethodNotAllowed):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(HTTPException, _router_error)

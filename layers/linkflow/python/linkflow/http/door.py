@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,6 +22,8 @@ from . import problems, strict_json
 
 API = "/api/"
 
+Shortcut = Callable[[Request], Awaitable[ASGIApp] | None]
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _log = logging.getLogger("linkflow.http")
 
@@ -30,11 +33,12 @@ class _Gone(Exception):
 
 
 class Door:
-    """ASGI middleware. `max_body` is bytes."""
+    """ASGI middleware. `max_body` is bytes. `shortcut` answers calls that need no router, or gives None."""
 
-    def __init__(self, app: ASGIApp, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, shortcut: Shortcut | None = None) -> None:
         self._app = app
         self._max_body = max_body
+        self._shortcut = shortcut
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,7 +61,11 @@ class Door:
         try:
             body = await self._read(request.headers, receive)
             self._check(request, body)
-            await self._app(scope, _replay(body, receive), reply)
+            answer = self._shortcut(Request(scope, _replay(body, receive))) if self._shortcut else None
+            if answer is None:
+                await self._app(scope, _replay(body, receive), reply)
+            else:
+                await (await answer)(scope, receive, reply)
         except _Gone:
             _log.info("The client hung up while sending to %s", scope["path"])
         except Exception as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from linkflow.services.control_ports import Webhook
@@ -20,7 +22,7 @@ class PostgresWebhooks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, webhook_id: str) -> Webhook | None:
+    async def find(self, webhook_ids: Sequence[str]) -> dict[str, Webhook]:
         async with self._database.connection() as connection:
-            row = await (await connection.execute(_sql["find"], (webhook_id,))).fetchone()
-            return Webhook(*(*row[:6], _rules.decode(row[6]))) if row else None
+            rows = await (await connection.execute(_sql["find"], (list(webhook_ids),))).fetchall()
+            return {row[0]: Webhook(*(*row[:6], _rules.decode(row[6]))) for row in rows}

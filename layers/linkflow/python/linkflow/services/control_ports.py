@@ -183,7 +183,9 @@ class WorkflowStore(Protocol):
 
 
 class WebhookStore(Protocol):
-    async def find(self, webhook_id: str) -> Webhook | None: ...
+    async def find(self, webhook_ids: Sequence[str]) -> dict[str, Webhook]:
+        """Those that there are, by id."""
+        ...
 
 
 class ReplyStore(Protocol):

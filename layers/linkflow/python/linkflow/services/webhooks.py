@@ -18,6 +18,7 @@ from linkflow.ports import RateLimiter
 
 from .control_ports import Webhook, WebhookStore
 from .permissions import WEBHOOK
+from .together import Together
 from .triggers import WebhookRules, digest
 
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -52,7 +53,7 @@ class Webhooks:
     """The receiver. `limiter` holds the per-webhook rate limits where there is one."""
 
     def __init__(self, store: WebhookStore, frontend: FrontendApi, limiter: RateLimiter | None = None) -> None:
-        self._store = store
+        self._hooks = Together(store.find)
         self._frontend = frontend
         self._limiter = limiter
 
@@ -61,7 +62,7 @@ class Webhooks:
 
         Raises `NotFound` (also for one that is switched off), `MethodNotAllowed`, `RateLimited`, `Unauthenticated`.
         """
-        webhook = await self._store.find(knock.webhook_id) if _ID.fullmatch(knock.webhook_id) else None
+        webhook = await self._hooks.find(knock.webhook_id) if _ID.fullmatch(knock.webhook_id) else None
         if webhook is None or not webhook.active or not _path_fits(webhook.rules.path, knock.path):
             raise NotFound("There is no such webhook, or its workflow is switched off.")
         if knock.method not in webhook.rules.methods:
