@@ -5,7 +5,7 @@ ONCE ?=
 TIMES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types floors proto proto-check bench chaos sam sam-check lock clean
+.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check bench chaos sam sam-check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,7 +21,7 @@ run: .venv/.ready ## start everything on this machine and run the sample workflo
 test: .venv/.ready .tools/sam/.ready ## all tests
 	@$(PY) -m pytest -n 2 --dist loadfile
 
-check: lint types floors proto-check ## ruff, mypy, import-linter, generated code
+check: lint types floors proto-check node-docs-check ## ruff, mypy, import-linter, generated code and pages
 
 lint: .venv/.ready ## ruff
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
@@ -37,6 +37,12 @@ proto: .venv/.ready ## generate the protobuf code
 
 proto-check: .venv/.ready ## is the generated protobuf code current?
 	@$(PY) scripts/proto.py --check
+
+node-docs: .venv/.ready ## write docs/nodes from the node types
+	@.venv/bin/linkflow node docs
+
+node-docs-check: .venv/.ready ## are the pages of docs/nodes current?
+	@.venv/bin/linkflow node docs --check
 
 bench: .venv/.ready ## benchmarks: prints a table, writes bench/results/latest.json
 	@$(PY) -m bench $(ARGS)

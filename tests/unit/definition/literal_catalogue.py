@@ -47,16 +47,22 @@ class LiteralCatalogue:
     def names(self) -> Iterable[str]:
         return TYPES
 
-    def check(self, type: str, config: Mapping[str, Any]) -> list[Problem]:
+    def versions(self, type: str) -> tuple[int, ...]:
+        return (1,)
+
+    def literal_fields(self, type: str, version: int = 0) -> tuple[str, ...]:
+        return ()
+
+    def check(self, type: str, config: Mapping[str, Any], version: int = 0) -> list[Problem]:
         about = TYPES[type]
         missing = [Problem(f"/{name}", "missing_config", "Required.") for name in about.required if name not in config]
         known = {*about.required, *about.optional}
         return missing + [Problem(f"/{name}", "unknown_field", "Unknown.") for name in config if name not in known]
 
-    def outputs(self, type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    def outputs(self, type: str, config: Mapping[str, Any], version: int = 0) -> tuple[str, ...]:
         return TYPES[type].outputs
 
-    def expression_fields(self, type: str) -> tuple[str, ...]:
+    def expression_fields(self, type: str, version: int = 0) -> tuple[str, ...]:
         return TYPES[type].expressions
 
 

@@ -133,16 +133,26 @@ def test_expression_fields_leave_out_paths(registry: Registry):
 def test_the_catalogue_is_json(registry: Registry):
     found = {entry["type"]: entry for entry in json.loads(json.dumps(registry.describe()))}
     assert found.keys() == set(registry.names())
-    assert found["action_slack"]["credentials"] == ["slack"]
+    assert [slot["slot"] for slot in found["action_slack"]["credentials"]] == ["slack"]
+    assert [kind["kind"] for kind in found["action_slack"]["credentials"][0]["kinds"]] == ["slack"]
     assert found["action_slack"]["schema"]["properties"]["token"]["writeOnly"] is True
     assert found["action_http_request"]["schema"]["required"] == ["url"]
-    assert "from_email" not in json.dumps(found["action_email"]["schema"])
+    assert "from_email" not in found["action_email"]["schema"]["properties"]
+    assert "from_email" in found["action_email"]["schema"]["properties"]["sender"]["also"]
 
 
 def test_loading_is_light():
     """A cold start must not pay for clients that the run may not need."""
     heavy = ("httpx", "aiohttp", "psycopg", "aiosmtplib", "ssl")
-    load = "import sys; from linkflow.nodes.registry import Registry; Registry.load()"
+    load = "import sys; from linkflow.nodes.registry import Registry; Registry.load().types()"
     code = f"{load}; print([name for name in {heavy} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path("/"))
     assert out.stdout.strip() == "[]"
+
+
+def test_a_type_is_imported_when_it_is_asked_for():
+    load = "import sys; from linkflow.nodes.registry import Registry; found = Registry.load()"
+    ask = "found.resolve('condition'); found.outputs('condition', {}); found.names()"
+    code = f"{load}; {ask}; print([name for name in ('condition', 'slack') if 'linkflow.nodes.' + name in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path("/"))
+    assert out.stdout.strip() == "['condition']"

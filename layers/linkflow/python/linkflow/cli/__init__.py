@@ -8,6 +8,7 @@ from linkflow import __version__
 
 from .dead_letters import dead_letters
 from .executions import executions
+from .nodes import nodes
 from .options import HOME, JSON, URL
 
 QUEUE = click.option(
@@ -66,6 +67,7 @@ def import_(files: tuple[str, ...], activate: bool, home: str, url: str) -> None
 
 main.add_command(executions)
 main.add_command(dead_letters)
+main.add_command(nodes)
 
 
 @main.command()

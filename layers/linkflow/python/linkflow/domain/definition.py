@@ -64,6 +64,8 @@ class Node(Struct, frozen=True, omit_defaults=True):
     priority: int = 0
     disabled: bool = False
     pinned_output: Any = None
+    version: int = 1
+    """Of the node type; a definition keeps the one that it was written for."""
 
     @property
     def label(self) -> str:

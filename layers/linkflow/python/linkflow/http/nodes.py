@@ -17,13 +17,13 @@ router = APIRouter(prefix="/api/v1/nodes", tags=["Node types"])
 @router.get("")
 async def index(services: Given, _: SignedIn) -> Response:
     """Every node type, with its parameters as JSON Schema."""
-    return reply({"data": list(services.node_types())})
+    return reply({"data": list(services.node_types(False))})
 
 
 @router.get("/{type}")
-async def show(type: str, services: Given, _: SignedIn) -> Response:
-    """One node type, by its name or an alias."""
-    for found in services.node_types():
-        if type == found["type"] or type in found["aliases"]:
+async def show(type: str, services: Given, _: SignedIn, version: int = 0) -> Response:
+    """One node type, by its name or an alias; the newest version, unless one is asked for."""
+    for found in services.node_types(version > 0):
+        if version in (0, found["version"]) and (type == found["type"] or type in found["aliases"]):
             return reply({"node": found})
     raise NotFound("There is no such node type.")

@@ -14,10 +14,12 @@ import msgspec
 from pydantic import AliasChoices, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import GOING_OUT, Call, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.connections import connection
 from linkflow.nodes.fields import Secret, Text, header_key
 from linkflow.nodes.replies import failure, parse_json
+from linkflow.nodes.slots import Slot
 
 FAMILY = "ai"
 _BASE_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
@@ -66,7 +68,67 @@ class Ai(Base):
     description: ClassVar[str] = "Ask a language model."
     category: ClassVar[str] = "ai"
     params: ClassVar[builtins.type[Params]] = AiParams
-    slots: ClassVar[tuple[str, ...]] = (FAMILY,)
+    slots = (Slot(FAMILY, ("ai",), "The key of a provider."),)
+    help = """
+    A node may name an `endpoint`: it gets the node's own `api_key` and never a connection's.
+    """
+    produces = {
+        "main": {
+            "type": "object",
+            "properties": {
+                "content": {"type": "string"},
+                "model": {"type": "string"},
+                "finish_reason": {"type": ["string", "null"]},
+                "usage": {
+                    "type": "object",
+                    "properties": {
+                        "prompt_tokens": {"type": "integer"},
+                        "completion_tokens": {"type": "integer"},
+                        "total_tokens": {"type": "integer"},
+                    },
+                },
+            },
+            "required": ["content", "model", "usage"],
+        }
+    }
+    faults = (
+        Fault("ai_error", "The provider answered with an error; `details.status` says which.", True),
+        Fault("ai_bad_answer", "The answer is no chat completion.", True),
+        Fault("ai_wrong_provider", "The credential is for another provider."),
+        Fault("no_credential", "There is no key."),
+        *GOING_OUT,
+    )
+    examples = (
+        Example(
+            name="Summarize a text",
+            config={"prompt": "Summarize: {{ input.text }}", "model": "gpt-4o"},
+            input={"text": "A long story."},
+            connections={"ai": {"api_key": "sk-example", "base_url": "http://models.example/v1"}},
+            calls=(
+                Call(
+                    method="POST",
+                    url="http://models.example/v1/chat/completions",
+                    body={
+                        "model": "gpt-4o",
+                        "messages": [{"role": "user", "content": "Summarize: A long story."}],
+                        "max_completion_tokens": 1024,
+                    },
+                    answer={
+                        "model": "gpt-4o",
+                        "choices": [{"message": {"role": "assistant", "content": "A story."}, "finish_reason": "stop"}],
+                        "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+                    },
+                ),
+            ),
+            output={
+                "content": "A story.",
+                "model": "gpt-4o",
+                "finish_reason": "stop",
+                "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+            },
+        ),
+    )
+    refuses = (Refusal({"model": "gpt-4o"}, "", "invalid_value"),)
 
     async def run(self, params: AiParams, context: Context) -> Outcome:
         peer = _peer(params, connection(context, FAMILY))

@@ -11,9 +11,19 @@ from pydantic import Field, model_validator
 from linkflow.domain.definition import MAIN
 from linkflow.domain.outcomes import Outcome, RequestApproval
 from linkflow.domain.passing import APPROVED, REJECTED
+from linkflow.nodes.about import Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.durations import LONGEST_MS, Due, Span, due_ms, span_ms
 from linkflow.nodes.fields import Text, TextList
+
+DECISION = {
+    "type": "object",
+    "properties": {
+        "decision": {"enum": [APPROVED, REJECTED]},
+        "payload": {"description": "What was said with the decision."},
+        "decided_by": {"type": "string"},
+    },
+}
 
 
 class ApprovalParams(Params):
@@ -41,6 +51,31 @@ class Approval(Base):
     category: ClassVar[str] = "logic"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = ApprovalParams
+    help = """
+    Outputs: `approved`, `rejected`, and `main`, which goes on only if it was approved. At `due` the node fails with
+    `timeout`.
+
+    Open requests stand in the workspace's inbox, `GET …/approvals`; `POST …/approvals/{id}/decision` `{decision:
+    approved | rejected, payload}` decides. The first decision counts, a later one is a conflict (409). Assignees say
+    who is asked; any member who may execute workflows may decide, and the history says who did.
+
+    """
+    produces = dict.fromkeys((APPROVED, REJECTED, MAIN), DECISION)
+    faults = (Fault("due_too_late", "The due date is more than 366 days away."),)
+    examples = (
+        Example(
+            name="Ask before it is shipped",
+            config={"title": "Ship {{ trigger.order }}?", "assignees": "ada, bob", "due": "2d"},
+            input={"order": "A7"},
+            outcome={
+                "type": "approval",
+                "title": "Ship A7?",
+                "assignees": ["ada", "bob"],
+                "until": 1_800_172_800_000,
+            },
+        ),
+    )
+    refuses = (Refusal({"escalate_after": "1h"}, "", "invalid_value"),)
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         return (APPROVED, REJECTED, MAIN)

@@ -1,7 +1,8 @@
-"""What a node type is: a name, a parameter model, outputs, and `run`.
+"""What a node type is: a name, a parameter model, outputs, `run`, and what it says about itself.
 
 A node type lives in a file of its own and is found by the entry point group ``linkflow.nodes``. `run` gets parameters
 whose expressions are already resolved, and answers with an `Outcome`; it never raises on purpose but `NodeFailure`.
+docs/writing-nodes.md is the guide.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from linkflow.domain.definition import MAIN
 from linkflow.domain.outcomes import NodeError, Outcome
+from linkflow.nodes.about import ANY, Example, Fault, Refusal, Schema
+from linkflow.nodes.fields import sentence
+from linkflow.nodes.slots import Slot
 
 
 class Params(BaseModel):
@@ -24,7 +28,9 @@ class Params(BaseModel):
     accepts the original's spellings says so with aliases.
     """
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, str_strip_whitespace=False)
+    model_config = ConfigDict(
+        extra="forbid", populate_by_name=True, str_strip_whitespace=False, field_title_generator=sentence
+    )
 
 
 class NodeFailure(Exception):
@@ -123,21 +129,42 @@ class Context:
 
 
 class NodeType(Protocol):
-    """A node type. Register an instance under the entry point group ``linkflow.nodes``."""
+    """A node type. Register an instance under the entry point group ``linkflow.nodes``, by its `type`.
+
+    An older version that stays runnable is an instance of its own, registered as ``TYPE.vN``.
+    """
 
     type: ClassVar[str]
     """Canonical name, such as ``action_http_request``."""
+    version: ClassVar[int]
+    """From 1. A node of a definition names the version that it was written for, and gets that one for ever."""
     aliases: ClassVar[tuple[str, ...]]
     """Other spellings that import as this type."""
     name: ClassVar[str]
     description: ClassVar[str]
+    """One sentence."""
+    help: ClassVar[str]
+    """All that an author should know beyond the fields' descriptions; Markdown."""
     category: ClassVar[str]
     """trigger | logic | data | action | message | ai | output"""
     pure: ClassVar[bool]
-    """True if `run` only computes: the worker may then fuse it with its neighbours and run it again after a crash."""
+    """True if `run` only computes, in bounded time and memory: it may then run within History's process, fused with its
+    neighbours, and again after a crash."""
     params: ClassVar[builtins.type[Params]]
     expression_fields: ClassVar[tuple[str, ...]]
     """Dotted names of config fields that hold an expression as such; `run` evaluates them with `Context.evaluate`."""
+    path_fields: ClassVar[tuple[str, ...]]
+    """Those of `expression_fields` that may hold a dot path as well; they are checked as text."""
+    literal_fields: ClassVar[tuple[str, ...]]
+    """Config fields that reach `run` as they were written, such as code: ``{{`` in them means nothing to LinkFlow."""
+    slots: ClassVar[tuple[Slot, ...]]
+    """Credentials that a node of this type can be given."""
+    produces: ClassVar[Mapping[str, Schema]]
+    """Schema of what is handed on, by output; `about.NAMED` stands for outputs that the author names."""
+    faults: ClassVar[tuple[Fault, ...]]
+    """Codes that a run of it may fail with, besides those that every node has."""
+    examples: ClassVar[tuple[Example, ...]]
+    refuses: ClassVar[tuple[Refusal, ...]]
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         """Names of the outputs of a node with this (unresolved) config; ``on_error: branch`` adds ``error``."""
@@ -151,10 +178,19 @@ class NodeType(Protocol):
 class Base:
     """Defaults for node types."""
 
+    version: ClassVar[int] = 1
     aliases: ClassVar[tuple[str, ...]] = ()
     description: ClassVar[str] = ""
+    help: ClassVar[str] = ""
     pure: ClassVar[bool] = False
     expression_fields: ClassVar[tuple[str, ...]] = ()
+    path_fields: ClassVar[tuple[str, ...]] = ()
+    literal_fields: ClassVar[tuple[str, ...]] = ()
+    slots: ClassVar[tuple[Slot, ...]] = ()
+    produces: ClassVar[Mapping[str, Schema]] = {MAIN: ANY}
+    faults: ClassVar[tuple[Fault, ...]] = ()
+    examples: ClassVar[tuple[Example, ...]] = ()
+    refuses: ClassVar[tuple[Refusal, ...]] = ()
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         return (MAIN,)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model
 from pydantic_core import PydanticCustomError
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import NAMED, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.compare import canonical, compare, equal, truthy
 from linkflow.nodes.fields import Text, to_text
@@ -99,6 +100,30 @@ class Case(Params):
         return self.output or str(to_text(self.value))
 
 
+DECIDED = {
+    "type": "object",
+    "properties": {
+        "matched": {"type": "boolean"},
+        "output": {"type": "string", "description": "The output that was taken."},
+        "matched_rule": {"type": ["integer", "null"]},
+        "eval_results": {"type": "array", "items": {"type": "boolean"}},
+        "input": {"description": "The node's input, as it came."},
+    },
+    "required": ["matched", "output", "matched_rule", "input"],
+}
+SWITCHED = {
+    "type": "object",
+    "properties": {
+        "matched": {"type": "boolean"},
+        "output": {"type": "string", "description": "The output that was taken."},
+        "matched_rule": {"type": ["integer", "null"]},
+        "value": {"description": "What was looked up."},
+        "input": {"description": "The node's input, as it came."},
+    },
+    "required": ["matched", "output", "matched_rule", "input"],
+}
+
+
 class ConditionParams(Params):
     mode: Literal["", "if", "switch", "expression"] = Field("", description="Left out: what the other fields say.")
     expression: Any = Field(None, description="Taken for true or false by JavaScript's rule.")
@@ -144,6 +169,71 @@ class Condition(Base):
     params: ClassVar[builtins.type[Params]] = ConditionParams
     expression_fields: ClassVar[tuple[str, ...]] = ("expression", "field")
     path_fields: ClassVar[tuple[str, ...]] = ("field",)
+    help = """
+    One of three forms. The input is passed on as `input`, so the next node writes `{{ input.input.name }}`.
+
+    - `expression`: true or false by JavaScript's rule (false, null, 0, NaN and `""` are false; `[]` and `{}` are true).
+      Outputs `true`, `false`.
+    - One comparison, `{field | left, operator, value}`, or several in `conditions` with `combine` `and | or`. Outputs
+      `true`, `false`. If any of `conditions` has an `output`, the first that holds decides: outputs are theirs and
+      `else`.
+    - `mode: switch` with `switch_value` or `field`, `cases: [{value, output}]`, `default_output`. Outputs: the cases',
+      `default`.
+
+    `field` is a dot path into the input (`user.tags.0`); `left` is a value, such as an expression's. In a list of
+    conditions an expression goes into `left`.
+
+    | operator | holds if |
+    |---|---|
+    | `eq`, `ne` | same value; a number equals text that spells it (`200`, `"200"`), a boolean equals `"true"`/`"false"`, a boolean is never a number, null equals null alone |
+    | `gt gte lt lte` | as numbers if both are (or spell) numbers, as text if both are text (ISO dates sort), otherwise never |
+    | `contains`, `not_contains` | part of a text, item of a list, key of an object |
+    | `in`, `not_in` | the value is a list (or text with commas) that has it |
+    | `startsWith`, `endsWith` | as text |
+    | `matches` | a regular expression found anywhere; RE2's syntax (no look-around, no back-references), matched in linear time, at most 500 characters of pattern and 20,000 of text |
+    | `empty`, `not_empty` | null, `""`, `[]`, `{}`; 0 and false are not empty |
+    | `exists`, `not_exists` | there, and not null |
+
+    `==`, `!=`, `>`, `greater_than`, `less_than`, `starts_with` and the like are taken too.
+
+    """  # noqa: E501
+    produces = {"true": DECIDED, "false": DECIDED, NAMED: DECIDED}
+    faults = (
+        Fault("bad_pattern", "The pattern of `matches` cannot be used."),
+        Fault("no_evaluator", "There is nobody to evaluate the expression."),
+    )
+    examples = (
+        Example(
+            name="Is somebody of age?",
+            config={"field": "user.age", "operator": "gte", "value": 18},
+            input={"user": {"age": 21}},
+            port="true",
+            output={
+                "matched": True,
+                "output": "true",
+                "matched_rule": 0,
+                "eval_results": [True],
+                "input": {"user": {"age": 21}},
+            },
+        ),
+        Example(
+            name="By an expression",
+            config={"expression": "input.status == 200"},
+            input={"status": 404},
+            port="false",
+            output={
+                "matched": False,
+                "output": "false",
+                "matched_rule": None,
+                "eval_results": [False],
+                "input": {"status": 404},
+            },
+        ),
+    )
+    refuses = (
+        Refusal({"mode": "if"}, "", "invalid_value"),
+        Refusal({"field": "a", "operator": "like"}, "/operator", "invalid_value"),
+    )
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         mode = config.get("mode") or _kind(config)

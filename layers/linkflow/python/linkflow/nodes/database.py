@@ -11,9 +11,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import GOING_OUT, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.connections import connection
 from linkflow.nodes.fields import Secret, Text
+from linkflow.nodes.slots import Slot
 
 FAMILY = "database"
 Values = list[Any] | dict[str, Any]
@@ -62,7 +64,45 @@ class Database(Base):
     description: ClassVar[str] = "Ask a Postgres database."
     category: ClassVar[str] = "action"
     params: ClassVar[builtins.type[Params]] = DatabaseParams
-    slots: ClassVar[tuple[str, ...]] = (FAMILY,)
+    slots = (Slot(FAMILY, ("postgres",), "Where the database is."),)
+    help = """
+    `query` with `params`: a list for `$1` or `%s`, an object for `%(name)s`. `operation: transaction` runs `queries`,
+    all or none. The connection string is in the credential, never in the config. Output: `{rows, rows_affected}`,
+    `{row, rows_affected}` with `single_row`, `{rows_affected}` for execute, `{results: [{rows, rows_affected}],
+    rows_affected}` for a transaction. Times are ISO 8601, `numeric` and `uuid` are text, bytes are base64.
+
+    """
+    produces = {
+        "main": {
+            "type": "object",
+            "properties": {
+                "rows": {"type": "array", "items": {"type": "object"}},
+                "row": {"type": ["object", "null"]},
+                "results": {"type": "array"},
+                "rows_affected": {"type": "integer"},
+            },
+            "required": ["rows_affected"],
+        }
+    }
+    faults = (
+        Fault("db_connect", "The database cannot be reached, or turned the user away.", True),
+        Fault("db_timeout", "The database did not answer in time.", True),
+        Fault("db_error", "The database refused the statement; `details.sqlstate` says why."),
+        Fault("db_too_many_rows", "There are more rows than `max_rows`."),
+        Fault("no_credential", "There is no connection string."),
+        Fault("bad_credential", "The connection string cannot be used."),
+        *GOING_OUT[:2],
+    )
+    examples = (
+        Example(
+            name="Ask with a value",
+            config={"query": "select $1::int + 1 as next", "params": ["{{ input.n }}"]},
+            input={"n": 6},
+            needs="database",
+            output={"rows": [{"next": 7}], "rows_affected": 1},
+        ),
+    )
+    refuses = (Refusal({"operation": "query"}, "", "invalid_value"),)
 
     async def run(self, params: DatabaseParams, context: Context) -> Outcome:
         secrets = connection(context, FAMILY)

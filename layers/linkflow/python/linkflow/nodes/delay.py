@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome, Sleep
+from linkflow.nodes.about import INPUT, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.durations import LONGEST_MS, duration_ms, until_ms
 from linkflow.nodes.fields import Text
@@ -60,6 +61,20 @@ class Delay(Base):
     category: ClassVar[str] = "logic"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = DelayParams
+    help = (
+        "Amounts add up. A delay holds no worker, and lasts 366 days at most; a time that has passed ends it at once."
+    )
+    produces = {"main": INPUT}
+    faults = (Fault("delay_too_long", "The delay is longer than 366 days."),)
+    examples = (
+        Example(
+            name="Wait for an hour and a half",
+            config={"duration": "1h30m"},
+            input={"id": 7},
+            outcome={"type": "sleep", "until": 1_800_005_400_000, "output": {"id": 7}},
+        ),
+    )
+    refuses = (Refusal({"duration": "soon"}, "/duration", "invalid_value"),)
 
     def run(self, params: DelayParams, context: Context) -> Outcome:
         if params.until:

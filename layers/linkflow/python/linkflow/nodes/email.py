@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AliasChoices, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import GOING_OUT, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.connections import connection
 from linkflow.nodes.fields import Secret, Text, TextList
+from linkflow.nodes.slots import Slot
 
 if TYPE_CHECKING:
     from linkflow.nodes.smtp import Server
@@ -69,7 +71,46 @@ class Email(Base):
     description: ClassVar[str] = "Send mail by SMTP."
     category: ClassVar[str] = "message"
     params: ClassVar[builtins.type[Params]] = EmailParams
-    slots: ClassVar[tuple[str, ...]] = (FAMILY,)
+    slots = (Slot(FAMILY, ("smtp",), "The server that takes mail."),)
+    help = """
+    Without `tls`, port 465 means tls and 587 starttls; a connection may name a `ca_file`. A node may name `host`,
+    `port`, `username`, `password` of its own and then gets no other server's. Retries keep the Message-ID. Recipients
+    that were refused while others were accepted are in `refused`.
+
+    """
+    produces = {
+        "main": {
+            "type": "object",
+            "properties": {
+                "success": {"const": True},
+                "message_id": {"type": "string"},
+                "recipients": {"type": "array", "items": {"type": "string"}},
+                "refused": {"type": "object", "description": "Why, by address."},
+            },
+            "required": ["success", "message_id", "recipients", "refused"],
+        }
+    }
+    faults = (
+        Fault("email_invalid", "An address, or a line, that no mail can have."),
+        Fault("smtp_connect", "The server cannot be reached.", True),
+        Fault("smtp_timeout", "The server did not answer in time.", True),
+        Fault("smtp_auth", "The server turned the user away."),
+        Fault("smtp_refused", "The server refused the mail, or every recipient."),
+        Fault("no_credential", "There is no server."),
+        Fault("bad_credential", "The credential's port is no port."),
+        *GOING_OUT[:2],
+    )
+    examples = (
+        Example(
+            name="An alert",
+            config={"to": "admin@example.com", "subject": "Alert", "body": "{{ input.what }} happened."},
+            input={"what": "Something"},
+            needs="smtp",
+            output={"success": True, "recipients": ["admin@example.com"], "refused": {}},
+            varies=("message_id",),
+        ),
+    )
+    refuses = (Refusal({"subject": "Hi"}, "/to", "missing_field"),)
 
     async def run(self, params: EmailParams, context: Context) -> Outcome:
         from linkflow.nodes.smtp import send  # ssl and aiosmtplib are for those who send mail

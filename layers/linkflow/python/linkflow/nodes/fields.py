@@ -23,6 +23,22 @@ def to_text(value: Any) -> Any:
     return value
 
 
+def sentence(name: str, _info: Any = None) -> str:
+    """A field's title for a form: ``max_items`` is "Max items"."""
+    text = name.replace("_", " ").strip()
+    words = [_SPELT.get(word, word) for word in text.split()]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]]) if words else ""
+
+
+_SPELT = {"url": "URL", "id": "ID", "html": "HTML", "tls": "TLS", "api": "API", "json": "JSON", "csv": "CSV",
+          "xml": "XML", "ip": "IP", "sql": "SQL"}  # fmt: skip
+
+
+def ui(widget: str = "", group: str = "", **more: Any) -> dict[str, Any]:
+    """For a field's `json_schema_extra`: how a form shows it, and under which heading."""
+    return {**({"widget": widget} if widget else {}), **({"group": group} if group else {}), **more}
+
+
 def header_key(key: str) -> str:
     """An idempotency key as a header's value: node ids may hold any character, headers may not."""
     return quote(key, safe="/:#@,;=+!()[]~-._")

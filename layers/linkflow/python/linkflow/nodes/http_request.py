@@ -14,11 +14,13 @@ import msgspec
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import ANY, GOING_OUT, Call, Example, Fault, Refusal
 from linkflow.nodes.auth import Auth, gather
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.connections import credential
 from linkflow.nodes.fields import Headers, Text, header_key, to_text
 from linkflow.nodes.replies import body_of, failure
+from linkflow.nodes.slots import Slot
 
 SLOT = "http"
 
@@ -54,7 +56,67 @@ class HttpRequest(Base):
     description: ClassVar[str] = "Call an HTTP API."
     category: ClassVar[str] = "action"
     params: ClassVar[builtins.type[Params]] = HttpParams
-    slots: ClassVar[tuple[str, ...]] = (SLOT,)
+    slots = (Slot(SLOT, ("http_basic", "http_bearer", "http_header"), "How the request says who it is from."),)
+    help = """
+    - A body that is text is sent as text, anything else as JSON; null sends none. With `body_type: json`, text that is
+      JSON is sent as it is.
+    - The answer is JSON by its content type, else text, else `{"base64": …}` for bytes that are no text.
+    - Status 408, 425, 429 and 5xx fail retryably (`http_status`, honouring `Retry-After`), other 4xx fail for good,
+      unless `never_error`. `details` has `status` and the start of the body.
+    - Every method but GET, HEAD and OPTIONS carries `Idempotency-Key`, the same on every attempt of the node run.
+    - A redirect to another origin takes no header along that could hold a secret.
+    - `status` and `status_code`, `data` and `body` are the same values under both of the original's names.
+
+    """
+    produces = {
+        "main": {
+            "type": "object",
+            "properties": {
+                "status": {"type": "integer"},
+                "status_code": {"type": "integer"},
+                "headers": {"type": "object", "description": "Names are lower case."},
+                "body": ANY,
+                "data": ANY,
+                "duration_ms": {"type": "integer"},
+            },
+            "required": ["status", "status_code", "headers", "body", "data", "duration_ms"],
+        }
+    }
+    faults = (
+        Fault("http_status", "The server answered 400 or more; retryable for 408, 425, 429 and 5xx.", True),
+        Fault("http_bad_json", "The answer is not the JSON that was asked for."),
+        Fault("bad_body", "The body cannot be sent in this form."),
+        Fault("bad_credential", "The credential has none of the known fields."),
+        *GOING_OUT,
+    )
+    examples = (
+        Example(
+            name="Send an order",
+            config={
+                "method": "POST",
+                "url": "http://api.example/orders",
+                "query": {"dry": True},
+                "body": {"id": "{{ input.id }}"},
+            },
+            input={"id": 7},
+            calls=(
+                Call(
+                    method="POST",
+                    url="http://api.example/orders?dry=true",
+                    sends={"Idempotency-Key": "rehearsal/it"},
+                    body={"id": 7},
+                    status=201,
+                    answer={"ok": True},
+                ),
+            ),
+            output={"status": 201, "status_code": 201, "body": {"ok": True}, "data": {"ok": True}},
+            varies=("headers", "duration_ms"),
+        ),
+    )
+    refuses = (
+        Refusal({"method": "GET"}, "/url", "missing_field"),
+        Refusal({"url": "https://a.example", "methd": "GET"}, "/methd", "unknown_field"),
+    )
 
     async def run(self, params: HttpParams, context: Context) -> Outcome:
         content, kind = encode(params)

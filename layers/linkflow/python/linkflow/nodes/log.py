@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import INPUT, Example, Refusal
 from linkflow.nodes.base import Base, Context, Params
 from linkflow.nodes.fields import Text
 
@@ -34,6 +35,27 @@ class Log(Base):
     category: ClassVar[str] = "output"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = LogParams
+    produces = {
+        "main": {
+            "type": "object",
+            "properties": {
+                "logged": {"const": True},
+                "logged_at": {"type": "string", "format": "date-time"},
+                "label": {"type": "string"},
+                "input": INPUT,
+            },
+            "required": ["logged", "logged_at", "label", "input"],
+        }
+    }
+    examples = (
+        Example(
+            name="Note what came",
+            config={"label": "Order", "message": "Got {{ input.id }}", "fields": {"id": "{{ input.id }}"}},
+            input={"id": 7},
+            output={"logged": True, "logged_at": "2027-01-15T08:00:00.000Z", "label": "Order", "input": {"id": 7}},
+        ),
+    )
+    refuses = (Refusal({"level": "loud"}, "/level", "invalid_value"),)
 
     def run(self, params: LogParams, context: Context) -> Outcome:
         label = params.label or context.node_name

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field
 
 from linkflow.domain.definition import DONE, EACH
 from linkflow.domain.outcomes import Iterate, Outcome
+from linkflow.nodes.about import Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.fields import Text
 from linkflow.nodes.paths import MISSING, get
@@ -40,6 +41,44 @@ class Loop(Base):
     category: ClassVar[str] = "logic"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = LoopParams
+    help = """
+    An object gives `{key, value}` items. A list that is missing fails the node; one that is there and null is empty. In
+    the body `{{ loop.item }}` is the item, `{{ loop.index }}` its number, `{{ loop.output }}` the result of the one
+    before.
+
+    """
+    produces = {
+        "each": {"description": "The item, or with `batch_size` a list of items."},
+        "done": {
+            "type": "object",
+            "properties": {
+                "results": {"type": "array", "description": "In the order of the items."},
+                "count": {"type": "integer"},
+            },
+            "required": ["results", "count"],
+        },
+    }
+    faults = (
+        Fault("loop_not_a_list", "There is nothing to loop over."),
+        Fault("loop_too_many_items", "There are more items than `max_items`."),
+    )
+    examples = (
+        Example(
+            name="Double each number",
+            config={"items_field": "numbers", "concurrency": 10},
+            input={"numbers": [1, 2, 3]},
+            nodes=(
+                {
+                    "id": "double",
+                    "type": "transform",
+                    "config": {"fields": {"twice": "{{ loop.item * 2 }}"}, "keep": False},
+                },
+            ),
+            edges=({"source": "it", "source_output": "each", "target": "double"},),
+            output={"results": [{"twice": 2}, {"twice": 4}, {"twice": 6}], "count": 3},
+        ),
+    )
+    refuses = (Refusal({"batch_size": 0}, "/batch_size", "invalid_value"),)
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         return (EACH, DONE)

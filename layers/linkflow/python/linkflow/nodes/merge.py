@@ -10,6 +10,7 @@ import msgspec
 from pydantic import AliasChoices, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.fields import Text
 from linkflow.nodes.paths import MISSING, get
@@ -40,6 +41,27 @@ class Merge(Base):
     category: ClassVar[str] = "data"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = MergeParams
+    help = """
+    Inputs come in the order of the sources. `append` gives one list, `combine` one object in which later inputs win,
+    `by_position` objects side by side, `by_key` objects that are equal at `key`. `join` is for the last two: `outer`
+    keeps items without a partner, `inner` drops them, `left` keeps the first input's.
+
+    """
+    produces = {"main": {"type": ["array", "object"], "description": "A list; with `combine` an object."}}
+    faults = (
+        Fault("merge_not_an_object", "Only objects can be laid over each other."),
+        Fault("merge_no_key", "An item has nothing at `key`."),
+    )
+    examples = (
+        Example(
+            name="Join orders and customers",
+            config={"mode": "by_key", "key": "id"},
+            inputs={"orders": [{"id": 1, "total": 5}, {"id": 2, "total": 8}], "names": [{"id": 2, "name": "Ada"}]},
+            output=[{"id": 1, "total": 5}, {"id": 2, "total": 8, "name": "Ada"}],
+        ),
+        Example(name="One list of all", config={}, inputs={"a": [1, 2], "b": [3]}, output=[1, 2, 3]),
+    )
+    refuses = (Refusal({"mode": "by_key"}, "", "invalid_value"),)
 
     def run(self, params: MergeParams, context: Context) -> Outcome:
         inputs = list(context.inputs.values()) if context.inputs else [context.input]

@@ -6,6 +6,7 @@ import builtins
 from typing import ClassVar
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import INPUT, Example, Refusal
 from linkflow.nodes.base import Base, Context, Params
 
 
@@ -21,6 +22,9 @@ class NoOp(Base):
     category: ClassVar[str] = "logic"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = NoOpParams
+    produces = {"main": INPUT}
+    examples = (Example(name="A place to meet", input={"id": 7}, output={"id": 7}),)
+    refuses = (Refusal({"wait": 1}, "/wait", "unknown_field"),)
 
     def run(self, params: NoOpParams, context: Context) -> Outcome:
         return Completed(output=context.input)

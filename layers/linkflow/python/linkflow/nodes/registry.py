@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from linkflow.domain.errors import Problem
-from linkflow.nodes.base import NodeType
+from linkflow.nodes.base import Base, NodeType
+from linkflow.observability import logger
 
 GROUP = "linkflow.nodes"
 
 
 class Registry:
-    """Node types by name and alias. Raises `RuntimeError` if there are none, or if two claim one name."""
+    """Node types by name, alias and version.
 
-    def __init__(self, types: Iterable[NodeType]) -> None:
-        self._types: dict[str, NodeType] = {}
-        self._names: dict[str, NodeType] = {}
+    A type that is asked for by its own name is imported then, and no other; an alias, or the whole catalogue, imports
+    them all. Raises `RuntimeError` if there are none, or if two claim one name.
+    """
+
+    def __init__(self, types: Iterable[NodeType] = (), *, entries: Iterable[EntryPoint] = ()) -> None:
+        self._nodes: dict[tuple[str, int], NodeType] = {}
+        self._newest: dict[str, NodeType] = {}
+        self._entries: dict[str, EntryPoint] = {}
+        self._names: dict[str, str] | None = None
+        self._described: dict[tuple[str, int], dict[str, Any]] = {}
+        for entry in entries:
+            other = self._entries.setdefault(entry.name, entry)
+            if other.value != entry.value:
+                raise RuntimeError(f"Two packages claim the node type {entry.name!r}: {other.value} and {entry.value}.")
         for node in types:
-            for name in (node.type, *node.aliases):
-                if (other := self._names.get(name)) is not None:
-                    raise RuntimeError(f"Two node types claim the name {name!r}: {other.type} and {node.type}.")
-                self._names[name] = node
-            self._types[node.type] = node
-        if not self._types:
+            self._keep(node)
+        if not self._entries:
+            self._all_names()
+        if not self._entries and not self._nodes:
             raise RuntimeError(
                 f"No node types found in the entry point group {GROUP!r}: the linkflow package is not installed, only "
                 "copied. Install it (`pip install -e .`, or `pip install --target` into the Lambda layer)."
@@ -40,74 +51,163 @@ class Registry:
         """The registry of this process, read once."""
         return _loaded()
 
-    def resolve(self, name: str) -> NodeType | None:
-        """The node type with this name or alias."""
-        return self._names.get(name)
+    def resolve(self, name: str, version: int = 0) -> NodeType | None:
+        """The node type with this name or alias; `version` 0 is the newest. None where there is none."""
+        node = self._newest.get(name) or self._load(name)
+        if node is None:
+            canonical = self._all_names().get(name)
+            if canonical is None or canonical == name:
+                return None
+            return self.resolve(canonical, version)
+        if version in (0, node.version):
+            return node
+        return self._nodes.get((name, version)) or self._load(f"{name}.v{version}")
 
     def canonical(self, name: str) -> str | None:
         """The canonical spelling of a type's name or alias."""
-        node = self._names.get(name)
+        node = self.resolve(name)
         return node.type if node else None
 
+    def versions(self, type: str) -> tuple[int, ...]:
+        """The versions of a type that can be run, oldest first."""
+        node = self.resolve(type)
+        if node is None:
+            return ()
+        older = {number for name, number in self._nodes if name == node.type}
+        for name in self._entries:
+            if found := _VERSIONED.fullmatch(name):
+                older |= {int(found[2])} if found[1] == node.type else set()
+        return tuple(sorted({node.version, *older}))
+
     def types(self) -> list[NodeType]:
-        """All node types, by category and name."""
-        return sorted(self._types.values(), key=lambda node: (node.category, node.type))
+        """The newest version of every node type, by category and name."""
+        self._all_names()
+        return sorted(self._newest.values(), key=lambda node: (node.category, node.type))
+
+    def every(self) -> list[NodeType]:
+        """Every version of every node type."""
+        return [node for type in self.types() for version in self.versions(type.type)
+                if (node := self.resolve(type.type, version))]  # fmt: skip
 
     def names(self) -> list[str]:
         """All canonical names."""
-        return sorted(self._types)
+        return sorted({*self._newest, *(name for name in self._entries if not _VERSIONED.fullmatch(name))})
 
-    def expression_fields(self, type: str) -> tuple[str, ...]:
+    def expression_fields(self, type: str, version: int = 0) -> tuple[str, ...]:
         """Config fields that always hold an expression. A field that may also be a dot path is checked as text."""
-        node = self._names.get(type)
-        paths = getattr(node, "path_fields", ())
-        return tuple(name for name in node.expression_fields if name not in paths) if node else ()
+        node = self.resolve(type, version)
+        return tuple(name for name in node.expression_fields if name not in node.path_fields) if node else ()
 
-    def outputs(self, type: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    def literal_fields(self, type: str, version: int = 0) -> tuple[str, ...]:
+        """Config fields that hold no expressions, whatever is written there."""
+        node = self.resolve(type, version)
+        return node.literal_fields if node else ()
+
+    def outputs(self, type: str, config: Mapping[str, Any], version: int = 0) -> tuple[str, ...]:
         """Output names of a node with this (unresolved) config; none for an unknown type."""
-        node = self._names.get(type)
+        node = self.resolve(type, version)
         return node.outputs(config) if node else ()
 
-    def pure(self, type: str) -> bool:
+    def pure(self, type: str, version: int = 0) -> bool:
         """Does this type only compute?"""
-        node = self._names.get(type)
+        node = self.resolve(type, version)
         return node is not None and node.pure
 
-    def check(self, type: str, config: Mapping[str, Any]) -> list[Problem]:
+    def check(self, type: str, config: Mapping[str, Any], version: int = 0) -> list[Problem]:
         """Every fault of a config as it is saved, with paths relative to it (``/url``).
 
         Values with ``{{`` are known at run time only, and are checked there.
         """
-        node = self._names.get(type)
+        node = self.resolve(type, version)
         if node is None:
-            near = difflib.get_close_matches(type, self._names, 1)
+            near = difflib.get_close_matches(type, self._all_names(), 1)
             hint = f" Did you mean {near[0]}?" if near else ""
             return [Problem("", "unknown_type", f"There is no node type {type!r}.{hint}")]
         # A trigger's secret is no leak: it is hashed before the definition is stored.
         warnings = _warnings(node.params, config, "") if node.category != "trigger" else ()
         return [*_errors(node, dict(config)), *warnings]
 
-    def describe(self) -> list[dict[str, Any]]:
-        """The catalogue as JSON: what a console needs to offer every type and draw its form."""
-        return [
-            {
-                "type": node.type,
-                "aliases": list(node.aliases),
-                "name": node.name,
-                "description": node.description,
-                "category": node.category,
-                "pure": node.pure,
-                "outputs": list(node.outputs({})),
-                "credentials": list(getattr(node, "slots", ())),
-                "schema": node.params.model_json_schema(by_alias=False),
-            }
-            for node in self.types()
-        ]
+    def describe(self, every: bool = False) -> list[dict[str, Any]]:
+        """The catalogue as JSON: what a console needs to offer every type and draw its form. `every`: also versions
+        that are not the newest."""
+        from linkflow.nodes.describing import describe  # pages and forms are for those who ask
+
+        found = self.every() if every else self.types()
+        for node in found:
+            if (node.type, node.version) not in self._described:
+                self._described[node.type, node.version] = describe(node, self.versions(node.type))
+        return [self._described[node.type, node.version] for node in found]
+
+    def _load(self, name: str) -> NodeType | None:
+        """The node of the entry point `name`. One that cannot be imported is logged, and is as if it were not there."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        found = _VERSIONED.fullmatch(name)
+        kept = self._nodes.get((found[1], int(found[2]))) if found else self._newest.get(name)
+        if kept is not None:
+            return kept
+        try:
+            node: NodeType = entry.load()
+            fault = _misfit(node, found[1] if found else name, int(found[2]) if found else 0)
+        except Exception as error:
+            logger.exception("A node type cannot be loaded", extra={"node_type": name, "source": entry.value})
+            fault = str(error)
+        if fault:
+            if entry.value.startswith("linkflow."):
+                raise RuntimeError(f"The node type {name!r} cannot be loaded: {fault}")
+            logger.error("A node type is left out", extra={"node_type": name, "source": entry.value, "fault": fault})
+            self._entries.pop(name)
+            return None
+        if found:
+            self._nodes[node.type, node.version] = node
+        else:
+            self._keep(node)
+        return node
+
+    def _keep(self, node: NodeType) -> None:
+        other = self._nodes.setdefault((node.type, node.version), node)
+        if other is not node:
+            raise RuntimeError(f"Two node types claim the name {node.type!r} in version {node.version}.")
+        newest = self._newest.get(node.type)
+        if newest is None or newest.version < node.version:
+            self._newest[node.type] = node
+        self._names = None
+
+    def _all_names(self) -> dict[str, str]:
+        """Every name and alias with its type; this imports all that was not."""
+        if self._names is None:
+            for name in list(self._entries):
+                self._load(name)
+            names: dict[str, str] = {type: type for type in self._newest}
+            for node in self._newest.values():
+                for alias in node.aliases:
+                    if names.setdefault(alias, node.type) != node.type:
+                        text = f"Two node types claim the name {alias!r}: {names[alias]} and {node.type}."
+                        raise RuntimeError(text)
+            self._names = names
+        return self._names
+
+
+_VERSIONED = re.compile(r"(.+)\.v([1-9]\d*)")
+
+
+def _misfit(node: Any, type: str, version: int) -> str:
+    """Why an object that an entry point gave is not the node type that the entry point is named after."""
+    lacking = sorted(name for name in _SHAPE if not hasattr(node, name))
+    if lacking:
+        return f"it has no {', '.join(lacking)} (derive it from linkflow.nodes.base.Base)"
+    if node.type != type:
+        return f"its entry point is {type!r}, its type is {node.type!r}"
+    return f"its entry point says version {version}, it says {node.version}" if version not in (0, node.version) else ""
+
+
+_SHAPE = ("type", "name", "category", "params", "run", *(name for name in vars(Base) if not name.startswith("__")))
 
 
 @lru_cache(maxsize=1)
 def _loaded() -> Registry:
-    return Registry(entry.load() for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name))
+    return Registry(entries=sorted(entry_points(group=GROUP), key=lambda entry: entry.name))
 
 
 def _errors(node: NodeType, config: dict[str, Any]) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import AliasChoices, Field
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import Example, Refusal
 from linkflow.nodes.base import Base, Context, Params
 from linkflow.nodes.fields import Headers
 
@@ -28,6 +29,21 @@ class Respond(Base):
     category: ClassVar[str] = "output"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = RespondParams
+    help = """
+    A waiting webhook call (`response_mode: wait`) is answered with `status`, `headers` and `body`; so is whoever waits
+    for the run by the API. The first answer of a run counts. The run goes on behind the node.
+
+    """
+    produces = {"main": {"description": "The body."}}
+    examples = (
+        Example(
+            name="Say what was made",
+            config={"status": 201, "body": {"id": "{{ input.id }}"}},
+            input={"id": 7},
+            output={"id": 7},
+        ),
+    )
+    refuses = (Refusal({"status": 99}, "/status", "invalid_value"),)
 
     def run(self, params: RespondParams, context: Context) -> Outcome:
         body = params.body if "body" in params.model_fields_set else context.input

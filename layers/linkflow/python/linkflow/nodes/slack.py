@@ -10,10 +10,12 @@ import msgspec
 from pydantic import AliasChoices, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import GOING_OUT, Call, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, EgressResponse, NodeFailure, Params
 from linkflow.nodes.connections import connection
 from linkflow.nodes.fields import Secret, Text
 from linkflow.nodes.replies import failure, parse_json
+from linkflow.nodes.slots import Slot
 
 FAMILY = "slack"
 BASE_URL = "https://slack.com/api"
@@ -45,7 +47,56 @@ class Slack(Base):
     description: ClassVar[str] = "Post a message."
     category: ClassVar[str] = "message"
     params: ClassVar[builtins.type[Params]] = SlackParams
-    slots: ClassVar[tuple[str, ...]] = (FAMILY,)
+    slots = (Slot(FAMILY, ("slack",), "A bot's token, or an incoming webhook."),)
+    help = """
+    With a bot's token the answer has the message's `ts`; an incoming webhook answers `{ok}` alone. Rate limits are
+    retried when Slack says. The token goes to Slack's address, or that of the credential, never to one that the config
+    names.
+
+    """
+    produces = {
+        "main": {
+            "type": "object",
+            "properties": {
+                "ok": {"type": "boolean"},
+                "channel": {"type": ["string", "null"]},
+                "ts": {"type": ["string", "null"], "description": "The message's id in its channel."},
+                "message": {"type": ["object", "null"]},
+            },
+            "required": ["ok"],
+        }
+    }
+    faults = (
+        Fault("slack_no_channel", "Nobody said which channel."),
+        Fault("slack_rate_limited", "Slack asks to wait.", True),
+        Fault("slack_error", "Slack refused the message, or cannot be understood."),
+        Fault("no_credential", "There is no token and no webhook."),
+        *GOING_OUT,
+    )
+    examples = (
+        Example(
+            name="Say that it is done",
+            config={"channel": "#general", "message": "Order {{ input.id }} is done"},
+            input={"id": 7},
+            connections={"slack": {"token": "xoxb-example", "base_url": "http://slack.example/api"}},
+            calls=(
+                Call(
+                    method="POST",
+                    url="http://slack.example/api/chat.postMessage",
+                    sends={"Authorization": "Bearer xoxb-example"},
+                    body={"channel": "#general", "text": "Order 7 is done"},
+                    answer={
+                        "ok": True,
+                        "channel": "C1",
+                        "ts": "1503435956.000247",
+                        "message": {"text": "Order 7 is done"},
+                    },
+                ),
+            ),
+            output={"ok": True, "channel": "C1", "ts": "1503435956.000247", "message": {"text": "Order 7 is done"}},
+        ),
+    )
+    refuses = (Refusal({"channel": "#general"}, "", "invalid_value"),)
 
     async def run(self, params: SlackParams, context: Context) -> Outcome:
         own = {"token": params.token, "webhook_url": params.webhook_url}

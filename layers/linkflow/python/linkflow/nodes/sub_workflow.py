@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from linkflow.domain.outcomes import CallWorkflow, Outcome
+from linkflow.nodes.about import Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, Params
 from linkflow.nodes.fields import Text
 
@@ -31,6 +32,31 @@ class SubWorkflow(Base):
     category: ClassVar[str] = "logic"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = SubWorkflowParams
+    help = """
+    The node waits until the other workflow has ended, holding no worker, and hands on its result; a run that fails
+    fails the node (`child_failed`). With `wait: false` it goes on at once with `{execution_id}`.
+
+    """
+    produces = {"main": {"description": "The other run's result; without `wait` {execution_id}."}}
+    faults = (
+        Fault("child_failed", "The other run failed.", True),
+        Fault("child_cancelled", "The other run was cancelled.", True),
+        Fault("child_terminated", "The other run was terminated.", True),
+        Fault("child_timed_out", "The other run passed its timeout.", True),
+        Fault("child_rejected", "The other run could not be started."),
+    )
+    examples = (
+        Example(
+            name="Let another workflow work",
+            config={"workflow_id": "0198c0de-0000-7000-8000-000000000001", "input": {"a": 1}},
+            outcome={
+                "type": "call",
+                "workflow_id": "0198c0de-0000-7000-8000-000000000001",
+                "input": {"a": 1},
+            },
+        ),
+    )
+    refuses = (Refusal({}, "/workflow_id", "missing_field"),)
 
     def run(self, params: SubWorkflowParams, context: Context) -> Outcome:
         given = params.input if "input" in params.model_fields_set else context.input

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from pydantic import AliasChoices, Field, model_validator
 
 from linkflow.domain.outcomes import Outcome
+from linkflow.nodes.about import NAMED, Example, Refusal
 from linkflow.nodes.base import Base, Context, Params
-from linkflow.nodes.condition import DEFAULT, Case, subject, switch, switch_outputs
+from linkflow.nodes.condition import DEFAULT, SWITCHED, Case, subject, switch, switch_outputs
 from linkflow.nodes.fields import Text
 
 
@@ -39,6 +40,22 @@ class Switch(Base):
     params: ClassVar[builtins.type[Params]] = SwitchParams
     expression_fields: ClassVar[tuple[str, ...]] = ("field",)
     path_fields: ClassVar[tuple[str, ...]] = ("field",)
+    help = """
+    Values compare as `eq` does in a condition: a number equals text that spells it. A case without `output` is named
+    after its value. No case fits: the output `default_output`.
+
+    """
+    produces = {NAMED: SWITCHED}
+    examples = (
+        Example(
+            name="By the kind of an order",
+            config={"field": "kind", "cases": [{"value": "a", "output": "first"}, {"value": "b", "output": "second"}]},
+            input={"kind": "b"},
+            port="second",
+            output={"matched": True, "output": "second", "matched_rule": 1, "value": "b", "input": {"kind": "b"}},
+        ),
+    )
+    refuses = (Refusal({"value": 1, "cases": [{"output": "x"}]}, "/cases/0/value", "missing_field"),)
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         default = config.get("default_output") or config.get("default")

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.condition import Combine, Rule, rule_holds
 from linkflow.nodes.paths import MISSING, drop, get, put
@@ -67,6 +68,34 @@ class Transform(Base):
     category: ClassVar[str] = "data"
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = TransformParams
+    help = """
+    `operation` with `fields` (dot paths), or `operations`, a list of such steps. A list is shaped item by item.
+    `filter` keeps the items of the input (or of `items`, a path or list) that match `conditions`; without conditions it
+    drops null fields.
+
+    """
+    produces = {"main": {"description": "The shaped input."}}
+    faults = (Fault("filter_not_a_list", "A filter with conditions got no list."),)
+    examples = (
+        Example(
+            name="A total in place of the net sum",
+            config={
+                "operations": [
+                    {"operation": "set", "fields": {"total": "{{ input.net * 2 }}"}},
+                    {"operation": "delete", "fields": ["net"]},
+                ]
+            },
+            input={"id": 7, "net": 50},
+            output={"id": 7, "total": 100},
+        ),
+        Example(
+            name="Only what is paid",
+            config={"operation": "filter", "conditions": [{"field": "paid", "value": True}]},
+            input=[{"id": 1, "paid": True}, {"id": 2, "paid": False}],
+            output=[{"id": 1, "paid": True}],
+        ),
+    )
+    refuses = (Refusal({"operation": "explode"}, "/operation", "invalid_value"),)
 
     def run(self, params: TransformParams, context: Context) -> Outcome:
         value = context.input

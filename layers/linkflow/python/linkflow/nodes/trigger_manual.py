@@ -6,6 +6,7 @@ import builtins
 from typing import Any, ClassVar
 
 from linkflow.domain.outcomes import Completed, Outcome
+from linkflow.nodes.about import Example, Refusal
 from linkflow.nodes.base import Base, Context, Params
 
 
@@ -28,6 +29,9 @@ class ManualTrigger(Trigger):
     name: ClassVar[str] = "Manual start"
     description: ClassVar[str] = "Start by hand, by the API or from another workflow."
     params: ClassVar[builtins.type[Params]] = ManualParams
+    produces = {"main": {"description": "What the run was started with."}}
+    examples = (Example(name="Start with an order", input={"order": "A7"}, output={"order": "A7"}),)
+    refuses = (Refusal({"cron": "* * * * *"}, "/cron", "unknown_field"),)
 
 
 node = ManualTrigger()

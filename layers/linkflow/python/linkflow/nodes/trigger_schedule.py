@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, model_vali
 from linkflow.domain import schedules
 from linkflow.domain.errors import Problem
 from linkflow.domain.timetable import SHORTEST_MS, Timetable, parse_length
+from linkflow.nodes.about import Example, Refusal
 from linkflow.nodes.base import Params
 from linkflow.nodes.fields import Text
 from linkflow.nodes.trigger_manual import Trigger
@@ -157,6 +158,27 @@ class ScheduleTrigger(Trigger):
     name: ClassVar[str] = "Schedule"
     description: ClassVar[str] = "Start by the clock."
     params: ClassVar[builtins.type[Params]] = ScheduleParams
+    help = """
+    One of `cron` (five fields, or six with seconds first), `every` and `at`. What becomes of a fire while the run
+    before it has not ended is `overlap`'s; what was missed in an outage is `catch_up`'s. See
+    [schedules](../schedules.md).
+
+    """
+    produces = {
+        "main": {
+            "type": "object",
+            "description": "When it was due, and by which schedule.",
+        }
+    }
+    examples = (
+        Example(
+            name="Every morning in Berlin",
+            config={"cron": "0 9 * * *", "timezone": "Europe/Berlin", "overlap": "skip"},
+            input={"scheduled_at": "2027-01-15T08:00:00.000Z"},
+            output={"scheduled_at": "2027-01-15T08:00:00.000Z"},
+        ),
+    )
+    refuses = (Refusal({"cron": "at nine"}, "/cron", "invalid_value"),)
 
 
 node = ScheduleTrigger()

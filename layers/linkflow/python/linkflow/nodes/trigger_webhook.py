@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, model_validator
 
+from linkflow.nodes.about import ANY, Example, Refusal
 from linkflow.nodes.auth import Auth, gather
 from linkflow.nodes.base import Params
 from linkflow.nodes.fields import to_list
@@ -61,6 +62,34 @@ class WebhookTrigger(Trigger):
     name: ClassVar[str] = "Webhook"
     description: ClassVar[str] = "Start by an HTTP call."
     params: ClassVar[builtins.type[Params]] = WebhookParams
+    help = """
+    The call is answered at once with `response_status` and `response_body`, or with `response_mode: wait` by the run's
+    `respond` node, within `wait_timeout` seconds. The original's flat `auth_type` with its fields is read too. A secret
+    is hashed before the workflow is stored.
+
+    """
+    produces = {
+        "main": {
+            "type": "object",
+            "properties": {
+                "method": {"type": "string"},
+                "headers": {"type": "object"},
+                "query": {"type": "object"},
+                "body": ANY,
+                "ip": {"type": "string"},
+                "path": {"type": "string"},
+            },
+        }
+    }
+    examples = (
+        Example(
+            name="An order comes in",
+            config={"path": "my-hook", "method": "POST"},
+            input={"method": "POST", "path": "my-hook", "headers": {}, "query": {}, "body": {"order": "A7"}, "ip": ""},
+            output={"method": "POST", "path": "my-hook", "headers": {}, "query": {}, "body": {"order": "A7"}, "ip": ""},
+        ),
+    )
+    refuses = (Refusal({"path": "a b"}, "/path", "invalid_value"),)
 
 
 node = WebhookTrigger()

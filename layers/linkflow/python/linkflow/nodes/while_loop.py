@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field
 
 from linkflow.domain.definition import DONE, EACH, WHILE
 from linkflow.domain.outcomes import Outcome, Repeat
+from linkflow.nodes.about import ANY, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, Params
 from linkflow.nodes.compare import truthy
 from linkflow.nodes.condition import evaluate
@@ -41,6 +42,42 @@ class While(Base):
     pure: ClassVar[bool] = True
     params: ClassVar[builtins.type[Params]] = WhileParams
     expression_fields: ClassVar[tuple[str, ...]] = ("condition", "expression")
+    help = """
+    The condition is asked before each iteration. It sees `loop.index` (iterations done), `loop.output` (the last one's
+    result, null at first) and `loop.item` (what the next one would be given), besides `input` and every node.
+
+    - An iteration is given what the one before came to, the first one the loop's own input: `input` of the body's first
+      nodes and `loop.item` everywhere in it. One result is the output of the node that ends the body; several are by
+      node id.
+    - `results` holds the latest 100 results, `count` counts them all, `output` is the last one (without any, the
+      input).
+    - Where the condition still holds after `max_iterations` the node fails. A run fails also at its history's limit of
+      events: an iteration takes three, and two for each node in its body.
+    - A condition that could not be evaluated is tried again by the node's retry policy, each time it is asked.
+
+    """
+    produces = {
+        "each": {"description": "The result so far."},
+        "done": {
+            "type": "object",
+            "properties": {"results": {"type": "array"}, "count": {"type": "integer"}, "output": ANY},
+            "required": ["results", "count", "output"],
+        },
+    }
+    faults = (Fault("while_too_many_iterations", "The condition holds after `max_iterations`."),)
+    examples = (
+        Example(
+            name="Double until it is over a hundred",
+            config={"condition": "loop.item.n <= 100"},
+            input={"n": 30},
+            nodes=(
+                {"id": "double", "type": "transform", "config": {"fields": {"n": "{{ input.n * 2 }}"}, "keep": False}},
+            ),
+            edges=({"source": "it", "source_output": "each", "target": "double"},),
+            output={"results": [{"n": 60}, {"n": 120}], "count": 2, "output": {"n": 120}},
+        ),
+    )
+    refuses = (Refusal({}, "/condition", "missing_field"),)
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         return (EACH, DONE)

@@ -70,9 +70,9 @@ class _Defaults:
         if node.type in LOOPS:
             return (DONE,)
         # Outputs follow from the config, so a faulty one says nothing about them.
-        if any(fault.severity == "error" for fault in self._catalogue.check(node.type, node.config)):
+        if any(fault.severity == "error" for fault in self._catalogue.check(node.type, node.config, node.version)):
             return (MAIN,)
-        outputs = self._catalogue.outputs(node.type, node.config)
+        outputs = self._catalogue.outputs(node.type, node.config, node.version)
         return outputs if MAIN not in outputs and 0 < len(outputs) <= _MOST_OUTPUTS else (MAIN,)
 
 

@@ -68,6 +68,7 @@ def _read_node(fields: Fields, place: int) -> Node:
         priority=fields.whole("priority", default=0),
         disabled=fields.flag("disabled"),
         pinned_output=fields.json("pinned_output"),
+        version=fields.whole("version", default=1),
     )
     fields.unread(CANVAS)
     if data is not None and (fields.has("config") or data.has("config")):

@@ -53,12 +53,20 @@ def _check_nodes(
             _report_type(node.type, catalogue, path, findings)
             check_config(node.config, (), known, f"{path}/config", findings)
             continue
-        faults = catalogue.check(node.type, node.config)
+        if node.version not in (versions := catalogue.versions(node.type)):
+            have = " and ".join(map(str, versions))
+            message = f"{show(node.type)} has no version {node.version}; it has {have}."
+            findings.error(f"{path}/version", "unknown_version", message)
+            continue
+        faults = catalogue.check(node.type, node.config, node.version)
         for fault in faults:
             _report_config(fault, f"{path}/config", findings)
-        check_config(node.config, catalogue.expression_fields(node.type), known, f"{path}/config", findings)
+        literal = catalogue.literal_fields(node.type, node.version)
+        config = {name: value for name, value in node.config.items() if name not in literal}
+        fields = catalogue.expression_fields(node.type, node.version)
+        check_config(config, fields, known, f"{path}/config", findings)
         if not any(fault.severity == "error" for fault in faults):
-            outputs.setdefault(node.id, (node, catalogue.outputs(node.type, node.config)))
+            outputs.setdefault(node.id, (node, catalogue.outputs(node.type, node.config, node.version)))
     check_entry(definition.settings, known, findings)
     return outputs
 

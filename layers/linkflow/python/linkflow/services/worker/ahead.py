@@ -66,6 +66,7 @@ class HeadStart:
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = Plan(definition, start.trigger_node, self._registry)
+            plan.import_types()
             if len(self._plans) > self._size:
                 self._plans.popitem(last=False)
         else:

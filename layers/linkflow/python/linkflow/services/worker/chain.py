@@ -97,8 +97,9 @@ class Chain:
         step = self.step(key)
         started, clock = self._clock.now_ms(), time.perf_counter()
         if step is None:
-            type = self._plan.graph.nodes[split_key(key)[0]].node.type
-            unknown = NodeError("unknown_node_type", f"This worker has no node type {type!r}.", False)
+            node = self._plan.graph.nodes[split_key(key)[0]].node
+            what = f"node type {node.type!r}" + (f" in version {node.version}" if node.version > 1 else "")
+            unknown = NodeError("unknown_node_type", f"This worker has no {what}.", False)
             ran: Ran = (Failed(unknown), 256)
         elif self._fault is not None:
             ran = self._fault

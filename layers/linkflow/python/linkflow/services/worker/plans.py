@@ -25,7 +25,8 @@ class Step:
     def __init__(self, node: d.Node, type: NodeType) -> None:
         self.node = node
         self.type = type
-        self._raw = {name: node.config[name] for name in type.expression_fields if name in node.config}
+        raw = (*type.expression_fields, *type.literal_fields)
+        self._raw = {name: node.config[name] for name in raw if name in node.config}
         self._compiled: Compiled = compile_value({k: v for k, v in node.config.items() if k not in self._raw})
         self._constant: Params | None = None
         self._facts: Facts | None = None
@@ -63,12 +64,17 @@ class Plan:
         self._registry = registry
         self._steps: dict[str, Step] = {}
 
+    def import_types(self) -> None:
+        """Import the types of its nodes now, where whoever needs one first has little time."""
+        for type, version in {(at.node.type, at.node.version) for at in self.graph.nodes.values()}:
+            self._registry.resolve(type, version)
+
     def step(self, node_id: str) -> Step | None:
         """The step of a node; None where this worker does not know the type."""
         step = self._steps.get(node_id)
         if step is None:
             node = self.graph.nodes[node_id].node
-            found = self._registry.resolve(node.type)
+            found = self._registry.resolve(node.type, node.version)
             if found is None:
                 return None
             step = self._steps[node_id] = Step(node, found)

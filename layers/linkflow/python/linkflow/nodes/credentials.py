@@ -1,0 +1,150 @@
+"""The kinds of credential: what fields each has, with a JSON Schema for its form. Secrets are `writeOnly` in it.
+
+Nodes name kinds in their `slots`; what a node is given at run time is a mapping with these fields (`connections`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from linkflow.nodes.fields import Secret, Text, sentence
+
+
+class Credential(BaseModel):
+    """Base of every kind."""
+
+    model_config = ConfigDict(extra="forbid", field_title_generator=sentence)
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
+
+
+class HttpBasic(Credential):
+    kind = "http_basic"
+    title = "User name and password"
+
+    username: Text
+    password: Secret = ""
+
+
+class HttpBearer(Credential):
+    kind = "http_bearer"
+    title = "Bearer token"
+
+    token: Secret
+
+
+class HttpHeader(Credential):
+    kind = "http_header"
+    title = "Secret header"
+
+    header_name: Text = "X-API-Key"
+    header_value: Secret
+
+
+class HttpQuery(Credential):
+    kind = "http_query"
+    title = "Secret in the query"
+
+    query_name: Text = Field("api_key", description="Name of the query parameter.")
+    query_value: Secret
+
+
+class OAuth2Client(Credential):
+    kind = "oauth2_client"
+    title = "OAuth 2, client credentials"
+
+    token_url: Text = Field(description="Where tokens are given out.")
+    client_id: Text
+    client_secret: Secret
+    scope: Text = Field("", description="Scopes with blanks between them.")
+    audience: Text = ""
+    client_auth: Literal["basic", "body"] = Field("basic", description="How the client says who it is.")
+
+
+class OAuth2Refresh(Credential):
+    kind = "oauth2_refresh"
+    title = "OAuth 2, refresh token"
+
+    token_url: Text = Field(description="Where tokens are given out.")
+    client_id: Text
+    client_secret: Secret = ""
+    refresh_token: Secret
+    scope: Text = Field("", description="Scopes with blanks between them.")
+    client_auth: Literal["basic", "body"] = Field("basic", description="How the client says who it is.")
+
+
+class Aws(Credential):
+    kind = "aws"
+    title = "AWS access key"
+
+    access_key_id: Text
+    secret_access_key: Secret
+    session_token: Secret = ""
+    region: Text = "us-east-1"
+    service: Text = Field("execute-api", description="As in the signature: execute-api, s3, lambda …")
+
+
+class Slack(Credential):
+    kind = "slack"
+    title = "Slack"
+
+    token: Secret = Field("", description="A bot's token; or give an incoming webhook.")
+    webhook_url: Secret = ""
+    base_url: Text = Field("", description="Another address of Slack's API.")
+
+
+class Smtp(Credential):
+    kind = "smtp"
+    title = "Mail server"
+
+    host: Text
+    port: int = Field(0, ge=0, le=65535, description="0: as `tls` says.")
+    username: Text = ""
+    password: Secret = ""
+    tls: Literal["", "none", "starttls", "tls"] = Field("", description="Left out: told from the port.")
+    sender: Text = Field("", alias="from", title="From")
+
+
+class Ai(Credential):
+    kind = "ai"
+    title = "Language model"
+
+    api_key: Secret = ""
+    provider: Literal["", "openai", "anthropic", "compatible"] = ""
+    base_url: Text = ""
+    model: Text = Field("", description="Where the node names none.")
+
+
+class Postgres(Credential):
+    kind = "postgres"
+    title = "Postgres"
+
+    connection_string: Secret = Field(description="postgresql://user:password@host:5432/database")
+
+
+class SigningKey(Credential):
+    kind = "signing_key"
+    title = "Signing key"
+
+    secret: Secret = Field(description="For HMAC: the key. Otherwise a private key in PEM.")
+
+
+KINDS: Mapping[str, type[Credential]] = {
+    kind.kind: kind
+    for kind in (
+        HttpBasic, HttpBearer, HttpHeader, HttpQuery, OAuth2Client, OAuth2Refresh, Aws, Slack, Smtp, Ai, Postgres,
+        SigningKey,
+    )
+}  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def describe_kind(name: str) -> dict[str, Any]:
+    """A kind with the JSON Schema of its fields."""
+    kind = KINDS[name]
+    return {"kind": name, "title": kind.title, "schema": kind.model_json_schema(by_alias=True)}
