@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 ONCE ?=
+PEERS ?=
 TIMES ?= 100
 
 .DEFAULT_GOAL := help
@@ -44,8 +45,8 @@ node-docs: .venv/.ready ## write docs/nodes from the node types
 node-docs-check: .venv/.ready ## are the pages of docs/nodes current?
 	@.venv/bin/linkflow node docs --check
 
-bench: .venv/.ready ## benchmarks: prints a table, writes bench/results/latest.json
-	@$(PY) -m bench $(ARGS)
+bench: .venv/.ready ## benchmarks: prints a table, writes bench/results/latest.json (PEERS=1: peers beside it)
+	@$(PY) -m bench $(if $(PEERS),--peers) $(ARGS)
 
 chaos: .venv/.ready .tools/sam/.ready ## the long fault suites, then every fault TIMES (100) times
 	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model $(ARGS)

@@ -9,15 +9,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .children import ROOT
 from .lab import Lab
+from .peers import PEERS, measure
+from .peers.ratios import lines
 from .report import RESULTS, save, table, verdict
 from .sizes import IN_FLIGHT, QUICK, TINY, Size
-from .workloads import EXTRA, WORKLOADS, ceiling
+from .workloads import ALONE, EXTRA, WITH_PEERS, WORKLOADS, ceiling
 
 BOUND = 1.5
 """A workload that comes this close to the generator's own ceiling says more about the generator."""
@@ -35,18 +38,34 @@ CEILINGS = {
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks of LinkFlow, end to end.")
     known = [*WORKLOADS, *EXTRA]
-    parser.add_argument("--workloads", default=",".join(WORKLOADS), help=f"some of {', '.join(known)}")
+    parser.add_argument("--workloads", help=f"some of {', '.join(known)}")
+    parser.add_argument(
+        "--all", action="store_true", help="every workload, those that need it on new stores, and peers"
+    )
     parser.add_argument("--seconds", type=float, help="length of one run of a workload")
     parser.add_argument("--runs", type=int, help="runs of each workload; figures are their medians")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work, not how fast is it")
     parser.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)  # for the test of the benchmark itself
-    parser.add_argument("--peers", action="store_true", help="measure DBOS and Temporal too (installs them first)")
+    parser.add_argument("--peers", nargs="?", const=",".join(PEERS), default="", metavar="NAMES",
+                        help=f"measure peers too (installs them first): all, or some of {', '.join(PEERS)}")  # fmt: skip
     parser.add_argument("--output", type=Path, default=RESULTS / "latest.json", help="where the figures go")
     options = parser.parse_args()
-    options.names = [name.strip() for name in options.workloads.split(",") if name.strip()]
-    if unknown := [name for name in options.names if name not in known]:
-        parser.error(f"unknown workload {', '.join(unknown)}; there are {', '.join(known)}")
+    if options.all and not options.peers:
+        options.peers = ",".join(PEERS)
+    options.peers = _chosen(parser, "peer", options.peers, PEERS)
+    options.stages = [_chosen(parser, "workload", options.workloads or ",".join(WORKLOADS), known)]
+    if options.all and not options.workloads:
+        options.stages += [[name] for name in ALONE]
+    if options.peers and not options.workloads:
+        options.stages[0] += WITH_PEERS
     return options
+
+
+def _chosen(parser: argparse.ArgumentParser, what: str, text: str, known: Collection[str]) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"unknown {what} {', '.join(unknown)}; there are {', '.join(known)}")
+    return names
 
 
 def _size(options: argparse.Namespace) -> Size:
@@ -74,9 +93,9 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _measure(lab: Lab, names: list[str], size: Size) -> dict[str, Any]:
-    limits = ceiling(lab, min(1.0, size.seconds / 2))
-    result: dict[str, Any] = {"generator_ceiling": limits, "workloads": {}}
+def _measure(lab: Lab, names: list[str], size: Size, result: dict[str, Any]) -> None:
+    limits = result.setdefault("generator_ceiling", {}) or ceiling(lab, min(1.0, size.seconds / 2))
+    result["generator_ceiling"] = limits
     for name in names:
         print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
         begin = time.perf_counter()
@@ -90,30 +109,28 @@ def _measure(lab: Lab, names: list[str], size: Size) -> dict[str, Any]:
         result["workloads"][name] = figures
         print(f"{figures['rate']:,.0f} {figures['unit']} ({time.perf_counter() - begin:.0f} s)", verdict(name, figures),
               file=sys.stderr, flush=True)  # fmt: skip
-    return result
 
 
 def main() -> int:
     """Measure what was asked for. The exit code says whether it could be measured, not whether targets were met."""
     options = _options()
     size = _size(options)
-    machine = _machine()
+    result: dict[str, Any] = {"machine": _machine(), "workloads": {}, "peers": {}}
     RESULTS.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="home-", dir=RESULTS, ignore_cleanup_errors=True) as home:
-        peers: dict[str, Any] = {}
-        with Lab(Path(home)) as lab:
-            machine["postgres"] = lab.settings(must_be_durable=not options.tiny)
+    for at, names in enumerate(options.stages):
+        with (
+            tempfile.TemporaryDirectory(prefix="home-", dir=RESULTS, ignore_cleanup_errors=True) as home,
+            Lab(Path(home)) as lab,
+        ):
+            result["machine"]["postgres"] = lab.settings(must_be_durable=not options.tiny)
             print(f"LinkFlow is process {lab.server.pid}, the generator {lab.generator.pid}", file=sys.stderr)
-            result = _measure(lab, options.names, size)
-            url = lab.url
-            lab.server.stop()
-            if options.peers:  # they have the machine for themselves
-                from .peers import measure
-
-                peers = measure(url, options.quick)
-    result = {"machine": machine, **result, "peers": peers}
-    save(result, options.output)
+            _measure(lab, names, size, result)
+            if options.peers and at == 0:
+                lab.server.stop()  # they have the machine for themselves
+                result["peers"] = measure(lab, size, result["workloads"], options.peers)
+        save(result, options.output)
     print(table(result))
+    print("\n".join(lines(result["peers"], result["workloads"])))
     return 0
 
 

@@ -21,10 +21,16 @@ class ChildFailed(RuntimeError):
 class Child:
     """``python -m bench.<module>``. It reads its settings, says that it is ready, then answers command by command."""
 
-    def __init__(self, module: str, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        settings: Mapping[str, Any],
+        environ: Mapping[str, str] | None = None,
+        python: Path | str = sys.executable,
+    ) -> None:
         self.module = module
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"bench.{module}"],
+            [python, "-m", f"bench.{module}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -49,6 +55,10 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def kill(self) -> None:
+        """End it at once: whoever waits for its answer gets `ChildFailed`."""
+        self._process.kill()
 
     def _send(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None

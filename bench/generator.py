@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from linkflow.cli.serve import run
@@ -20,55 +19,11 @@ from linkflow.transports.tokens import TokenSigner
 
 from .children import obey, read_settings, say
 from .http_client import Connection
-from .report import percentile
+from .window import Call, Window
 
 RIGHTS = frozenset({"workflow.execute", "execution.view"})
 PATIENCE = 60.0
 """Seconds that a run may take."""
-
-Call = Callable[[], Awaitable[str]]
-"""One unit of work; '' when it went well, else what was wrong."""
-
-
-class Window:
-    """What a number of concurrent callers saw in one window of time, which opens after `lead` seconds of load."""
-
-    def __init__(self, seconds: float, lead: float = 0.0, limit: int = 0) -> None:
-        self.asked_at, self.cpu = time.perf_counter(), time.process_time()
-        self.begin = self.asked_at + lead
-        self.end = self.begin + seconds
-        self.limit = limit
-        self.asked = 0
-        self.times: list[float] = []
-        self.problems: dict[str, int] = {}
-
-    async def caller(self, call: Call) -> None:
-        """Call again and again until the window closes, or `limit` calls were made by all callers."""
-        while (start := time.perf_counter()) < self.end and (not self.limit or self.asked < self.limit):
-            self.asked += 1
-            problem = await call()
-            now = time.perf_counter()
-            if problem:
-                self.problems[problem] = self.problems.get(problem, 0) + 1
-                await asyncio.sleep(0.01)
-            elif self.begin <= now <= self.end:
-                self.times.append(now - start)
-
-    def result(self) -> dict[str, Any]:
-        """The window's figures. One that ended by its limit is as long as its calls took."""
-        now = time.perf_counter()
-        length = min(now, self.end) - self.begin
-        times = sorted(self.times)
-        return {
-            "count": len(times),
-            "seconds": length,
-            "rate": len(times) / length,
-            "p50_ms": percentile(times, 0.50) * 1000,
-            "p99_ms": percentile(times, 0.99) * 1000,
-            "max_ms": times[-1] * 1000 if times else 0.0,
-            "generator_cpu": (time.process_time() - self.cpu) / (now - self.asked_at),
-            "problems": self.problems,
-        }
 
 
 class Generator:

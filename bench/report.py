@@ -91,7 +91,7 @@ def table(result: dict[str, Any]) -> str:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    lines += _floor_lines(result.get("floor") or {}) + _peer_lines(result.get("peers") or {})
+    lines += _floor_lines(result.get("floor") or {})
     return "\n".join(lines)
 
 
@@ -100,10 +100,6 @@ def _floor_lines(floor: dict[str, Any]) -> list[str]:
     rates = ", ".join(f"{rate:,.0f} at batch {size}" for size, rate in batches.items())
     two = f"; in two commits {floor['two_commits']:,}" if "two_commits" in floor else ""
     return ["", f"storage floor, executions/s: {rates}{two}"] if batches else []
-
-
-def _peer_lines(peers: dict[str, Any]) -> list[str]:
-    return [f"peer {name}: " + json.dumps(found) for name, found in peers.items()]
 
 
 def save(result: dict[str, Any], path: Path) -> None:

@@ -85,6 +85,10 @@ def idle_latency(lab: Lab, size: Size) -> Figures:
     return _chain(lab, size, {**workflows.chain_pure(), "name": "bench idle-latency"}, in_flight=1)
 
 
+def idle_step(lab: Lab, size: Size) -> Figures:
+    return _chain(lab, size, {**workflows.chain_step_bare(), "name": "bench idle-step"}, in_flight=1)
+
+
 def _webhook(lab: Lab, size: Size, mode: str, status: int, contains: str) -> tuple[dict[str, Any], Figures]:
     workflow = lab.save(workflows.webhook(mode))
     body = json.dumps({"i": 0, "name": "order-42"})
@@ -176,12 +180,19 @@ WORKLOADS: dict[str, Callable[[Lab, Size], Figures]] = {
 
 EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
     "chain-step-bare": chain_step_bare,
+    "idle-step": idle_step,
     "growth": standing.growth,
     "in-flight": standing.in_flight,
     "memory": standing.memory,
     "startup": standing.startup,
 }
-"""Measured when named."""
+"""Measured when named, and with --all."""
+
+WITH_PEERS = ("chain-step-bare", "idle-step")
+"""What peers' durable steps are held against: measured as well, where peers are."""
+
+ALONE = ("in-flight", "memory", "startup", "growth")
+"""Each best on stores of its own, which --all gives it."""
 
 
 def ceiling(lab: Lab, seconds: float) -> dict[str, Any]:

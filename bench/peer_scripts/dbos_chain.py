@@ -1,40 +1,48 @@
-"""DBOS on Postgres: ten steps in a row. Usage: dbos_chain.py COUNT POSTGRES_URL"""
+"""DBOS on Postgres: ten steps in a row, worker and client in one process, as it is meant to be used.
+
+Plain functions in threads: they cost a tenth less than asynchronous ones, and one for each run in flight does best.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dbos import DBOS
-from in_flight import STEPS, measure
 
-COUNT, URL = int(sys.argv[1]), sys.argv[2]
-DBOS(
-    config={
-        "name": "bench", "system_database_url": URL, "run_admin_server": False, "log_level": "ERROR",
-        "sys_db_pool_size": 40,
-    }
-)  # fmt: skip
+from bench.children import read_settings
+from bench.sizes import IN_FLIGHT
 
+from .in_flight import BEGIN, STEPS, bump, serve
 
-@DBOS.step()
-async def step(data: dict[str, Any]) -> dict[str, Any]:
-    return {**data, f"k{data['i']}": data["i"] * 2, "i": data["i"] + 1}
+THREADS = ThreadPoolExecutor(IN_FLIGHT)
+step = DBOS.step(name="step")(bump)
 
 
 @DBOS.workflow()
-async def chain() -> dict[str, Any]:
-    data: dict[str, Any] = {"i": 0, "name": "order-42"}
+def chain() -> dict[str, Any]:
+    data = BEGIN
     for _ in range(STEPS):
-        data = await step(data)
+        data = step(data)
     return data
 
 
+async def execution() -> dict[str, Any]:
+    return await asyncio.get_running_loop().run_in_executor(THREADS, chain)
+
+
 async def main() -> None:
+    DBOS(
+        config={
+            "name": "bench", "system_database_url": read_settings()["url"], "run_admin_server": False,
+            "log_level": "ERROR", "sys_db_pool_size": 40,
+        }
+    )  # fmt: skip
     DBOS.launch()
-    await measure("dbos", COUNT, chain)
+    await serve(execution)
     DBOS.destroy()
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

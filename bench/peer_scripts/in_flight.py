@@ -1,44 +1,41 @@
-"""What the peers' scripts share: warm up, measure one at a time, then with many in flight; one line of JSON."""
+"""What the peers' scripts share: they keep executions in flight for a while, whenever they are told to."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
+from typing import Any
 
-STEPS, IN_FLIGHT, ALONE = 10, 50, 30
+from bench.children import obey, say
+from bench.window import Window
+
+STEPS = 10
+BEGIN: dict[str, Any] = {"i": 0, "name": "order-42"}
 
 
-async def measure(package: str, count: int, execution: Callable[[], Awaitable[object]]) -> None:
-    """Run `execution` `count` times, `IN_FLIGHT` at once, and print the figures."""
-    times: list[float] = []
+def bump(data: dict[str, Any]) -> dict[str, Any]:
+    """One step, the same for every peer and for LinkFlow's nodes."""
+    return {**data, f"k{data['i']}": data["i"] * 2, "i": data["i"] + 1}
 
-    async def one(gate: asyncio.Semaphore) -> None:
-        async with gate:
-            begin = time.perf_counter()
-            await execution()
-            times.append(time.perf_counter() - begin)
 
-    single, many = asyncio.Semaphore(1), asyncio.Semaphore(IN_FLIGHT)
-    for _ in range(5):
-        await one(single)
-    times.clear()
-    for _ in range(ALONE):
-        await one(single)
-    alone = sorted(times)
-    times.clear()
-    begin = time.perf_counter()
-    await asyncio.gather(*(one(many) for _ in range(count)))
-    rate = count / (time.perf_counter() - begin)
-    times.sort()
-    figures = {
-        "version": version(package),
-        "rate": round(rate, 1),
-        "unit": "executions/s",
-        "p50_ms": round(1000 * times[len(times) // 2], 1),
-        "p99_ms": round(1000 * times[int(len(times) * 0.99)], 1),
-        "idle_p50_ms": round(1000 * alone[len(alone) // 2], 1),
-    }
-    print(json.dumps(figures), flush=True)
+async def serve(execution: Callable[[], Awaitable[Any]]) -> None:
+    """Say that we are ready, then measure `execution`, which returns the data behind the last step, when asked."""
+
+    async def load(ask: dict[str, Any]) -> dict[str, Any]:
+        window = Window(ask["seconds"], ask.get("lead", 0.0), ask.get("limit", 0))
+        await asyncio.gather(*(window.caller(_checked(execution)) for _ in range(ask["in_flight"])))
+        return window.result()
+
+    say({"ready": True})
+    await obey({"load": load})
+
+
+def _checked(execution: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[str]]:
+    async def call() -> str:
+        try:
+            data = await execution()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"[:200]
+        return "" if data["i"] == STEPS else f"it ended with {data}"
+
+    return call
