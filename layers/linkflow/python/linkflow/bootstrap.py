@@ -25,6 +25,7 @@ from linkflow.transports.tokens import TokenSigner
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from linkflow.domain.state import State
     from linkflow.http.wiring import Services
     from linkflow.nodes.registry import Registry
     from linkflow.postgres.database import Database
@@ -201,7 +202,13 @@ class System:
             self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
             push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs,
         )  # fmt: skip
+        self._parts["remembered"] = made.remembered
         return self._closing(made)
+
+    def _remembered(self, execution_id: str, version: int) -> State | None:
+        """A run's state, where History lives here and has it."""
+        found: State | None = self._parts["remembered"](execution_id, version) if "remembered" in self._parts else None
+        return found
 
     def _ahead(self) -> Ahead | None:
         """Not on Lambda, where node types would be part of every function's cold start."""
@@ -271,7 +278,7 @@ class System:
             egress = self._closing(EgressClient(self.config.egress))
             return Worker(
                 self.client(HistoryApi), self.client(MatchingApi), self.registry, egress, self.clock, self.config, name,
-                self.blobs,
+                self.blobs, self._remembered,
             )  # fmt: skip
 
         found: Worker = self._once("worker", build)

@@ -19,12 +19,13 @@ NO_STATE = msgspec.Raw(b"null")
 class Task(Struct, frozen=True, omit_defaults=True):
     """A node run that is due: what Matching carries and a worker runs.
 
-    `state` is the execution's state at `version` where it is small enough to travel; else the worker loads it.
+    `version` is that of the execution's state as the node run became due, and `state` that very state where it is small
+    enough to travel; else the worker loads it.
     (execution_id, node_key, attempt) is the task's identity; a result for another attempt is refused.
     `fairness` names one of the workspace's own lines (a customer of its, say), which take turns among each other.
     `sticky` names a worker that has the execution's state: while it lives it is preferred for a moment, then anyone.
-    Where the state does not travel, `version` is the one that a worker's own copy needs to have, and `tail` may have
-    what leads there.
+    Where the state does not travel, a worker's own copy has to be of that version, and `tail` may have what leads
+    there.
     """
 
     execution_id: str

@@ -85,6 +85,7 @@ class Committer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._known = Remembered()
         self.keep = self._known.keep
+        self.remembered = self._known.at
         self._faults: dict[str, Internal] = {}
         self._knock = knock
         self._handed: set[asyncio.Task[None]] = set()

@@ -35,6 +35,11 @@ class Remembered:
             self._states.move_to_end(id)
         return state
 
+    def at(self, id: str, version: int) -> State | None:
+        """The run's state at this very version, if it is here. Not to be changed."""
+        state = self._states.get(id)
+        return state if state is not None and state.version == version else None
+
     def learn(self, ids: Sequence[str], loaded: Loaded) -> None:
         """What was read beside the states of these runs."""
         for id in ids:

@@ -84,6 +84,8 @@ class History:
         self._committer = Committer(
             store, self._plans, clock, self._after, limits_of(config), ahead, packer, self._knock
         )
+        self.remembered = self._committer.remembered
+        """States for a worker in the same process: what it would decode is here already."""
         self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, packer)
         self._world = World(store, self._committer, clock)
         self._beats = Beats(store, clock)

@@ -154,14 +154,14 @@ def _entrance(decision: Decision, plan: Plan) -> Entrance | None:
 def _tasks(state: State, plan: Plan, new: tuple[tuple[str, int], ...], data: bytes) -> tuple[Task, ...]:
     if not new:
         return ()
-    carried, version = (msgspec.Raw(data), 0) if 0 < len(data) <= TRAVELS else (NO_STATE, state.version)
+    carried = msgspec.Raw(data) if 0 < len(data) <= TRAVELS else NO_STATE
     tasks = []
     for key, attempt in new:
         node = plan.graph.nodes.get(key) or plan.graph.nodes[split_key(key)[0]]
         tasks.append(
             Task(
                 state.execution_id, state.workspace_id, state.workflow_id, state.workflow_version, key, attempt,
-                node.node.queue, node.node.priority, state.at, carried, state.fairness, "", version,
+                node.node.queue, node.node.priority, state.at, carried, state.fairness, "", state.version,
             )
         )  # fmt: skip
     return tuple(tasks)

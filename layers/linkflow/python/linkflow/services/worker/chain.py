@@ -53,14 +53,17 @@ class Chain:
         refers to nothing."""
         self._task = task
         self._plan = plan
-        self._session = Session(plan.graph, plan.definition.settings, state, clock.now_ms())
+        # Where nothing can be fused on, there is nothing to forecast, and the state stays as it is.
+        follows = hydrate is not None or plan.leads_on(task.node_key)
+        self._session = Session(plan.graph, plan.definition.settings, state, clock.now_ms()) if follows else None
+        self._state = self._session.state if self._session else state
         self._runner = runner
         self._clock = clock
         self._worker = worker
         run = state.runs.get(task.node_key)
         self.pulse = Pulse(run.beat if run is not None else None)
         self._stow = Stowage(state.workspace_id, state.execution_id, blob_limit)
-        self._hydration = hydrate(self._session.state) if hydrate else None
+        self._hydration = hydrate(self._state) if hydrate else None
         self.reports: list[Report] = []
         self.size = self.aside = 0
         self._fault: Ran | None = None
@@ -76,7 +79,7 @@ class Chain:
     @property
     def is_current(self) -> bool:
         """Is the task still due in the state it came with? An older state knows nothing of a later attempt."""
-        run = self._session.state.runs.get(self._task.node_key)
+        run = self._state.runs.get(self._task.node_key)
         return run is not None and run.status == SCHEDULED and run.attempt == self._task.attempt
 
     def step(self, key: str) -> Step | None:
@@ -104,9 +107,9 @@ class Chain:
         elif self._fault is not None:
             ran = self._fault
         elif step.fusible:
-            ran = self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
+            ran = self._runner.run_pure(self._plan, step, self._state, key, attempt)
         else:
-            ran = await self._runner.run(self._plan, step, self._session.state, key, attempt, self.pulse)
+            ran = await self._runner.run(self._plan, step, self._state, key, attempt, self.pulse)
         due = deque(self._record(key, attempt, ran, started, clock))
         while due and not self._over and self.size < MAX_BYTES and self.aside < MAX_ASIDE:
             if len(self.reports) >= MAX_CHAIN:
@@ -128,7 +131,7 @@ class Chain:
         except LinkFlowError:  # what is done is recorded; the rest comes back as a task, and rests there
             self._over = True
             return
-        ran = ran or self._runner.run_pure(self._plan, step, self._session.state, key, attempt)
+        ran = ran or self._runner.run_pure(self._plan, step, self._state, key, attempt)
         due.extend(self._record(key, attempt, ran, started, clock))
 
     async def _hydrate(self, step: Step, key: str) -> Ran | None:
@@ -158,6 +161,8 @@ class Chain:
         if self._hydration and isinstance(outcome, Completed):
             self._hydration.made(key)
         self.reports.append(Report(self._task.execution_id, key, attempt, told, started, took, self._worker))
+        if self._session is None:
+            return []
         command = c.Complete(key, attempt, outcome, started, took, self._worker)
         try:
             return self._session.complete(command, self._clock.now_ms())

@@ -4,7 +4,7 @@ History tells of it, so a long run with a big state is not read again for every 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +21,10 @@ MOST_BYTES = 16 * 1024 * 1024
 """Of all kept states, as JSON; decoded they take some times as much."""
 
 
+Remembered = Callable[[str, int], State | None]
+"""The state of a run at a version, if it is at hand. It is somebody else's, and not to be changed."""
+
+
 class Read(NamedTuple):
     """A state, and whether it refers to payloads that are kept outside."""
 
@@ -32,6 +36,12 @@ def read(raw: msgspec.Raw) -> Read:
     """Decode a state. Raises `ValueError`."""
     state = decode(raw)
     return Read(state, holds_references(raw) or _in_parts(state))
+
+
+def beside(task: Task, remembered: Remembered) -> Read | None:
+    """The state that a task carries, as History next door has it already."""
+    state = remembered(task.execution_id, task.version)
+    return None if state is None else Read(state, holds_references(task.state) or _in_parts(state))
 
 
 def _in_parts(state: State) -> bool:

@@ -20,7 +20,7 @@ from .reading import facts_of
 class Step:
     """One node, ready to run: its type, and its config with the expressions compiled."""
 
-    __slots__ = ("_compiled", "_constant", "_facts", "_raw", "fusible", "node", "type")
+    __slots__ = ("_compiled", "_constant", "_facts", "_raw", "fusible", "node", "ours", "type")
 
     def __init__(self, node: d.Node, type: NodeType) -> None:
         self.node = node
@@ -30,6 +30,8 @@ class Step:
         self._compiled: Compiled = compile_value({k: v for k, v in node.config.items() if k not in self._raw})
         self._constant: Params | None = None
         self._facts: Facts | None = None
+        self.ours = type.__class__.__module__.startswith("linkflow.")
+        """Known to leave what it is given as it is."""
         self.fusible = type.pure and node.queue == "default" and node.timeout is None
 
     @property
@@ -63,6 +65,21 @@ class Plan:
         self.graph = Graph(definition, trigger_node)
         self._registry = registry
         self._steps: dict[str, Step] = {}
+        self._leads_on: dict[str, bool] = {}
+
+    def leads_on(self, key: str) -> bool:
+        """May a pure node follow at once on this node run? In loops the next iteration does, too."""
+        node = self.graph.nodes.get(key)
+        if node is None or node.loop is not None or node.is_loop or self.definition.settings.max_parallel:
+            return True
+        found = self._leads_on.get(key)
+        if found is None:
+            found = self._leads_on[key] = any(map(self._is_quick, {edge.target for edge in node.outgoing}))
+        return found
+
+    def _is_quick(self, id: str) -> bool:
+        node, step = self.graph.nodes[id].node, self.step(id)
+        return node.disabled or node.pinned_output is not None or (step is not None and step.fusible)
 
     def import_types(self) -> None:
         """Import the types of its nodes now, where whoever needs one first has little time."""

@@ -15,7 +15,7 @@ from linkflow.domain.events import iso
 from linkflow.domain.expressions import ExpressionError, Scope, compile_expression
 from linkflow.domain.outcomes import Completed, Failed, NodeError, Outcome
 from linkflow.domain.payloads import MARK, RESERVED, reserved
-from linkflow.domain.state import State, split_key
+from linkflow.domain.state import State, decode, encode, split_key
 from linkflow.nodes.base import Context, Egress, NodeFailure
 from linkflow.observability import logger
 from linkflow.ports import Clock
@@ -83,6 +83,8 @@ class Runner:
             return self._checked(_failed(error, logs), [])
 
     def _context(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> tuple[Context, Scope | None]:
+        if not step.ours:  # what it may change is its own
+            state = decode(encode(state))
         run = state.runs[key]
         input = input_of(state, plan.graph, key)
         clock, graph = self._clock, plan.graph

@@ -24,7 +24,7 @@ from .beating import Beats, Pulse
 from .chain import Chain
 from .holdings import Holdings, Job
 from .hydration import Hydration
-from .keeping import Read, States
+from .keeping import Read, Remembered, States, beside
 from .keeping import read as read_state
 from .plans import Plans
 from .reporter import Reporter
@@ -35,6 +35,10 @@ CLAIM_WAIT = 5.0
 MAX_CLAIM = 200
 MARGIN = 1.0
 """Seconds before a drain's end at which running nodes are handed back."""
+
+
+def _nothing(execution_id: str, version: int) -> None:
+    return None
 
 
 class Worker:
@@ -50,13 +54,16 @@ class Worker:
         config: Config,
         name: str,
         blobs: Blobs | None = None,
+        remembered: Remembered = _nothing,
     ) -> None:
-        """Without `blobs` results of any size go to History as they are, which may set them aside itself."""
+        """Without `blobs` results of any size go to History as they are, which may set them aside itself. `remembered`
+        has states that a History in the same process keeps."""
         self._history = history
         self._matching = matching
         self._clock = clock
         self._config = config
         self.name = name
+        self._remembered = remembered
         self._plans = Plans(history, registry)
         self._runner = Runner(clock, egress, config.connections, config.max_payload)
         self._payloads = Payloads(blobs) if blobs else None
@@ -242,7 +249,8 @@ class Worker:
         """The chain of a task, or None where it is no longer due. A second delivery wants a fresh state."""
         task = job.task
         if read is None and not again:
-            read = self._kept.of(task) if _is_bare(task) else read_state(task.state)
+            bare = _is_bare(task)
+            read = self._kept.of(task) if bare else beside(task, self._remembered) or read_state(task.state)
         if read is None:
             reply = await self._history.load(LoadRequest((task.execution_id,)))
             read = self._kept.read(task.execution_id, reply.states[0].state) if reply.states else None
