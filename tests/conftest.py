@@ -114,3 +114,38 @@ def redis_url(valkey) -> Iterator[str]:
         client.flushdb()
         yield url
         client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def split_databases(postgres, migrated_template: str) -> Iterator[tuple[str, str]]:
+    """Two databases of one deployment: the upper half of the shards is in the second, `b`."""
+    import psycopg
+
+    from linkflow.postgres.migrate import migrate_all
+
+    with fresh_database(postgres.url, migrated_template) as main, fresh_database(postgres.url) as other:
+        migrate_all(main, {"b": other})
+        with psycopg.connect(main) as connection:
+            connection.execute("UPDATE shard_home SET lasts = '{2047}'")
+            connection.execute("SELECT linkflow_set_guard()")
+            connection.execute("UPDATE shard_map SET last_shard = 2047")
+            connection.execute("INSERT INTO shard_map VALUES (2048, 4095, 'b')")
+        with psycopg.connect(other) as connection:
+            connection.execute("UPDATE shard_home SET firsts = '{2048}', lasts = '{4095}'")
+            connection.execute("SELECT linkflow_set_guard()")
+        yield main, other
+
+
+@pytest.fixture
+def split_urls(split_databases: tuple[str, str]) -> tuple[str, str]:
+    """The main database and `b`, empty: each has half of the shards."""
+    import psycopg
+
+    for url in split_databases:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "DO $$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg(quote_ident(relname), ', ') FROM pg_class"
+                " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
+                " AND relname !~ '^(shard_|linkflow_)'); END $$"
+            )
+    return split_databases

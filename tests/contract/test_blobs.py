@@ -17,6 +17,8 @@ from linkflow.domain.payloads import key_of
 from linkflow.ports import Blobs
 from linkflow.postgres.blobs import PostgresBlobs
 from linkflow.postgres.database import Database
+from linkflow.postgres.sharded_blobs import ShardedBlobs
+from linkflow.postgres.shards import Shards
 from linkflow.transports.s3 import S3Blobs
 
 BUCKET = "linkflow-test"
@@ -25,7 +27,8 @@ _numbers = iter(range(1, 10_000))
 
 def ids() -> tuple[str, str]:
     """A workspace and a run."""
-    return str(uuid.uuid4()), uuid7(1_764_000_000_000, 1, next(_numbers))
+    number = next(_numbers)
+    return str(uuid.uuid4()), uuid7(1_764_000_000_000, 2048 * (number % 2), number)
 
 
 @pytest.fixture
@@ -40,12 +43,18 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         client.close()
 
 
-@pytest.fixture(params=["postgres", "s3"])
+@pytest.fixture(params=["postgres", "two", "s3"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
     if request.param == "postgres":
         database = Database(request.getfixturevalue("database_url"), size=2)
         yield PostgresBlobs(database)
         await database.close()
+    elif request.param == "two":
+        main, b = (Database(url, size=2) for url in request.getfixturevalue("split_urls"))
+        shards = Shards(main, {"b": b})
+        yield ShardedBlobs(shards, {name: PostgresBlobs(one) for name, one in shards.databases.items()})
+        await main.close()
+        await b.close()
     else:
         request.getfixturevalue("bucket")
         made = S3Blobs(f"s3://{BUCKET}/payloads")

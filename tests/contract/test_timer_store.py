@@ -11,8 +11,11 @@ import pytest
 
 from linkflow.contracts.history import DueTimer
 from linkflow.domain.firings import Firing
+from linkflow.domain.ids import uuid7
 from linkflow.ports import Move, Schedule
 from linkflow.postgres.database import Database
+from linkflow.postgres.sharded_timers import ShardedTimers
+from linkflow.postgres.shards import MAIN, Shards
 from linkflow.postgres.timers import PostgresTimers
 from tests.timer_fakes import START, MemoryTimers
 
@@ -72,10 +75,32 @@ class PostgresHarness(PostgresTimers):
             return row[0]
 
 
-@pytest.fixture(params=["memory", "postgres"])
+class SplitHarness(ShardedTimers):
+    """Timers of two databases, each in the one that has its shard."""
+
+    def __init__(self, shards: Shards) -> None:
+        stores = {name: PostgresHarness(one) for name, one in shards.databases.items()}
+        super().__init__(shards, stores)
+        self.harness = stores
+        self.add_schedule = stores[MAIN].add_schedule
+        self.next_at = stores[MAIN].next_at
+
+    async def add_timers(self, *timers: DueTimer) -> None:
+        map = await self._shards.current()
+        for one in timers:
+            await self.harness[map.owner(one.execution_id)].add_timers(one)
+
+
+@pytest.fixture(params=["memory", "postgres", "two"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     if request.param == "memory":
         yield MemoryTimers()
+        return
+    if request.param == "two":
+        main, b = (Database(url, size=2) for url in request.getfixturevalue("split_urls"))
+        yield SplitHarness(Shards(main, {"b": b}))
+        await main.close()
+        await b.close()
         return
     database = Database(request.getfixturevalue("database_url"), size=2)
     yield PostgresHarness(database)
@@ -83,7 +108,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
 
 
 def timer(number: int, due_at: int) -> DueTimer:
-    return DueTimer(str(uuid.UUID(int=number)), f"t{number}", due_at)
+    return DueTimer(uuid7(number, 2048 * (number % 2), number), f"t{number}", due_at)
 
 
 def schedule(number: int, due_at: int, version: int = 1) -> Schedule:

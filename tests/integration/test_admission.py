@@ -62,25 +62,19 @@ async def _trigger(world: World, id: str) -> Any:
 
 
 async def _slots(world: World) -> list[tuple[str, bool]]:
-    async with world.database.connection() as c:
-        rows = await (await c.execute("SELECT execution_id::text, queued FROM slots ORDER BY position")).fetchall()
+    rows = await world.sql("SELECT execution_id::text, queued FROM slots ORDER BY position")
     return [(id, queued) for id, queued in rows]
 
 
 async def _rows(world: World, table: str) -> int:
-    async with world.database.connection() as c:
-        row = await (await c.execute(f"SELECT count(*) FROM {table}")).fetchone()
-    return int(row[0]) if row else 0
+    return sum(row[0] for row in await world.sql(f"SELECT count(*) FROM {table}"))
 
 
 async def _fire_due(world: World, history: History | None = None, until: int = 10**15) -> int:
     """Fire all timers that fall due up to then, as the Timer would."""
-    async with world.database.connection() as c:
-        rows = await (
-            await c.execute(
-                "SELECT execution_id::text, timer_id, due_at FROM timers WHERE due_at <= %s ORDER BY due_at", (until,)
-            )
-        ).fetchall()
+    rows = await world.sql(
+        "SELECT execution_id::text, timer_id, due_at FROM timers WHERE due_at <= %s ORDER BY due_at", until
+    )
     at = history or world.history
     reply = await at.fire(h.FireBatch(tuple(h.DueTimer(*row) for row in rows)))
     await at.close()
@@ -222,7 +216,7 @@ async def test_a_lost_word_of_a_free_slot_is_found_by_the_sweep(world: World) ->
     async def nothing(*_: Any) -> None:
         return None
 
-    dying._committer._after = nothing
+    dying._after = dying._committer._after = nothing
     await dying.complete(h.CompleteBatch((h.Report(first, "n0", 1, Completed()),)))
     assert [await world.status(id) for id in (first, second)] == ["completed", "queued"]
     late = await _queued(world, workflow)
@@ -234,8 +228,8 @@ async def test_a_lost_word_of_a_free_slot_is_found_by_the_sweep(world: World) ->
 async def test_the_slot_of_a_run_that_somebody_closed_without_freeing_it_is_freed(world: World) -> None:
     workflow = await world.chain(1, concurrency=ONE)
     first, second = await _running(world, workflow), await _queued(world, workflow)
-    async with world.database.connection() as c:  # as older code would, which knows no slots
-        await c.execute("UPDATE executions SET status = 1, closed_at = 1 WHERE id = %s", (first,))
+    # as older code would, which knows no slots
+    await world.sql("UPDATE executions SET status = 1, closed_at = 1 WHERE id = %s", first)
     assert (await world.history.sweep(h.SweepRequest())).admitted == 1
     assert await world.status(second) == "running"
 
@@ -301,13 +295,8 @@ async def test_two_histories_never_let_in_more_than_the_limit(world: World, seed
 
     async def watch() -> None:
         while not over.is_set():
-            async with world.database.connection() as c:
-                rows = await (
-                    await c.execute("SELECT count(*) FROM executions WHERE status IN (0, 6) GROUP BY workflow_id")
-                ).fetchall()
-                slots = await (
-                    await c.execute("SELECT key, count(*) FROM slots WHERE NOT queued GROUP BY key")
-                ).fetchall()
+            rows = await world.sql("SELECT count(*) FROM executions WHERE status IN (0, 6) GROUP BY workflow_id")
+            slots = await world.sql("SELECT key, count(*) FROM slots WHERE NOT queued GROUP BY key")
             seen.extend(count for _, count in slots)
             assert all(total <= limit * 2 for (total,) in rows)
             await asyncio.sleep(0)
@@ -384,8 +373,7 @@ async def test_runs_over_the_rate_wait_for_their_turn_in_order(world: World) -> 
     workflow = await world.chain(1, rate_limit=d.RateLimit("", 1, 60, "queue"))
     first = await _running(world, workflow)
     waiting = [await _queued(world, workflow) for _ in range(3)]
-    async with world.database.connection() as c:
-        rows = await (await c.execute("SELECT execution_id::text, due_at FROM timers ORDER BY due_at")).fetchall()
+    rows = await world.sql("SELECT execution_id::text, due_at FROM timers ORDER BY due_at")
     assert [id for id, _ in rows] == waiting
     began = (await _run(world, first)).started_at
     assert [round((due - began) / 60_000) for _, due in rows] == [1, 2, 3]
@@ -586,8 +574,7 @@ async def test_a_lost_word_to_the_holder_is_told_by_the_sweep(world: World) -> N
     dying._admission._after = nothing
     second = (await dying.start(h.StartBatch((world.request(workflow, **mine),)))).results[0]
     assert [await world.status(s.execution_id) for s in (first, second)] == ["running", "running"]
-    async with world.database.connection() as c:
-        await c.execute("UPDATE messages SET offer_at = 0")
+    await world.sql("UPDATE messages SET offer_at = 0")
     await world.history.sweep(h.SweepRequest())
     assert [await world.status(s.execution_id) for s in (first, second)] == ["terminated", "running"]
 
@@ -608,8 +595,7 @@ async def test_every_task_carries_the_fairness_key_also_when_it_is_offered_again
     id = await _running(world, workflow)
     await world.report(id, "n0", Completed())
     assert [task.fairness for task in world.matching.tasks] == ["customer-acme"] * 2
-    async with world.database.connection() as c:
-        await c.execute("UPDATE tasks SET offer_at = 0")
+    await world.sql("UPDATE tasks SET offer_at = 0")
     await world.history.sweep(h.SweepRequest())
     assert [task.fairness for task in world.matching.tasks] == ["customer-acme"] * 3
     await world.report(id, "n1", Completed())

@@ -251,9 +251,8 @@ async def test_while_the_store_is_away_a_page_waits(world: World):
 
 async def test_one_broken_run_stops_nobody_else(world: World):
     ids = await several(world, 2)
-    async with world.database.connection() as c:
-        await c.execute("UPDATE executions SET state = 'x' WHERE id = %s", (ids[0],))
-        await c.execute("UPDATE history SET events = 'x' WHERE execution_id = %s", (ids[0],))
+    await world.sql("UPDATE executions SET state = 'x' WHERE id = %s", ids[0])
+    await world.sql("UPDATE history SET events = 'x' WHERE execution_id = %s", ids[0])
     bulk = await begun(world, "cancel")
     await worker(world).work()
     seen = await shown(world, bulk.id)

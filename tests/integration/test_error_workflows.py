@@ -62,9 +62,7 @@ async def test_a_failure_starts_it_and_both_know_each_other(world: World) -> Non
 
 async def test_the_run_s_timeout_starts_it(world: World) -> None:
     id = await world.start(await world.chain(1, error_workflow=await world.chain(1), timeout=60))
-    async with world.database.connection() as c:
-        row = await (await c.execute("SELECT timer_id, due_at FROM timers WHERE execution_id = %s", (id,))).fetchone()
-    assert row is not None
+    [row] = await world.sql("SELECT timer_id, due_at FROM timers WHERE execution_id = %s", id)
     await world.history.fire(h.FireBatch((h.DueTimer(id, row[0], row[1]),)))
     [answer] = await _answers(world, id)
     assert (await _started(world, answer)).trigger["execution"]["status"] == "timed_out"
@@ -111,8 +109,7 @@ async def test_the_sweep_tells_what_was_lost(world: World) -> None:
     id = await world.start(await world.chain(1, error_workflow=await world.chain(1)))
     lost._messenger.tell_new = _forget  # type: ignore[method-assign]
     await lost.complete(h.CompleteBatch((h.Report(id, "n0", 1, BROKE),)))
-    async with world.database.connection() as c:
-        await c.execute("UPDATE messages SET offer_at = 0")
+    await world.sql("UPDATE messages SET offer_at = 0")
     assert (await world.history.sweep(h.SweepRequest())).messages == 1
     assert len(await _answers(world, id)) == 1
 

@@ -61,9 +61,8 @@ async def test_a_fork_of_a_failed_run_goes_on_by_itself(world: World):
     assert (made.plan.kept, made.plan.runs) == (("n0",), ("n1", "n2"))
     assert shard_of_execution(made.execution_id) == shard_of_execution(source)
     assert [task.node_key for task in world.matching.tasks if task.execution_id == made.execution_id] == ["n1"]
-    async with world.database.connection() as c:  # nothing of the source is needed any more
-        await c.execute("DELETE FROM history WHERE execution_id = %s", (source,))
-        await c.execute("DELETE FROM executions WHERE id = %s", (source,))
+    await world.sql("DELETE FROM history WHERE execution_id = %s", source)  # nothing of it is needed any more
+    await world.sql("DELETE FROM executions WHERE id = %s", source)
     await world.report(made.execution_id, "n1", Completed("mended"))
     await world.report(made.execution_id, "n2", Completed("over"))
     assert await world.status(made.execution_id) == "completed"
@@ -182,8 +181,7 @@ async def test_a_crash_between_fork_and_end_is_made_good_by_the_sweep(world: Wor
         await falling.fork(ForkRequest(source, world.workspace, "reset", "n1"))
     await falling.close()
     assert await world.status(source) == "running"  # the new run is there, the old one not told yet
-    async with world.database.connection() as c:
-        await c.execute("UPDATE messages SET offer_at = 0")
+    await world.sql("UPDATE messages SET offer_at = 0")
     await world.history.sweep(h.SweepRequest())
     await world.history.close()
     assert await world.status(source) == "terminated"

@@ -24,6 +24,8 @@ from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, N
 from linkflow.domain.replay import replay
 from linkflow.postgres.database import Database
 from linkflow.postgres.executions import PostgresEvents
+from linkflow.postgres.sharded import ShardedEvents
+from linkflow.postgres.shards import Shards
 from linkflow.services.history import History
 
 SERVICE = Caller("*", frozenset({"*"}), "test")
@@ -49,11 +51,14 @@ class SilentDoorbell:
 
 
 class World:
-    """A History over one database, and a workflow to run on it."""
+    """A History over one database or several, and a workflow to run on it. `database` is the main one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, shards: Shards | None = None) -> None:
         self.database = database
-        self.store = PostgresEvents(database)
+        self.shards = shards
+        self.store: Any = PostgresEvents(database)
+        if shards is not None:
+            self.store = ShardedEvents(shards, {name: PostgresEvents(one) for name, one in shards.databases.items()})
         self.matching = RecordingMatching()
         self.doorbell = SilentDoorbell()
         self.clock = SystemClock()
@@ -62,7 +67,17 @@ class World:
 
     def another(self) -> History:
         """One more History process over the same database, with a cache of its own."""
-        return History(self.store, self.matching, self.doorbell, self.clock, Config())  # type: ignore[arg-type]
+        lane = getattr(self.store, "lane", None) if self.shards else None
+        return History(self.store, self.matching, self.doorbell, self.clock, Config(), lane=lane)  # type: ignore[arg-type]
+
+    async def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a statement gives in every database."""
+        found: list[tuple[Any, ...]] = []
+        for database in self.shards.databases.values() if self.shards else [self.database]:
+            async with database.connection() as c:
+                cursor = await c.execute(statement, values)  # type: ignore[arg-type]
+                found += await cursor.fetchall() if cursor.description else []
+        return found
 
     async def workflow(self, *nodes: d.Node, edges: tuple[d.Edge, ...] = (), **settings: Any) -> str:
         id = str(uuid.uuid4())
@@ -112,9 +127,7 @@ class World:
         return reply.executions[0].status
 
     async def count(self, table: str, id: str) -> int:
-        async with self.database.connection() as c:
-            row = await (await c.execute(f"SELECT count(*) FROM {table} WHERE execution_id = %s", (id,))).fetchone()
-        return int(row[0]) if row else 0
+        return sum(row[0] for row in await self.sql(f"SELECT count(*) FROM {table} WHERE execution_id = %s", id))
 
     async def sound(self, id: str) -> bool:
         stored = (await self.store.load([id]))[id].state
@@ -234,8 +247,7 @@ async def test_the_sweep_offers_a_task_whose_push_was_lost(world: World) -> None
     id = await world.start(await world.chain())
     world.matching.tasks.clear()
     assert (await world.history.sweep(h.SweepRequest())).tasks == 0, "it was just pushed"
-    async with world.database.connection() as c:
-        await c.execute("UPDATE tasks SET offer_at = 0 WHERE execution_id = %s", (id,))
+    await world.sql("UPDATE tasks SET offer_at = 0 WHERE execution_id = %s", id)
     assert (await world.history.sweep(h.SweepRequest())).tasks == 1
     assert [(task.execution_id, task.node_key) for task in world.matching.tasks] == [(id, "n0")]
     assert (await world.history.touch(h.TouchRequest((h.TaskRef(id, "n0", 1), h.TaskRef(id, "n0", 2)), "w"))).gone == (
@@ -259,8 +271,7 @@ async def test_the_clock_of_a_run_that_only_waits_stands(world: World) -> None:
     id = await world.start(await world.chain(2, timeout=60))
 
     async def timers() -> list[str]:
-        async with world.database.connection() as c:
-            rows = await (await c.execute("SELECT timer_id FROM timers WHERE execution_id = %s", (id,))).fetchall()
+        rows = await world.sql("SELECT timer_id FROM timers WHERE execution_id = %s", id)
         return sorted(name for (name,) in rows)
 
     (clock,) = await timers()
@@ -363,9 +374,8 @@ async def test_history_pages_from_any_event(world: World) -> None:
 
 async def test_events_can_be_read_in_sql(world: World) -> None:
     id = await world.start(await world.chain(1))
-    async with world.database.connection() as c:
-        cursor = await c.execute("SELECT event_id, type FROM events WHERE execution_id = %s ORDER BY event_id", (id,))
-        assert await cursor.fetchall() == [(1, "ExecutionStarted"), (2, "NodeScheduled")]
+    found = await world.sql("SELECT event_id, type FROM events WHERE execution_id = %s ORDER BY event_id", id)
+    assert found == [(1, "ExecutionStarted"), (2, "NodeScheduled")]
 
 
 async def test_tenants_cannot_see_each_other(world: World) -> None:

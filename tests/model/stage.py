@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import ClaimRequest, MatchingApi, ReleaseRequest
 from linkflow.domain import definition as d
 from linkflow.domain import events as e
-from linkflow.postgres.timers import PostgresTimers
+from linkflow.postgres.database import Database
 from linkflow.services.history import History
 
 WORKER = "model"
@@ -72,20 +73,24 @@ class _Watched(System):
 class Stage:
     """Serves many scenarios at once. Each has a workspace of its own; they share time and transactions."""
 
-    def __init__(self, database_url: str, redis_url: str) -> None:
+    def __init__(self, database_url: str, redis_url: str, databases: Mapping[str, str] | None = None) -> None:
         self.clock = OwnedClock()
         config = Config(
             database_url=database_url, redis_url=redis_url, secret="model " * 8, lease=3600.0, republish_after=1e9,
-            head_start=False,
+            head_start=False, databases=dict(databases or {}),
         )  # fmt: skip
         self._system = _Watched(config, "model")
         self._system.clock = self.clock  # type: ignore[assignment]
         self._system.serve_all(("history", "matching"))
         self.history = self._system.client(HistoryApi)
         self.matching = self._system.client(MatchingApi)
-        self.timers = PostgresTimers(self._system.database)
+        self.timers = self._system.timer_store()
         self._seen: dict[str, int] = {}
         self._leases: dict[Task, str] = {}
+
+    @property
+    def _databases(self) -> list[Database]:
+        return list(self._system.shards.databases.values()) if self._system.shards else [self._system.database]
 
     async def close(self) -> None:
         await self._system.close()
@@ -114,9 +119,11 @@ class Stage:
     async def news(self) -> dict[str, list[tuple[str, tuple[e.Event, ...]]]]:
         """The transitions since this was last asked, by workspace: execution id and events."""
         found: dict[str, list[tuple[str, tuple[e.Event, ...]]]] = {}
-        async with self._system.database.connection() as connection:
-            arguments = {"ids": list(self._seen), "seen": list(self._seen.values())}
-            rows = await (await connection.execute(_NEWS, arguments)).fetchall()
+        arguments = {"ids": list(self._seen), "seen": list(self._seen.values())}
+        rows: list[tuple[Any, ...]] = []
+        for database in self._databases:
+            async with database.connection() as connection:
+                rows += await (await connection.execute(_NEWS, arguments)).fetchall()
         for workspace, id, last, events in rows:
             self._seen[id] = last
             found.setdefault(workspace, []).append((id, e.decode(bytes(events))))
@@ -125,9 +132,9 @@ class Stage:
     async def tables(self) -> dict[str, dict[str, set[tuple[Any, ...]]]]:
         """What stands in each table, by execution (kept events: by workspace)."""
         found: dict[str, dict[str, set[tuple[Any, ...]]]] = {}
-        async with self._system.database.connection() as connection:
-            for table, statement in _ROWS.items():
-                held = found[table] = {}
+        for database, (table, statement) in product(self._databases, _ROWS.items()):
+            async with database.connection() as connection:
+                held = found.setdefault(table, {})
                 for owner, *row in await (await connection.execute(statement)).fetchall():
                     held.setdefault(owner, set()).add(tuple(row))
         return found
@@ -153,14 +160,21 @@ class Stage:
 
     async def states(self, ids: Sequence[str]) -> Mapping[str, bytes]:
         """Stored states by execution."""
-        async with self._system.database.connection() as connection:
-            cursor = await connection.execute("SELECT id::text, state FROM executions WHERE id = ANY(%s)", (list(ids),))
-            return {id: bytes(state) for id, state in await cursor.fetchall()}
+        found = {}
+        for database in self._databases:
+            async with database.connection() as connection:
+                cursor = await connection.execute(
+                    "SELECT id::text, state FROM executions WHERE id = ANY(%s)", (list(ids),)
+                )
+                found.update({id: bytes(state) for id, state in await cursor.fetchall()})
+        return found
 
     async def empty(self) -> None:
         """Forget all that ran: the next batch finds small tables."""
-        async with self._system.database.connection() as connection:
-            await connection.execute(
-                "TRUNCATE executions, history, tasks, timers, waits, messages, heartbeats, kept_events, idempotency_keys"
-            )
+        for database in self._databases:
+            async with database.connection() as connection:
+                await connection.execute(
+                    "TRUNCATE executions, history, tasks, timers, waits, messages, heartbeats, kept_events,"
+                    " idempotency_keys"
+                )
         self._seen.clear()

@@ -24,6 +24,9 @@ from .world import World
 TOGETHER = 250
 """Scenarios that share transactions."""
 
+TWO = 80
+"""Scenarios that are played over two databases as well."""
+
 
 def seeds() -> range:
     if one := os.environ.get("LINKFLOW_MODEL_SEED"):
@@ -51,6 +54,21 @@ async def test_interpreter_and_engine_tell_the_same_history(stage: Stage, databa
         await stage.empty()
         if len(every) > TOGETHER:
             print(f"seeds {part.start}-{part.stop - 1} agree", flush=True)
+
+
+async def test_with_two_databases_it_is_the_same(split_urls: tuple[str, str], redis_url: str) -> None:
+    """Parents and children, events and waits, messages and timers are as often in two databases as in one."""
+    main, b = split_urls
+    stage = Stage(main, redis_url, {"b": b})
+    try:
+        plays = [Play(draw(seed)) for seed in range(TWO)]
+        await perform(stage, plays)
+        if bad := [play for play in plays if play.fault]:
+            pytest.fail(await _report(stage, bad), pytrace=False)
+    finally:
+        await stage.close()
+    for url in split_urls:
+        await asyncio.to_thread(assert_sound, url, expect=TWO // 4)
 
 
 async def test_a_wrong_rule_is_found_and_its_scenario_made_small(stage: Stage) -> None:

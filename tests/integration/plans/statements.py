@@ -144,6 +144,16 @@ HOT: dict[str, Cases] = {
         "look_at_firings": {"now": 1, "workflow": [nth(2, 50 * n) for n in range(BATCH)]},
         "now_ms": {},
     },
+    "shards": {
+        "map": {},
+        "home": {},
+        "epoch": {},
+        "open_runs": {"ids": _OLD},
+        "started_firings": [
+            {"workflow": nth(0, 0), "node": "", "due": -1, "cause": "", "limit": PAGE},
+            {"workflow": nth(2, 100), "node": "s0", "due": 5, "cause": "", "limit": PAGE},
+        ],
+    },
     "beats": {
         "beat": {
             **_REFS, "timer": all_of("sleep/node/1"), "due": all_of(10**12), "details": all_of(b"{}"), "at": 2000
@@ -263,9 +273,12 @@ _SETTING = "when somebody reads or changes a queue's settings, or Valkey has los
 _DAILY = "upkeep, once in a while: what it reads is what it tidies"
 
 COLD: dict[str, dict[str, str]] = {
+    "shards": {
+        "used": "migration", "adopt": "migration", "set_guard": "migration", "close_firings": _DAILY,
+    },
     "bulk": {
         "count": "a person's choice of runs: it reads those that fit, and those that its filter drops",
-        "begin": "the same choice, kept",
+        "begin": "the same choice, kept", "choose": "the same choice, a page", "begin_with": "a choice, kept",
     },
     "queue_settings": dict.fromkeys(
         ("read", "rules", "every", "change", "drop_rules", "add_rules", "own_lock", "own_rules"), _SETTING
@@ -276,7 +289,7 @@ COLD: dict[str, dict[str, str]] = {
         "partitions": "migration",
     },
     "retention": {
-        "lock": _DAILY, "patience": _DAILY, "shortest": _DAILY, "partitions": _DAILY, "count": _DAILY,
+        "lock": _DAILY, "patience": _DAILY, "own": _DAILY, "moving": _DAILY, "partitions": _DAILY, "count": _DAILY,
         "forget": _DAILY, "drop_partition": _DAILY, "clear_history": _DAILY, "clear_blobs": _DAILY,
     },
     "timers": {

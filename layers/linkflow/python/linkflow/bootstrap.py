@@ -17,7 +17,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.ports import Ahead, Blobs, Dispatcher, Doorbell
+from linkflow.ports import Ahead, Blobs, Dispatcher, Doorbell, EventStore, TimerStore
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from linkflow.http.wiring import Services
     from linkflow.nodes.registry import Registry
     from linkflow.postgres.database import Database
-    from linkflow.postgres.executions import PostgresEvents
     from linkflow.postgres.retention import Retention
+    from linkflow.postgres.shards import Shards
     from linkflow.services.timer import Timer
     from linkflow.services.worker import Worker
     from linkflow.streams.connection import Clients
@@ -112,29 +112,70 @@ class System:
 
     @property
     def database(self) -> Database:
+        """The main one."""
+        return self._database("database", self.config.database_url)
+
+    def _database(self, key: str, url: str) -> Database:
         def build() -> Database:
             from linkflow.postgres.database import Database
 
             size = 1 if self.on_lambda else self.config.pool_size
-            database: Database = self._closing(
-                Database(
-                    self.config.database_url, size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda
-                )
-            )
+            made = Database(url, size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda)
+            database: Database = self._closing(made)
             return database
 
-        found: Database = self._once("database", build)
+        found: Database = self._once(key, build)
         return found
 
     @property
-    def store(self) -> PostgresEvents:
-        def build() -> PostgresEvents:
+    def shards(self) -> Shards | None:
+        """The map of several databases; None where there is one, which then has nothing in front of it."""
+        if not self.config.databases:
+            return None
+
+        def build() -> Shards:
+            from linkflow.postgres.shards import Shards
+
+            others = {name: self._database(f"database:{name}", url) for name, url in self.config.databases.items()}
+            return Shards(self.database, others)
+
+        found: Shards = self._once("shards", build)
+        return found
+
+    @property
+    def store(self) -> EventStore:
+        def build() -> EventStore:
             from linkflow.postgres.executions import PostgresEvents
 
-            return PostgresEvents(self.database, round(self.config.republish_after * 1000))
+            late, shards = round(self.config.republish_after * 1000), self.shards
+            if shards is None:
+                return PostgresEvents(self.database, late)
+            from linkflow.postgres.sharded import ShardedEvents
 
-        found: PostgresEvents = self._once("store", build)
+            return ShardedEvents(shards, {name: PostgresEvents(one, late) for name, one in shards.databases.items()})
+
+        found: EventStore = self._once("store", build)
         return found
+
+    def _lane(self) -> Callable[[str], str] | None:
+        """With several databases, which one a run is in."""
+        if self.shards is None:
+            return None
+        lane: Callable[[str], str] = self.store.lane  # type: ignore[attr-defined]
+        return lane
+
+    def timer_store(self) -> TimerStore:
+        from linkflow.postgres.timers import PostgresTimers
+
+        shards = self.shards
+        if shards is None:
+            return PostgresTimers(self.database, self.retention())
+        from linkflow.postgres.sharded_timers import ShardedTimers
+
+        stores = {
+            name: PostgresTimers(one, self.retention(one), closes=False) for name, one in shards.databases.items()
+        }
+        return ShardedTimers(shards, stores)
 
     @property
     def blobs(self) -> Blobs:
@@ -148,7 +189,12 @@ class System:
                 return kept
             from linkflow.postgres.blobs import PostgresBlobs
 
-            return PostgresBlobs(self.database)
+            shards = self.shards
+            if shards is None:
+                return PostgresBlobs(self.database)
+            from linkflow.postgres.sharded_blobs import ShardedBlobs
+
+            return ShardedBlobs(shards, {name: PostgresBlobs(one) for name, one in shards.databases.items()})
 
         found: Blobs = self._once("blobs", build)
         return found
@@ -200,7 +246,7 @@ class System:
 
         made = History(
             self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
-            push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs,
+            push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs, lane=self._lane(),
         )  # fmt: skip
         self._parts["remembered"] = made.remembered
         return self._closing(made)
@@ -252,19 +298,17 @@ class System:
         )  # fmt: skip
         return self._closing(made)
 
-    def retention(self) -> Retention:
-        """What the timer's upkeep drops, and `linkflow upkeep`."""
+    def retention(self, database: Database | None = None) -> Retention:
+        """What the timer's upkeep drops, and `linkflow upkeep`: in the main database, or another one."""
         from linkflow.postgres.retention import Retention
 
-        return Retention(self.database, self.config.retention_days)
+        return Retention(database or self.database, self.config.retention_days, self.database)
 
     def timer(self) -> Timer:
         def build() -> Timer:
-            from linkflow.postgres.timers import PostgresTimers
             from linkflow.services.timer import Timer
 
-            store = PostgresTimers(self.database, self.retention())
-            return Timer(store, self.client(HistoryApi), self.clock, self.doorbell, self.config)
+            return Timer(self.timer_store(), self.client(HistoryApi), self.clock, self.doorbell, self.config)
 
         found: Timer = self._once("timer", build)
         return found
@@ -329,11 +373,16 @@ class System:
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
             replies=PostgresReplies(database),
             clock=clock,
-            checks={"postgres": database.ping, "valkey": self.valkey.ping},
+            checks={"postgres": database.ping, "valkey": self.valkey.ping}, watched=self._watched(),
             node_types=self.registry.describe,
             public_url=config.public_url,
             max_body=config.max_payload,
         )  # fmt: skip
+
+    def _watched(self) -> dict[str, Callable[[], Awaitable[object]]]:
+        """Further databases: one that is away takes its own runs with it, and nobody else's."""
+        others = self.shards.databases if self.shards is not None else {}
+        return {f"postgres:{name}": one.ping for name, one in others.items() if one is not self.database}
 
     def http_app(self) -> FastAPI:
         """The control plane's app over this system."""

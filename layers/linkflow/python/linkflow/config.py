@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct as _Struct
@@ -30,6 +31,9 @@ class Config(_Struct, frozen=True, kw_only=True):
     """All settings of a process. Durations are seconds, sizes bytes."""
 
     database_url: str = ""
+    databases: dict[str, str] = {}
+    """Further databases for runs, by name: ``b=postgresql://…, c=postgresql://…``, or a JSON object. See
+    docs/sharding.md."""
     redis_url: str = ""
     home: str = ".linkflow"
     secret: str = ""
@@ -135,10 +139,29 @@ def _parse(name: str, text: str) -> object:
             raise ValueError(f"not JSON: {error}") from None
     elif kind == tuple[str, ...]:
         raw = [part.strip() for part in text.split(",") if part.strip()]
+    elif name == "databases":
+        raw = _pairs(text)
     try:
-        return convert(raw, kind, strict=False)
+        value = convert(raw, kind, strict=False)
     except ValidationError as error:
         raise ValueError(str(error)) from None
+    if name == "databases":
+        _check_databases(_mapping(value))
+    return value
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """``name=url`` pairs; a URL may have commas of its own."""
+    parts = re.split(r"[,\s]+(?=[^,\s=]+=postgres)", text.strip(", \t\n"))
+    return {name: url for name, _, url in (part.partition("=") for part in parts)}
+
+
+def _check_databases(found: Mapping[str, object]) -> None:
+    for name, url in found.items():
+        if not re.fullmatch("[a-z][a-z0-9_-]{0,39}", name) or name == "default":
+            raise ValueError(f"{name!r} cannot be a database's name: use a-z, 0-9, _ and -; default is DATABASE_URL")
+        if not re.match("postgres(ql)?://", str(url)):
+            raise ValueError(f"give an address (postgresql://…) for {name!r}")
 
 
 def _fields() -> list[tuple[str, object]]:

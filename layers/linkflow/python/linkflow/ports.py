@@ -237,13 +237,14 @@ class EventStore(BulkStore, Protocol):
     """Execution state and events. One database, or several behind a shard map."""
 
     async def commit(self, transitions: Sequence[Transition]) -> list[str]:
-        """Write all in one transaction; returns a verdict each: ``ok``, ``conflict`` (the fence: somebody else wrote
-        first, nothing of this one was written), ``full`` (it needs a slot again, and there is none), or
-        ``duplicate:<execution id>`` (the idempotency key is taken)."""
+        """Write all in one transaction (a database); returns a verdict each: ``ok``, ``conflict`` (the fence: somebody
+        else wrote first, nothing of this one was written), ``full`` (it needs a slot again, and there is none),
+        ``duplicate:<execution id>`` (the idempotency key is taken), or ``away`` (of several databases the one of this
+        run does not answer; it may have been written)."""
         ...
 
-    def door(self) -> AbstractAsyncContextManager[Door]:
-        """A transaction of one's own: committed at the end, undone by any error."""
+    def door(self, workflow_id: str) -> AbstractAsyncContextManager[Door]:
+        """A transaction of one's own for starts and runs of a workflow: committed at the end, undone by any error."""
         ...
 
     async def queued(self, workflow_id: str, key: str, limit: int) -> list[str]:

@@ -26,11 +26,15 @@ def on_stores(home: str, work: Callable[[Config], int]) -> int:
 
 
 def migrate(home: str) -> int:
-    from linkflow.postgres.migrate import migrate as apply
+    from linkflow.postgres.migrate import migrate_all
 
     def work(config: Config) -> int:
-        done = apply(config.database_url)
-        print("\n".join(done) if done else "Nothing to do: the database is up to date.")
+        done = migrate_all(config.database_url, config.databases)
+        for name, applied in done.items():
+            print("\n".join(f"{name}  {one}" if config.databases else one for one in applied), end="\n" * bool(applied))
+        if not any(done.values()):
+            what = "the databases are" if config.databases else "the database is"
+            print(f"Nothing to do: {what} up to date.")
         return 0
 
     return on_stores(home, work)
@@ -47,14 +51,15 @@ def replay(home: str, execution_id: str, every: bool) -> int:
 async def _replay(config: Config, execution_id: str) -> int:
     from linkflow.bootstrap import System
     from linkflow.domain.ids import is_uuid
-    from linkflow.postgres.audit import replays
+    from linkflow.postgres.audit import replays_of
 
     if execution_id and not is_uuid(execution_id):
         say(f"{execution_id} is not an execution id.")
         return 2
     system = System(config, "replay")
     checked = wrong = 0
-    async for id, result in replays(system.database, execution_id):
+    databases = list(system.shards.databases.values()) if system.shards else [system.database]
+    async for id, result in replays_of(databases, execution_id):
         checked += 1
         if execution_id or not result.matches:
             verdict = "matches, byte for byte" if result.matches else f"differs from byte {result.at} on {result.fault}"
@@ -78,22 +83,27 @@ async def _upkeep(config: Config, dry_run: bool) -> int:
     from linkflow.clock import SystemClock
     from linkflow.postgres.timers import PostgresTimers
 
-    system = System(config, "upkeep")
+    system, waiting = System(config, "upkeep"), 0
+    databases = system.shards.databases if system.shards else {"": system.database}
     try:
-        retention, now = system.retention(), SystemClock().now_ms()
-        for old in await retention.plan(now):
-            names = ", ".join(part for _, part in old.parts)
-            print(f"{names}  {old.runs} runs go, {old.stay} stay  {old.size / 1_048_576:.1f} MB")
-        if dry_run:
-            return 0
-        made = await PostgresTimers(system.database).upkeep()
-        done = await retention.run(now)
+        for name, database in databases.items():
+            retention, now, of = system.retention(database), SystemClock().now_ms(), f"{name}  " if name else ""
+            for old in await retention.plan(now):
+                names = ", ".join(part for _, part in old.parts)
+                print(f"{of}{names}  {old.runs} runs go, {old.stay} stay  {old.size / 1_048_576:.1f} MB")
+            if dry_run:
+                continue
+            made = await PostgresTimers(database, closes=not name).upkeep()
+            done = await retention.run(now)
+            print(
+                f"{of}{made} partitions made, {done.partitions} dropped; {done.runs} runs gone, {done.moved} rows moved"
+            )
+            waiting += done.waiting
     finally:
         await system.close()
-    print(f"{made} partitions made, {done.partitions} dropped; {done.runs} runs gone, {done.moved} rows moved")
-    if done.waiting:
-        say(f"{done.waiting} partitions are in use; try again.")
-    return 1 if done.waiting else 0
+    if waiting:
+        say(f"{waiting} partitions are in use; try again.")
+    return 1 if waiting else 0
 
 
 def openapi() -> int:

@@ -34,7 +34,7 @@ class Running:
 
     def __enter__(self) -> Running:
         from linkflow.local.stack import LocalStack
-        from linkflow.postgres.migrate import migrate
+        from linkflow.postgres.migrate import migrate_all
 
         self._socket = listen(self._host, self._port)
         self.url = f"http://{self._host}:{self._socket.getsockname()[1]}"
@@ -42,7 +42,7 @@ class Running:
         setup(config.log_level if config.log_level != "INFO" else "WARNING")
         self._stack = LocalStack(self._home, config)
         started = self._stack.start()
-        migrate(started.database_url)
+        migrate_all(started.database_url, started.databases)
         self._config = self._local(started)
         self._thread.start()
         self._ready.wait()

@@ -31,12 +31,13 @@ async def live(_: Anybody) -> Response:
 
 @router.get("/health/ready")
 async def ready(request: Request, services: Given, _: Anybody) -> Response:
-    """Everything that a call needs answers; else 503 names the part that does not."""
-    names = list(services.checks)
-    answers = await asyncio.gather(*(_answers(name, services.checks[name]) for name in names))
-    parts = {name: "ok" if fine else "down" for name, fine in zip(names, answers, strict=True)}
-    if all(answers):
-        return reply({"status": "ok", "checks": parts})
+    """Everything that a call needs answers; else 503 names the part that does not. Where one of several databases for
+    runs is away the status is `degraded`, and the process ready."""
+    every = {**services.watched, **services.checks}
+    answers = await asyncio.gather(*(_answers(name, check) for name, check in every.items()))
+    parts = {name: "ok" if fine else "down" for name, fine in zip(every, answers, strict=True)}
+    if all(parts[name] == "ok" for name in services.checks):
+        return reply({"status": "ok" if all(answers) else "degraded", "checks": parts})
     down = ", ".join(name for name, state in parts.items() if state == "down")
     return problem(
         request, 503, "not_ready", f"Not answering: {down}.", headers={"Retry-After": "2"}, extra={"checks": parts}

@@ -27,7 +27,8 @@ from linkflow.services.world import World
 class Services:
     """Everything that the HTTP layer calls.
 
-    `checks` are what readiness depends on, by name (``postgres``, ``valkey``): each raises when its part is away.
+    `checks` are what readiness depends on, by name (``postgres``, ``valkey``): each raises when its part is away;
+    `watched` are told as well, and a process without them is ready all the same.
     `node_types` describes the catalogue (`nodes.registry.Registry.describe`), with True every version of it.
     `public_url` is where clients reach this installation, without a slash at the end. `max_body` is bytes.
     """
@@ -45,6 +46,7 @@ class Services:
     replies: ReplyStore
     clock: Clock
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    watched: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     node_types: Callable[[bool], Sequence[Mapping[str, Any]]] = lambda _every: ()
     public_url: str = "http://127.0.0.1:8080"
     max_body: int = 1024 * 1024

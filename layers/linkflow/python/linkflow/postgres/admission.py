@@ -14,6 +14,7 @@ from linkflow.ports import Entrance, Look, Seen, Slot, Snapshot, Transition
 
 from .database import Connection, Database
 from .queries import queries
+from .shards import epoch
 from .waits import columns
 
 _sql = queries("admission")
@@ -73,6 +74,10 @@ class PostgresDoor:
             rows = sorted((workflow, key, until) for (workflow, key), until in rates.items())
             await self._connection.execute(_sql["keep_rates"], columns("rate", ("workflow", "key", "until"), rows))
         return verdicts
+
+    async def epoch(self) -> int:
+        """What this database holds changes with this number (see `shards`)."""
+        return await epoch(self._connection)
 
     async def _rows(self, statement: str, **args: Any) -> list[tuple[Any, ...]]:
         return await (await self._connection.execute(_sql[statement], args)).fetchall()

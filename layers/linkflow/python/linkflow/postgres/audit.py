@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
+from linkflow.domain.ids import shard_of_execution
 from linkflow.domain.replay import Replay, replay
 from linkflow.domain.state import FORMAT
 
 from .database import Database
 from .queries import queries
+from .shards import home
 
 PAGE = 200
 _sql = queries("audit")
@@ -30,3 +32,13 @@ async def replays(database: Database, execution_id: str = "") -> AsyncIterator[t
             yield id, replay(id, events, bytes(state or b""), version, snapshot)
         if execution_id or len(rows) < PAGE:
             return
+
+
+async def replays_of(databases: Sequence[Database], execution_id: str = "") -> AsyncIterator[tuple[str, Replay]]:
+    """The same of several databases, each run where its shard is: copies on their way do not count."""
+    for database in databases:
+        async with database.connection() as connection:
+            there = await home(connection)
+        async for id, result in replays(database, execution_id):
+            if there.holds(shard_of_execution(id)):
+                yield id, result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -36,16 +37,26 @@ class PostgresBulks:
         rows = await self._bulk_rows("count", **_which(request))
         return int(rows[0][0])
 
-    async def begin_bulk(self, id: str, request: BulkRequest, now_ms: int, until_ms: int, owner: str) -> None:
+    async def begin_bulk(
+        self, id: str, request: BulkRequest, now_ms: int, until_ms: int, owner: str, chosen: Sequence[str] | None = None
+    ) -> None:
+        """See `BulkStore.begin_bulk`. `chosen` are the runs where they were chosen already, one more than the limit."""
         asked = msgspec.json.encode(_Asked(request.filter, request.options))
+        args = {
+            "id": id, "verb": request.verb, "request": asked, "actor": request.actor, "now": now_ms, "offer": until_ms,
+            "owner": owner,
+        }  # fmt: skip
         async with self._db.connection() as connection:
-            await connection.execute(
-                _sql["begin"],
-                {
-                    **_which(request), "id": id, "verb": request.verb, "request": asked, "actor": request.actor,
-                    "now": now_ms, "offer": until_ms, "owner": owner,
-                },
-            )  # fmt: skip
+            if chosen is None:
+                await connection.execute(_sql["begin"], {**_which(request), **args})
+            else:
+                args |= {"workspace": request.workspace_id, "limit": request.limit, "chosen": list(chosen)}
+                await connection.execute(_sql["begin_with"], args)
+
+    async def choose_runs(self, request: BulkRequest, before: str, limit: int) -> list[str]:
+        """The runs that fit, the newest first, behind one."""
+        args = {**_which(request), "below": before or _HIGHEST, "limit": limit}
+        return [id for (id,) in await self._bulk_rows("choose", **args)]
 
     async def bulks(self, workspace_id: str, id: str, before: str, limit: int) -> list[Bulk]:
         if id:

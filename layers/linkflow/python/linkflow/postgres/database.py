@@ -30,6 +30,9 @@ GONE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 RETRY_STATES = ("40001", "40P01")
 """Serialization failure and deadlock: nothing was written, try again at once."""
 
+NOT_HERE = "LF001"
+"""The guard of a database refused a write: it does not have that shard, or not any more (migration 0021)."""
+
 
 class Database:
     """One database. `size` 1 suits Lambda: one connection an environment, checked before use.
@@ -106,6 +109,8 @@ async def _try_again(pool: AsyncConnectionPool[Connection]) -> None:
 def translate(error: Exception) -> LinkFlowError:
     """The error of our tree for one of psycopg's. No statement, parameter or address goes into the message."""
     state = getattr(error, "sqlstate", None) or ""
+    if state == NOT_HERE:
+        return Unavailable("This run is being moved to another database; try again.", details={"sqlstate": state})
     if isinstance(error, GONE) or state in RETRY_STATES or state.startswith(("57P", "53", "55P03")):
         return Unavailable("The database does not answer now; try again.", details={"sqlstate": state})
     return Internal("The database refused a statement.", details={"sqlstate": state})

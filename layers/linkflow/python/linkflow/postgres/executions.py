@@ -73,7 +73,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks)
             return await self._write(connection, transitions)
 
     @asynccontextmanager
-    async def door(self) -> AsyncIterator[PostgresDoor]:
+    async def door(self, workflow_id: str) -> AsyncIterator[PostgresDoor]:
         """See `EventStore.door`."""
         async with self._db.transaction() as connection:
             yield PostgresDoor(connection, self._write_with_doors, self._load_on)

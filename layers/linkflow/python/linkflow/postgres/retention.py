@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -32,7 +33,7 @@ TRIES, LOCK_WAIT, PAUSE = 5, "300ms", 0.5
 """Dropping needs a lock that every transition would wait behind: it is asked for briefly, and again in an hour."""
 
 _FOREVER = 1_000_000  # days
-_LOCK = 0x4C_46_52_54  # "LFRT"
+RETENTION_LOCK = 0x4C_46_52_54  # "LFRT"
 _LOCKED = "55P03"
 _sql = queries("retention")
 
@@ -60,24 +61,27 @@ class Dropped(Struct):
 class Retention:
     """`days` is the deployment's retention, 0 for ever; a workflow's `settings.retention_days` goes before it."""
 
-    def __init__(self, database: Database, days: int) -> None:
+    def __init__(self, database: Database, days: int, control: Database | None = None) -> None:
+        """`control` is where workflows are, if that is another database."""
         self._database = database
         self._days = days
+        self._control = control or database
 
     async def plan(self, now_ms: int) -> list[Old]:
         """The partitions that a pass would drop now, oldest first."""
-        return (await self._look(now_ms))[0]
+        return (await self._look(now_ms, await self._own()))[0]
 
     async def run(self, now_ms: int) -> Dropped:
         """Drop what is over. Any number may do it at once: one does, the others do nothing."""
-        due, beyond = await self._look(now_ms)
+        own = await self._own()
+        due, beyond = await self._look(now_ms, own)
         done = Dropped()
         if not beyond:
             return done
         async with self._alone() as connection:
             if connection is None:
                 return done
-            values = {"beyond": beyond, "now": now_ms, "days": self._days or _FOREVER}
+            values = {"beyond": beyond, "now": now_ms, "days": self._days or _FOREVER, **own}
             row = await (await connection.execute(_sql["forget"], values)).fetchone()
             done.runs = row[0] if row else 0
         left = [(parent, part, old) for old in due for parent, part in old.parts]
@@ -92,11 +96,16 @@ class Retention:
             logger.info("Old runs were dropped", extra=asdict(done))
         return done
 
-    async def _look(self, now_ms: int) -> tuple[list[Old], str]:
+    async def _own(self) -> dict[str, list[Any]]:
+        """What workflow versions ask for themselves, a column each."""
+        async with self._control.connection() as connection:
+            rows = [row for row in await (await connection.execute(_sql["own"])).fetchall() if row[2] is not None]
+        return {name: [row[at] for row in rows] for at, name in enumerate(("workflow", "version", "own"))}
+
+    async def _look(self, now_ms: int, own: dict[str, list[Any]]) -> tuple[list[Old], str]:
         """Partitions that are due, and the id below which runs whose time is over are forgotten."""
         async with self._database.connection() as connection:
-            row = await (await connection.execute(_sql["shortest"])).fetchone()
-            asked = [days for days in (self._days, row[0] if row else 0) if days]
+            asked = [days for days in (self._days, *own["own"]) if days > 0]
             if not asked:
                 return [], ""
             found = await (await connection.execute(_sql["partitions"])).fetchall()
@@ -108,7 +117,7 @@ class Retention:
                 end = _ms(beyond)
                 if end > now_ms - min(asked) * DAY_MS:
                     break
-                values = {"first": first, "beyond": beyond, "now": now_ms, "days": self._days or _FOREVER}
+                values = {"first": first, "beyond": beyond, "now": now_ms, "days": self._days or _FOREVER, **own}
                 count = await (await connection.execute(_sql["count"], values)).fetchone()
                 over, stay = count or (0, 0)
                 if (self._days and end <= now_ms - self._days * DAY_MS) or stay <= (over + stay) * FEW:
@@ -142,10 +151,11 @@ class Retention:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[Connection | None]:
-        """A transaction in which nobody else does this; None where somebody does."""
+        """A transaction in which nobody else does this; None where somebody does, or shards are being moved."""
         async with self._database.transaction() as connection:
-            row = await (await connection.execute(_sql["lock"], {"lock": _LOCK})).fetchone()
-            yield connection if row and row[0] else None
+            row = await (await connection.execute(_sql["lock"], {"lock": RETENTION_LOCK})).fetchone()
+            moving = await (await connection.execute(_sql["moving"])).fetchone()  # behind the lock
+            yield connection if row and row[0] and not (moving and moving[0]) else None
 
 
 def _ms(id: str) -> int:

@@ -28,9 +28,11 @@ _sql = queries("timers")
 class PostgresTimers:
     """`ports.TimerStore` over one database. Every method raises `Unavailable` when the database does not answer."""
 
-    def __init__(self, database: Database, retention: Retention | None = None) -> None:
+    def __init__(self, database: Database, retention: Retention | None = None, *, closes: bool = True) -> None:
+        """Without `closes` upkeep leaves firings open whose runs have ended: those live in other databases as well."""
         self._database = database
         self._retention = retention
+        self._closes = closes
 
     async def due(self, now_ms: int, limit: int) -> list[DueTimer]:
         """At most `limit` timers due at `now_ms`, earliest first. Nothing is locked: History's fence decides."""
@@ -103,7 +105,8 @@ class PostgresTimers:
         async with self._database.transaction() as connection:
             await connection.execute(_sql["upkeep_lock"], (_UPKEEP,))
             row = await (await connection.execute(_sql["upkeep"])).fetchone()
-            await connection.execute(_sql["close_firings"])
+            if self._closes:
+                await connection.execute(_sql["close_firings"])
             await connection.execute(_sql["drop_old_firings"], {"before": now - KEEP_MS})
             await connection.execute(_sql["drop_many_firings"], {"keep": KEEP_ROWS})
             return int(row[0]) if row else 0

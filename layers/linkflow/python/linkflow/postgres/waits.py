@@ -37,17 +37,25 @@ class PostgresWaits:
         )  # fmt: skip
 
     async def overlooked(self, now_ms: int, limit: int) -> list[StoredWait]:
-        """Goes through the kept events some at a time, and begins anew behind the last."""
+        asked = await self.kept_for(now_ms)
+        return await self.waits_for(asked, limit) if asked else []
+
+    async def kept_for(self, now_ms: int) -> list[tuple[str, str, str]]:
+        """Whom there are kept events for, as (workspace, name, key). Goes through them some at a time, and begins anew
+        behind the last."""
         until, workspace, id = self._looked_at
         async with self._db.connection() as connection:
             args = {"now": now_ms, "until": until, "workspace": workspace, "id": id, "limit": LOOK_AT}
             rows = await (await connection.execute(_sql["kept_after"], args)).fetchall()
         self._looked_at = rows[-1][:3] if len(rows) == LOOK_AT else _LOWEST
-        asked = dict.fromkeys(
-            (workspace, name, key) for _, workspace, _, name, own in rows for key in dict.fromkeys((own, ""))
+        return list(
+            dict.fromkeys(
+                (workspace, name, key) for _, workspace, _, name, own in rows for key in dict.fromkeys((own, ""))
+            )
         )
-        if not asked:
-            return []
+
+    async def waits_for(self, asked: Sequence[tuple[str, str, str]], limit: int) -> list[StoredWait]:
+        """Waits for any of these events."""
         return await self._waits("overlooked", **_asked(asked), limit=limit)
 
     async def _waits(self, statement: str, **args: Any) -> list[StoredWait]:

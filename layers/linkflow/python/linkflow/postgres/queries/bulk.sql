@@ -31,6 +31,28 @@ FROM (SELECT ARRAY(
 ) AS ids) AS chosen
 ON CONFLICT DO NOTHING
 
+-- name: choose
+-- The same choice, a page at a time: where runs are in several databases it is put together elsewhere.
+SELECT e.id::text FROM executions e
+WHERE workspace_id = %(workspace)s::uuid AND e.id < %(below)s::uuid
+  AND (%(workflow)s::uuid IS NULL OR workflow_id = %(workflow)s::uuid)
+  AND (%(status)s::smallint[] = '{}' OR status = ANY (%(status)s::smallint[]))
+  AND (%(mode)s = '' OR mode = %(mode)s)
+  AND started_at >= %(after)s AND (%(before)s = 0 OR started_at < %(before)s)
+  AND (%(ids)s::uuid[] = '{}' OR e.id = ANY (%(ids)s::uuid[]))
+ORDER BY e.id DESC LIMIT %(limit)s
+
+-- name: begin_with
+-- Keep a choice that was put together.
+INSERT INTO bulk_operations (id, workspace_id, verb, request, actor, status, targets, more, created_at, updated_at,
+                             finished_at, offer_at, owner)
+SELECT %(id)s::uuid, %(workspace)s::uuid, %(verb)s, %(request)s, %(actor)s,
+       CASE WHEN cardinality(chosen.ids) = 0 THEN 'completed' ELSE 'running' END,
+       chosen.ids[1:%(limit)s::int], cardinality(chosen.ids) > %(limit)s, %(now)s, %(now)s,
+       CASE WHEN cardinality(chosen.ids) = 0 THEN %(now)s ELSE 0 END, %(offer)s, %(owner)s
+FROM (SELECT %(chosen)s::uuid[] AS ids) AS chosen
+ON CONFLICT DO NOTHING
+
 -- name: show
 -- Operations of a workspace, newest first.
 SELECT id::text, workspace_id::text, verb, request, actor, status, cardinality(targets), more, done, failed, skipped,

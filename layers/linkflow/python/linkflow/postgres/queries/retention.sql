@@ -6,11 +6,14 @@ SELECT pg_try_advisory_xact_lock(%(lock)s)
 -- Wait so long for a lock, in this transaction.
 SELECT set_config('lock_timeout', %(wait)s, true)
 
--- name: shortest
--- The shortest retention (days) that a workflow version asks for itself, null for none.
-SELECT min((convert_from(definition, 'UTF8')::jsonb #>> '{settings,retention_days}')::int)
+-- name: own
+-- What workflow versions ask for themselves (days; 0 for ever).
+SELECT workflow_id::text, version, (convert_from(definition, 'UTF8')::jsonb #>> '{settings,retention_days}')::int
 FROM workflow_versions WHERE position('"retention_days":'::bytea IN definition) > 0
-  AND (convert_from(definition, 'UTF8')::jsonb #>> '{settings,retention_days}')::int > 0
+
+-- name: moving
+-- While a range of shards is copied, nothing is dropped on either side.
+SELECT EXISTS (SELECT FROM shard_home WHERE move_role IS NOT NULL)
 
 -- name: partitions
 -- Partitions with their bounds, the oldest first.
@@ -24,8 +27,7 @@ SELECT parent, part, bounds[1] AS first, bounds[2] AS beyond, size FROM (
 -- name: count
 -- How many runs of a range of ids are over their time, and how many stay.
 WITH own AS MATERIALIZED (
-  SELECT workflow_id, version, (convert_from(definition, 'UTF8')::jsonb #>> '{settings,retention_days}')::int AS days
-  FROM workflow_versions WHERE position('"retention_days":'::bytea IN definition) > 0
+  SELECT * FROM unnest(%(workflow)s::uuid[], %(version)s::int[], %(own)s::int[]) AS o (workflow_id, version, days)
 )
 SELECT count(*) FILTER (WHERE over), count(*) FILTER (WHERE NOT over) FROM (
   SELECT e.closed_at > 0 AND e.closed_at < %(now)s - 86400000 * coalesce((
@@ -38,8 +40,7 @@ SELECT count(*) FILTER (WHERE over), count(*) FILTER (WHERE NOT over) FROM (
 -- Runs below an id whose time is over: their rows, and the idempotency keys and lists of forks that name them. One that
 -- is retried at this moment is open again, and stays.
 WITH own AS MATERIALIZED (
-  SELECT workflow_id, version, (convert_from(definition, 'UTF8')::jsonb #>> '{settings,retention_days}')::int AS days
-  FROM workflow_versions WHERE position('"retention_days":'::bytea IN definition) > 0
+  SELECT * FROM unnest(%(workflow)s::uuid[], %(version)s::int[], %(own)s::int[]) AS o (workflow_id, version, days)
 ), gone AS (
   DELETE FROM executions e
   WHERE e.id < %(beyond)s::uuid AND e.closed_at > 0 AND e.closed_at < %(now)s - 86400000 * coalesce((

@@ -162,7 +162,7 @@ class Admission:
             raise VersionConflict("Once more.") from None
 
     async def _at_the_door(self, workflow: str, knocks: Sequence[Knock]) -> None:
-        async with self._store.door() as door:
+        async with self._store.door(workflow) as door:
             await door.lock([name for knock in knocks for name in _locks(knock)])
             seen = await door.look(_look(workflow, knocks))
             desk = Desk(seen, self._clock.now_ms(), self._clock.random())
@@ -226,7 +226,7 @@ class Admission:
         row = self._row(plan, state)
         now, chance = max(self._clock.now_ms(), due_at), self._clock.random()
         keys, fault = await self._keys(row)
-        async with self._store.door() as door:
+        async with self._store.door(state.workflow_id) as door:
             await door.lock(_own_locks(plan, state.workflow_id, keys))
             desk = Desk(await door.look(_own_look(plan, state.workflow_id, keys)), now, chance)
             if fault is None:
@@ -280,7 +280,7 @@ class Admission:
             rows[id] = self._row(plan, state)
         if not rows:
             return 0
-        async with self._store.door() as door:
+        async with self._store.door(workflow_id) as door:
             await door.lock([lock_name(SLOT, workflow_id, key)])
             line = (await door.look(Look(workflow_id, slots=(key,)))).lines[key]
             desk = Desk(await door.look(Look(workflow_id)), self._clock.now_ms(), self._clock.random())

@@ -29,8 +29,8 @@ from linkflow.domain.waiting import name_fault
 from linkflow.observability import logger
 from linkflow.ports import BulkPage, BulkStore, Clock, EventStore
 
-from .committer import Committer
 from .forker import FORKS, RERUN, Forker
+from .lanes import Commits
 from .verbs import VERBS
 from .world import World
 
@@ -51,7 +51,7 @@ class BulkWork:
     """Begins operations and works them off."""
 
     def __init__(
-        self, store: EventStore, committer: Committer, forker: Forker, world: World, clock: Clock, page: int = PAGE
+        self, store: EventStore, committer: Commits, forker: Forker, world: World, clock: Clock, page: int = PAGE
     ) -> None:
         self._store: EventStore = store
         self._bulks: BulkStore = store

@@ -218,6 +218,10 @@ class Committer:
                 self._known.forget(item.execution_id)
                 self._again(item)
                 continue
+            if verdict == "away":
+                self._known.forget(item.execution_id)
+                reject(item, Unavailable("The database of this run does not answer now; try again."))
+                continue
             if verdict == "full":
                 self._known.forget(item.execution_id)
                 reject(item, _full(written))

@@ -19,7 +19,7 @@ from linkflow.domain.ids import execution_id, is_uuid, shard_of_execution
 from linkflow.domain.payloads import refuse_reserved
 from linkflow.ports import Clock, EventStore
 
-from .committer import Committer
+from .lanes import Commits
 from .loading import load_one
 from .messages import Messenger
 from .transition import reset_of
@@ -46,7 +46,7 @@ class Forker:
     """Plans and starts. Whether the source may be seen is for the caller to know."""
 
     def __init__(
-        self, store: EventStore, committer: Committer, messenger: Messenger, clock: Clock, max_events: int
+        self, store: EventStore, committer: Commits, messenger: Messenger, clock: Clock, max_events: int
     ) -> None:
         self._store = store
         self._committer = committer

@@ -18,7 +18,7 @@ from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import CALLING
 from linkflow.ports import EventStore, Message, StoredMessage
 
-from .committer import Committer
+from .lanes import Commits
 from .loading import load_one
 from .transition import (
     CHILD_CLOSED,
@@ -39,7 +39,7 @@ from .transition import (
 class Messenger:
     """Tells messages and forgets them."""
 
-    def __init__(self, store: EventStore, committer: Committer, max_depth: int) -> None:
+    def __init__(self, store: EventStore, committer: Commits, max_depth: int) -> None:
         self._store = store
         self._committer = committer
         self._max_depth = max_depth

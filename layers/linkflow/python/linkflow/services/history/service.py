@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
 import msgspec
@@ -34,6 +34,7 @@ from .committer import Committer
 from .forker import Forker
 from .guard import limits_of
 from .holders import Holders
+from .lanes import Commits, Lanes
 from .loading import load_encoded
 from .messages import Messenger
 from .packing import Packer
@@ -68,10 +69,11 @@ class History:
     def __init__(
         self, store: EventStore, matching: MatchingApi, doorbell: Doorbell, clock: Clock, config: Config,
         *, push_before_reply: bool = False, ahead: Ahead | None = None, blobs: Blobs | None = None,
+        lane: Callable[[str], str] | None = None,
     ) -> None:  # fmt: skip
         """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
         front of a run before its first commit; without it, workers do. Without `blobs` payloads of any size stay in the
-        rows."""
+        rows. `lane` is the database of a run, where there are several."""
         self._store = store
         self._matching = matching
         self._backlog = Backlog(matching, clock)
@@ -81,9 +83,11 @@ class History:
         self._plans = Plans(store)
         self._payloads = Payloads(blobs) if blobs else None
         packer = Packer(self._payloads, config.blob_limit) if self._payloads else None
-        self._committer = Committer(
-            store, self._plans, clock, self._after, limits_of(config), ahead, packer, self._knock
-        )
+
+        def committer() -> Committer:
+            return Committer(store, self._plans, clock, self._after, limits_of(config), ahead, packer, self._knock)
+
+        self._committer: Commits = Lanes(lane, committer) if lane else committer()
         self.remembered = self._committer.remembered
         """States for a worker in the same process: what it would decode is here already."""
         self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, packer)

@@ -15,7 +15,7 @@ from linkflow.domain.waiting import has_seen, name_fault
 from linkflow.observability import logger
 from linkflow.ports import Clock, EventStore, KeptEvent
 
-from .committer import Committer
+from .lanes import Commits
 from .loading import load_one
 
 MAX_KEEP = 30 * 86_400
@@ -28,7 +28,7 @@ TAKEN, KNOWN, REFUSED = "taken", "known", "refused"
 class World:
     """Brings events and decisions to the runs that wait for them."""
 
-    def __init__(self, store: EventStore, committer: Committer, clock: Clock, at_once: int = 1000) -> None:
+    def __init__(self, store: EventStore, committer: Commits, clock: Clock, at_once: int = 1000) -> None:
         """`at_once` is how many waits are read, and woken together."""
         self._store = store
         self._committer = committer
