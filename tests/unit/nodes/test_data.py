@@ -162,6 +162,9 @@ class TestTransform:
             "c": {},
         }
 
+    def test_remove_is_delete(self):
+        assert run("transform", {"operation": "remove", "fields": ["a"]}, {"a": 1, "b": 2}).output == {"b": 2}
+
     def test_filter(self):
         assert self.shape({"operation": "filter"}, {"a": None, "b": 0}) == {"b": 0}
         config = {"operation": "filter", "items": "list", "conditions": [{"field": "n", "operator": "gt", "value": 1}]}

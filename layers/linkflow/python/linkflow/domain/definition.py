@@ -14,6 +14,9 @@ WHILE = "while"
 LOOPS = ("loop", WHILE)
 """Node types whose output `each` leads a body that runs once an item, or as long as a condition holds."""
 
+NOTE = "note"
+"""A node type that is no step: it stands beside the workflow, and nothing has to lead to it."""
+
 EACH, DONE, MAIN, ERROR = "each", "done", "main", "error"
 CANCELLED = "cancelled"
 """Output names with a meaning of their own. An edge from `cancelled` leads a clean-up branch."""

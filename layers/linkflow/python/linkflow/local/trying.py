@@ -99,10 +99,10 @@ def as_text(value: Any) -> str:
 
 def _difference(example: Example, node: NodeType, played: Played) -> str:
     outcome = played.outcomes.get("it")
-    if isinstance(outcome, Failed):
-        return f"The node failed: {outcome.error.code}: {outcome.error.message}"
     if example.outcome:
         return _compared(example.outcome, msgspec.to_builtins(outcome), ())
+    if isinstance(outcome, Failed):
+        return f"The node failed: {outcome.error.code}: {outcome.error.message}"
     if outcome is None:  # a trigger
         return _compared(example.output, played.state.trigger, example.varies)
     run = played.state.runs["it"]

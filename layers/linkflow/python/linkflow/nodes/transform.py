@@ -34,7 +34,10 @@ Fields = Annotated[
 class Step(Params):
     """One operation. `fields`: for set name → value, for rename old → new, for delete the names (a list will do)."""
 
-    operation: Literal["set", "rename", "delete", "filter"] = "set"
+    operation: Annotated[
+        Literal["set", "rename", "delete", "filter"],
+        BeforeValidator(lambda value: "delete" if value == "remove" else value),
+    ] = Field("set", description="delete is remove as well.")
     fields: Fields = Field(
         default_factory=dict,
         validation_alias=AliasChoices("fields", "values", "mapping"),
@@ -87,6 +90,12 @@ class Transform(Base):
             },
             input={"id": 7, "net": 50},
             output={"id": 7, "total": 100},
+        ),
+        Example(
+            name="Other names",
+            config={"operation": "rename", "fields": {"mail": "user.email"}},
+            input={"id": 7, "mail": "a@b.c"},
+            output={"id": 7, "user": {"email": "a@b.c"}},
         ),
         Example(
             name="Only what is paid",

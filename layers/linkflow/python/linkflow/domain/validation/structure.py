@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from linkflow.domain.definition import EACH, LOOPS, TRIGGERS, Definition, Edge, Node
+from linkflow.domain.definition import EACH, LOOPS, NOTE, TRIGGERS, Definition, Edge, Node
 from linkflow.domain.graph import adjacency, leads_cleanup, loop_body, reachable, topological
 from linkflow.domain.validation.cleanup import check_cleanup
 from linkflow.domain.validation.findings import Findings
@@ -70,7 +70,7 @@ def _check_triggers(by_id: Mapping[str, Node], edges: Placed, findings: Findings
 
 def _check_reach(definition: Definition, reached: Collection[str], findings: Findings) -> None:
     for place, node in enumerate(definition.nodes):
-        if node.id not in reached and not findings.is_reported(f"/nodes/{place}/id"):
+        if node.id not in reached and node.type != NOTE and not findings.is_reported(f"/nodes/{place}/id"):
             message = f"No trigger leads to {show(node.label)}, so it is not part of any run."
             findings.warn(f"/nodes/{place}", "unreachable", message)
 
