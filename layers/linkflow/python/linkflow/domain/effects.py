@@ -21,6 +21,8 @@ from .timing import (
     timer_id,
 )
 
+_TIMED = frozenset((SCHEDULED, BACKOFF, WAITING, CALLING))
+
 
 class Effects(Struct, frozen=True):
     """Tasks and waits as (node_key, attempt); timers as (timer_id, due in ms)."""
@@ -58,8 +60,10 @@ def effects(decision: Decision) -> Effects:
             done_waits.append((key, waited))
         if waits and now != was:
             new_waits.append((key, waits))
-        old.update(timers_of(key, was))
-        new.update(timers_of(key, now))
+        if was is not None and was.status in _TIMED:
+            old.update(timers_of(key, was))
+        if now is not None and now.status in _TIMED:
+            new.update(timers_of(key, now))
     _execution_timer(decision, state, old, new)
     if decision.entry is not state.entry:
         old.update(_entry_timer(decision.entry))
@@ -77,7 +81,7 @@ def effects(decision: Decision) -> Effects:
 
 def timers_of(key: str, run: NodeRun | None) -> dict[str, int]:
     """The timers that stand for a node run: id and due time (ms)."""
-    if run is None or run.status not in (SCHEDULED, BACKOFF, WAITING, CALLING):
+    if run is None or run.status not in _TIMED:
         return {}
     found = {}
     if run.due_at:
@@ -116,6 +120,9 @@ def _entry_timer(entry: Entry | None) -> dict[str, int]:
     return {timer_id(ENTER, attempt=entry.due_at): entry.due_at} if entry is not None and entry.due_at else {}
 
 
+_OF_CHILDREN = (e.ChildStarted, e.ChildCompleted, e.ChildFailed)
+
+
 def orphans(decision: Decision) -> tuple[tuple[str, str], ...]:
     """Children to be told that nobody waits for them any more, as (execution_id, ``terminate`` or ``cancel``).
 
@@ -126,13 +133,13 @@ def orphans(decision: Decision) -> tuple[tuple[str, str], ...]:
     waited = {was.child: (key, was.close_policy) for key, was in decision.before.items() if was and _waits(was)}
     loose = {was.child: was.close_policy for was in decision.before.values() if was and was.detached}
     for event in decision.events:
-        if isinstance(event, e.ChildStarted):
-            if event.wait:
+        if isinstance(event, _OF_CHILDREN):
+            if not isinstance(event, e.ChildStarted):
+                waited.pop(event.execution_id, None)
+            elif event.wait:
                 waited[event.execution_id] = (event.node, event.close_policy)
             else:
                 loose[event.execution_id] = event.close_policy
-        elif isinstance(event, e.ChildCompleted | e.ChildFailed):
-            waited.pop(event.execution_id, None)
     found = {child: policy for child, (key, policy) in waited.items() if not _waits(state.runs.get(key), child)}
     if state.closed and not decision.was_closed:
         found |= loose

@@ -20,15 +20,16 @@ from linkflow.ports import Clock
 
 from .plans import Plan
 from .runner import Runner
+from .spell import Spell
 
 MAX_RESULTS = 200
 MAX_BYTES = 256 * 1024
 MAX_ITEMS = 50
 """Iterations of a loop: a longer one is a worker's from its beginning, in one chain. Of what the head start left, each
 item would be a task of its own."""
-MAX_SECONDS = 0.02
-"""Seconds of CPU, so that a busy machine does no less. A front that is longer than any of these goes on in a worker:
-other starts wait for the same commit."""
+MAX_SECONDS = 0.01
+"""Seconds, and then as many of CPU, so that a busy machine does no less. A front that is longer than any of these goes
+on in a worker: other starts wait for the same commit."""
 
 
 class HeadStart:
@@ -45,9 +46,9 @@ class HeadStart:
     def run(self, start: c.Start, definition: Definition, session: Session) -> None:
         """Complete what is pure, from the front on, in `session`. It never raises: what fails is a failed node run."""
         plan = self._plan(start, definition)
-        due, began = deque(session.due()), time.thread_time()
+        due, spell = deque(session.due()), Spell(MAX_SECONDS)
         count = size = 0
-        while due and count < MAX_RESULTS and size < MAX_BYTES and time.thread_time() - began < MAX_SECONDS:
+        while due and count < MAX_RESULTS and size < MAX_BYTES and not spell.over:
             key, attempt = due.popleft()
             step = plan.step(key if key in plan.graph.nodes else split_key(key)[0])
             if step is None or not step.fusible:

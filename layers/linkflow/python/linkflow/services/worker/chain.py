@@ -27,6 +27,7 @@ from .beating import Pulse
 from .hydration import Hydration
 from .plans import Plan, Step
 from .runner import Ran, Runner
+from .spell import Spell
 
 MAX_CHAIN = 2000
 """Results recorded in one go."""
@@ -38,8 +39,9 @@ PACKED = 1024
 """About how many bytes a result is whose payload was set aside."""
 BREATH = 50
 """Results after which the other tasks of this worker get a turn."""
-MAX_SECONDS = 0.25
-"""A chain that took more (of CPU, so that a busy machine cuts it no shorter) is recorded before it goes on."""
+MAX_SECONDS = 0.125
+"""A chain that took more, and as much again of CPU (so that a busy machine cuts it no shorter), is recorded before it
+goes on."""
 
 
 class Chain:
@@ -95,7 +97,7 @@ class Chain:
 
     async def run(self) -> None:
         """Run the task, then what is fusible behind it."""
-        began = time.thread_time()
+        spell = Spell(MAX_SECONDS)
         key, attempt = self._task.node_key, self._task.attempt
         step = self.step(key)
         started, clock = self._clock.now_ms(), time.perf_counter()
@@ -114,7 +116,7 @@ class Chain:
         while due and not self._over and self.size < MAX_BYTES and self.aside < MAX_ASIDE:
             if len(self.reports) >= MAX_CHAIN:
                 break
-            if time.thread_time() - began > MAX_SECONDS:
+            if spell.over:
                 break
             await self._next(due)
             if len(self.reports) % BREATH == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from pydantic import ValidationError
@@ -27,6 +27,7 @@ from .scope import scope_of
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Outcome).decode
 
+OUTCOMES: tuple[type, ...] = get_args(Outcome)
 Ran = tuple[Outcome, int]
 MAX_LOGS = 200
 
@@ -49,7 +50,7 @@ class Runner:
         try:
             context.log = logs.append
             outcome = step.type.run(step.params(scope), context)
-            if inspect.isawaitable(outcome):
+            if not isinstance(outcome, OUTCOMES) and inspect.isawaitable(outcome):
                 raise TypeError(f"{step.type.type} says that it is pure, yet it waits.")
             return self._checked(outcome, logs)
         except Exception as error:
@@ -71,7 +72,7 @@ class Runner:
             context.log = logs.append
             async with asyncio.timeout(limit or None) as bound:
                 outcome = step.type.run(step.params(scope), context)
-                if inspect.isawaitable(outcome):
+                if not isinstance(outcome, OUTCOMES) and inspect.isawaitable(outcome):
                     outcome = await outcome
             return self._checked(outcome, logs)
         except TimeoutError as error:
