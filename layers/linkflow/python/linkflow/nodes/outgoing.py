@@ -6,6 +6,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from socket import AF_INET, AF_INET6, AI_NUMERICHOST, AI_NUMERICSERV, AddressFamily
 
 import aiohttp
@@ -83,7 +84,7 @@ class Outgoing:
         raises."""
         if verify not in self._contexts:
             self._contexts[verify] = self._tls(verify)
-        address = URL(url, encoded=True)
+        address = _url(url)
         try:
             async with self._session.request(
                 method, address, headers=headers, data=content, allow_redirects=False, ssl=self._contexts[verify]
@@ -95,6 +96,11 @@ class Outgoing:
             raise
         except (aiohttp.ClientError, OSError) as error:
             raise _broken(address.host or "", error) from None
+
+
+@lru_cache(maxsize=1024)
+def _url(text: str) -> URL:
+    return URL(text, encoded=True)
 
 
 def _broken(host: str, error: Exception) -> NodeFailure:

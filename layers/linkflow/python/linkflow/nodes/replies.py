@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from linkflow.nodes.base import EgressResponse, NodeFailure
@@ -52,9 +53,14 @@ def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int:
 
 def content_type(headers: Mapping[str, str]) -> tuple[str, str]:
     """Media type and charset; the charset is utf-8 unless given."""
+    return _content_type(headers.get("content-type", ""))
+
+
+@lru_cache(maxsize=1024)
+def _content_type(header: str) -> tuple[str, str]:
     message = Message()
-    message["content-type"] = headers.get("content-type", "")
-    kind = message.get_content_type() if headers.get("content-type") else ""
+    message["content-type"] = header
+    kind = message.get_content_type() if header else ""
     return kind, message.get_content_charset() or "utf-8"
 
 
@@ -66,7 +72,8 @@ def is_json(kind: str) -> bool:
 def parse_json(content: bytes) -> Any:
     """JSON, or `ValueError` (also where it nests too deeply to be read)."""
     try:
-        return _whole(json.loads(content))
+        value = json.loads(content)
+        return value if content.isascii() and b"\\u" not in content else _whole(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
