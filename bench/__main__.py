@@ -16,6 +16,7 @@ from typing import Any
 
 from .children import ROOT
 from .lab import Lab
+from .on_lambda import money
 from .peers import PEERS, measure
 from .peers.ratios import lines
 from .report import RESULTS, save, table, verdict
@@ -130,6 +131,8 @@ def main() -> int:
                 result["peers"] = measure(lab, size, result["workloads"], options.peers)
         save(result, options.output)
     print(table(result))
+    if "lambda" in result["workloads"]:
+        print("\n".join(money.lines(result["workloads"]["lambda"])))
     print("\n".join(lines(result["peers"], result["workloads"])))
     return 0
 

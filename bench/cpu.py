@@ -28,7 +28,7 @@ class Meter:
 
     def read(self) -> Usage:
         children = children_by_parent()
-        seconds = {name: _tree(pid, children) for name, pid in self._roots.items()}
+        seconds = {name: tree(pid, children) for name, pid in self._roots.items()}
         return Usage(seconds, _machine(), time.perf_counter())
 
     def since(self, before: Usage) -> dict[str, float]:
@@ -62,10 +62,11 @@ def children_by_parent() -> dict[int, list[int]]:
     return found
 
 
-def _tree(pid: int, children: Mapping[int, list[int]]) -> float:
+def tree(pid: int, children: Mapping[int, list[int]]) -> float:
+    """CPU seconds of a process and all that it has started."""
     fields = _stat(pid)
     own = sum(map(int, fields[11:15])) / TICK if fields else 0.0  # user and system, its own and its ended children's
-    return own + sum(_tree(child, children) for child in children.get(pid, ()))
+    return own + sum(tree(child, children) for child in children.get(pid, ()))
 
 
 def _machine() -> float:

@@ -30,7 +30,7 @@ class Lab:
     """Started with `with`. Everything is new and thrown away in the end, but for stores that the environment names."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home
+        self.home = home
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Lab:
@@ -47,10 +47,10 @@ class Lab:
         self._open.close()
 
     def _start(self) -> None:
-        stack = LocalStack(self._home, load())
+        stack = LocalStack(self.home, load())
         config = self._open.enter_context(stack)
         migrate(config.database_url)
-        self.url = config.database_url
+        self.url, self.redis_url, self.secret = config.database_url, config.redis_url, config.secret
         self.standin = self._child("standin", {"secret": config.secret})
         self.address = f"127.0.0.1:{self.standin.ready['http']}"
         config = msgspec.structs.replace(
@@ -61,7 +61,7 @@ class Lab:
         )
         self.server = self._child("server", {"config": msgspec.to_builtins(config)})
         self.http = self.server.ready["http"]
-        self.api = Api(self._home, f"http://127.0.0.1:{self.http}")
+        self.api = Api(self.home, f"http://127.0.0.1:{self.http}")
         self._open.callback(self.api.close)
         self.api.sign_in()
         ports = {"linkflow": self.server.ready["grpc"], "null": self.standin.ready["grpc"]}

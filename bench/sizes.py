@@ -21,6 +21,7 @@ class Size:
     in_flight: int = IN_FLIGHT
     stored: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     leak: tuple[int, ...] = (2_000, 20_000, 40_000)
+    lambda_runs: int = 200
 
     @property
     def lead(self) -> float:
@@ -29,10 +30,27 @@ class Size:
 
 
 QUICK = Size(
-    seconds=1.0, runs=1, warm_up=0.5, items=100, timers=300, steady=1.0, stored=(1_000, 10_000), leak=(200, 600)
+    seconds=1.0,
+    runs=1,
+    warm_up=0.5,
+    items=100,
+    timers=300,
+    steady=1.0,
+    stored=(1_000, 10_000),
+    leak=(200, 600),
+    lambda_runs=20,
 )
 TINY = Size(
-    seconds=0.3, runs=1, warm_up=0.2, items=20, timers=40, steady=0.1, in_flight=4, stored=(50, 200), leak=(20, 60)
+    seconds=0.3,
+    runs=1,
+    warm_up=0.2,
+    items=20,
+    timers=40,
+    steady=0.1,
+    in_flight=4,
+    stored=(50, 200),
+    leak=(20, 60),
+    lambda_runs=2,
 )
 
 Figures = dict[str, Any]

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import standing, workflows
 from .lab import Lab
+from .on_lambda import on_lambda
 from .report import combine, percentile
 from .sizes import IN_FLIGHT, Figures, Size
 
@@ -185,13 +186,14 @@ EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
     "in-flight": standing.in_flight,
     "memory": standing.memory,
     "startup": standing.startup,
+    "lambda": on_lambda,
 }
 """Measured when named, and with --all."""
 
 WITH_PEERS = ("chain-step-bare", "idle-step")
 """What peers' durable steps are held against: measured as well, where peers are."""
 
-ALONE = ("in-flight", "memory", "startup", "growth")
+ALONE = ("in-flight", "memory", "startup", "lambda", "growth")
 """Each best on stores of its own, which --all gives it."""
 
 

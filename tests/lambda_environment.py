@@ -108,6 +108,11 @@ class Environment:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the emulator; the runtime is its child."""
+        return self._process.pid
+
     def invoke(self, payload: bytes) -> Answer:
         """Pass one event to the runtime, and read the emulator's answer as AWS would have told it."""
         self._wait_for_port()

@@ -115,6 +115,8 @@ class LambdaPool:
         self._pools = {n: _Pool(n, f, logs / f"{n}.log" if logs else None) for n, f in functions.items()}
         self._events: queue.SimpleQueue[tuple[_Pool, bytes] | None] = queue.SimpleQueue()
         self._retry_delay = retry_delay
+        self._under_way = 0
+        self._counting = threading.Lock()
         self.copies: Callable[[], int] = lambda: 1
         """How often an asynchronous event is delivered: at least once, says AWS."""
         self.dropped: list[tuple[str, bytes]] = []
@@ -188,6 +190,27 @@ class LambdaPool:
 
     def accept(self, name: str, kind: str, payload: bytes) -> Answer:
         """One request to the Invoke API."""
+        with self._count():
+            return self._accept(name, kind, payload)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing runs, and no asynchronous event waits."""
+        return self._under_way == 0
+
+    @contextlib.contextmanager
+    def _count(self) -> Iterator[None]:
+        self._add(1)
+        try:
+            yield
+        finally:
+            self._add(-1)
+
+    def _add(self, count: int) -> None:
+        with self._counting:
+            self._under_way += count
+
+    def _accept(self, name: str, kind: str, payload: bytes) -> Answer:
         pool = self._pools.get(name.rpartition(":")[2])
         if pool is None:
             return Answer(404, json.dumps({"Message": f"Function not found: {name}"}).encode())
@@ -195,6 +218,7 @@ class LambdaPool:
             return Answer(413, b'{"message":"Request must be smaller than the limit for the InvokeFunction operation"}')
         if kind == "Event":
             for _ in range(self.copies()):
+                self._add(1)
                 self._events.put((pool, payload))
             return Answer(202, b"")
         answer = pool.invoke(payload)
@@ -216,6 +240,7 @@ class LambdaPool:
                 time.sleep(self._retry_delay)
             else:
                 self.dropped.append((pool.name, payload))
+            self._add(-1)
 
 
 class _Server(ThreadingHTTPServer):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -172,3 +174,22 @@ async def test_a_short_history_limit_holds(world: Ahead):
     id = await world.start(workflow)
     assert await world.events(id) == ["ExecutionStarted", "NodeScheduled"]
     assert [task.node_key for task in world.matching.tasks] == ["n0"]
+
+
+LAZY = """
+import sys
+from linkflow.bootstrap import System
+from linkflow.config import Config
+ahead = System(Config(secret="s" * 32))._ahead()
+print(ahead is not None, sorted(name for name in sys.modules if name.startswith("linkflow.nodes")))
+"""
+
+
+@pytest.mark.parametrize("function", ["", "linkflow-api"])
+def test_on_lambda_it_is_made_when_a_run_starts(function: str):
+    """Node types are no part of a function's cold start."""
+    env = {"AWS_LAMBDA_FUNCTION_NAME": function} if function else {}
+    done = subprocess.run([sys.executable, "-c", LAZY], env=env, capture_output=True, text=True, timeout=60, check=True)
+    made, imported = done.stdout.split(maxsplit=1)
+    assert made == "True"
+    assert (imported.strip() == "[]") == bool(function)

@@ -25,6 +25,9 @@ from linkflow.transports.tokens import TokenSigner
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from linkflow.domain.commands import Start
+    from linkflow.domain.decider import Session
+    from linkflow.domain.definition import Definition
     from linkflow.domain.state import State
     from linkflow.http.wiring import Services
     from linkflow.nodes.registry import Registry
@@ -44,6 +47,19 @@ SERVICES: dict[str, type[Any]] = {
 }
 
 T = TypeVar("T")
+
+
+class _Later:
+    """A head start that is made when the first run starts."""
+
+    def __init__(self, make: Callable[[], Ahead]) -> None:
+        self._make = make
+        self._made: Ahead | None = None
+
+    def run(self, start: Start, definition: Definition, session: Session) -> None:
+        if self._made is None:
+            self._made = self._make()
+        self._made.run(start, definition, session)
 
 
 class System:
@@ -257,9 +273,12 @@ class System:
         return found
 
     def _ahead(self) -> Ahead | None:
-        """Not on Lambda, where node types would be part of every function's cold start."""
-        if self.on_lambda or not self.config.head_start:
+        """On Lambda only once a run starts: node types are no part of a cold start."""
+        if not self.config.head_start:
             return None
+        return _Later(self._head_start) if self.on_lambda else self._head_start()
+
+    def _head_start(self) -> Ahead:
         from linkflow.services.worker import HeadStart
 
         return HeadStart(self.registry, self.clock, self.config.max_payload, f"{self.name}-{os.getpid()}")

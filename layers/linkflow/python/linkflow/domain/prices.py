@@ -1,0 +1,47 @@
+"""What AWS asks: US dollars, us-east-1, without free tiers, discounts and taxes, as its public price pages said.
+
+Data only. Another region, or a price that has changed, is another mapping with the same keys: everything in `costing`
+takes the prices as an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+REGION = "us-east-1"
+CHECKED = "2026-11-23"
+"""When the figures below were last held against their pages."""
+
+
+class Price(Struct, frozen=True):
+    """`dollars` for one `unit`; `source` is the page that says so."""
+
+    dollars: float
+    unit: str
+    source: str
+
+
+_LAMBDA = "https://aws.amazon.com/lambda/pricing/"
+_GATEWAY = "https://aws.amazon.com/api-gateway/pricing/"
+_AURORA = "https://aws.amazon.com/rds/aurora/pricing/"
+_ELASTICACHE = "https://aws.amazon.com/elasticache/pricing/"
+_STEP_FUNCTIONS = "https://aws.amazon.com/step-functions/pricing/"
+
+AWS: Mapping[str, Price] = {
+    "lambda.duration.arm64": Price(0.0000133334, "GB-second", _LAMBDA),
+    "lambda.duration.x86_64": Price(0.0000166667, "GB-second", _LAMBDA),
+    "lambda.requests": Price(0.20, "million invocations", _LAMBDA),
+    "http_api.requests": Price(1.00, "million requests of up to 512 KB", _GATEWAY),
+    "aurora.capacity": Price(0.12, "ACU-hour, Serverless v2", _AURORA),
+    "aurora.io": Price(0.20, "million I/O requests", _AURORA),
+    "aurora.storage": Price(0.10, "GB-month", _AURORA),
+    "valkey.units": Price(0.0023, "million ECPUs, ElastiCache Serverless", _ELASTICACHE),
+    "valkey.storage": Price(0.084, "GB-hour, ElastiCache Serverless", _ELASTICACHE),
+    "logs.ingestion": Price(0.50, "GB", "https://aws.amazon.com/cloudwatch/pricing/"),
+    "scheduler.invocations": Price(1.00, "million invocations", "https://aws.amazon.com/eventbridge/pricing/"),
+    "step_functions.transitions": Price(25.00, "million state transitions, Standard", _STEP_FUNCTIONS),
+    "step_functions.requests": Price(1.00, "million requests, Express", _STEP_FUNCTIONS),
+    "step_functions.duration": Price(0.00001667, "GB-second, Express", _STEP_FUNCTIONS),
+}
