@@ -58,7 +58,6 @@ class Approval(Base):
     Open requests stand in the workspace's inbox, `GET …/approvals`; `POST …/approvals/{id}/decision` `{decision:
     approved | rejected, payload}` decides. The first decision counts, a later one is a conflict (409). Assignees say
     who is asked; any member who may execute workflows may decide, and the history says who did.
-
     """
     produces = dict.fromkeys((APPROVED, REJECTED, MAIN), DECISION)
     faults = (Fault("due_too_late", "The due date is more than 366 days away."),)

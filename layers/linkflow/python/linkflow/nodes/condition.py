@@ -196,6 +196,8 @@ class Condition(Base):
 
     `==`, `!=`, `>`, `greater_than`, `less_than`, `starts_with` and the like are taken too.
 
+
+
     """  # noqa: E501
     produces = {"true": DECIDED, "false": DECIDED, NAMED: DECIDED}
     faults = (

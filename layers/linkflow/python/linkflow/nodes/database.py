@@ -70,7 +70,6 @@ class Database(Base):
     all or none. The connection string is in the credential, never in the config. Output: `{rows, rows_affected}`,
     `{row, rows_affected}` with `single_row`, `{rows_affected}` for execute, `{results: [{rows, rows_affected}],
     rows_affected}` for a transaction. Times are ISO 8601, `numeric` and `uuid` are text, bytes are base64.
-
     """
     produces = {
         "main": {

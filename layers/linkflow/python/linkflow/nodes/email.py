@@ -76,7 +76,6 @@ class Email(Base):
     Without `tls`, port 465 means tls and 587 starttls; a connection may name a `ca_file`. A node may name `host`,
     `port`, `username`, `password` of its own and then gets no other server's. Retries keep the Message-ID. Recipients
     that were refused while others were accepted are in `refused`.
-
     """
     produces = {
         "main": {

@@ -66,7 +66,6 @@ class HttpRequest(Base):
     - Every method but GET, HEAD and OPTIONS carries `Idempotency-Key`, the same on every attempt of the node run.
     - A redirect to another origin takes no header along that could hold a secret.
     - `status` and `status_code`, `data` and `body` are the same values under both of the original's names.
-
     """
     produces = {
         "main": {

@@ -45,7 +45,6 @@ class Loop(Base):
     An object gives `{key, value}` items. A list that is missing fails the node; one that is there and null is empty. In
     the body `{{ loop.item }}` is the item, `{{ loop.index }}` its number, `{{ loop.output }}` the result of the one
     before.
-
     """
     produces = {
         "each": {"description": "The item, or with `batch_size` a list of items."},

@@ -45,7 +45,6 @@ class Merge(Base):
     Inputs come in the order of the sources. `append` gives one list, `combine` one object in which later inputs win,
     `by_position` objects side by side, `by_key` objects that are equal at `key`. `join` is for the last two: `outer`
     keeps items without a partner, `inner` drops them, `left` keeps the first input's.
-
     """
     produces = {"main": {"type": ["array", "object"], "description": "A list; with `combine` an object."}}
     faults = (

@@ -217,7 +217,8 @@ def _errors(node: NodeType, config: dict[str, Any]) -> Iterator[Problem]:
         seen: set[str] = set()
         for item in error.errors(include_url=False, include_context=True, include_input=False):
             path, value = _locate(config, item["loc"], item["type"])
-            known_later = _is_dynamic(value) and item["type"] != "expression_in_path"
+            literal = bool(item["loc"]) and item["loc"][0] in node.literal_fields
+            known_later = _is_dynamic(value) and not literal and item["type"] != "expression_in_path"
             if known_later or path in seen:
                 continue  # the branches of a union each report the same value
             seen.add(path)

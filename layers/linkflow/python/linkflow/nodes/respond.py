@@ -32,7 +32,6 @@ class Respond(Base):
     help = """
     A waiting webhook call (`response_mode: wait`) is answered with `status`, `headers` and `body`; so is whoever waits
     for the run by the API. The first answer of a run counts. The run goes on behind the node.
-
     """
     produces = {"main": {"description": "The body."}}
     examples = (

@@ -52,7 +52,6 @@ class Slack(Base):
     With a bot's token the answer has the message's `ts`; an incoming webhook answers `{ok}` alone. Rate limits are
     retried when Slack says. The token goes to Slack's address, or that of the credential, never to one that the config
     names.
-
     """
     produces = {
         "main": {

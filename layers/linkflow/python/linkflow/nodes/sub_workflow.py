@@ -35,7 +35,6 @@ class SubWorkflow(Base):
     help = """
     The node waits until the other workflow has ended, holding no worker, and hands on its result; a run that fails
     fails the node (`child_failed`). With `wait: false` it goes on at once with `{execution_id}`.
-
     """
     produces = {"main": {"description": "The other run's result; without `wait` {execution_id}."}}
     faults = (

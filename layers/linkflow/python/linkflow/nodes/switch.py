@@ -43,7 +43,6 @@ class Switch(Base):
     help = """
     Values compare as `eq` does in a condition: a number equals text that spells it. A case without `output` is named
     after its value. No case fits: the output `default_output`.
-
     """
     produces = {NAMED: SWITCHED}
     examples = (

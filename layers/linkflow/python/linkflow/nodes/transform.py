@@ -75,7 +75,6 @@ class Transform(Base):
     `operation` with `fields` (dot paths), or `operations`, a list of such steps. A list is shaped item by item.
     `filter` keeps the items of the input (or of `items`, a path or list) that match `conditions`; without conditions it
     drops null fields.
-
     """
     produces = {"main": {"description": "The shaped input."}}
     faults = (Fault("filter_not_a_list", "A filter with conditions got no list."),)

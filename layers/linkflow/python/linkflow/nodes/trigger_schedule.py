@@ -162,7 +162,6 @@ class ScheduleTrigger(Trigger):
     One of `cron` (five fields, or six with seconds first), `every` and `at`. What becomes of a fire while the run
     before it has not ended is `overlap`'s; what was missed in an outage is `catch_up`'s. See
     [schedules](../schedules.md).
-
     """
     produces = {
         "main": {

@@ -66,7 +66,6 @@ class WebhookTrigger(Trigger):
     The call is answered at once with `response_status` and `response_body`, or with `response_mode: wait` by the run's
     `respond` node, within `wait_timeout` seconds. The original's flat `auth_type` with its fields is read too. A secret
     is hashed before the workflow is stored.
-
     """
     produces = {
         "main": {

@@ -53,7 +53,6 @@ class WaitForEvent(Base):
       `Idempotency-Key` makes a second sending the same event.
     - `POST …/executions/{id}/signal` `{name, key, payload, signal_id}` goes to one run, which takes it or keeps it for
       a later wait. Of several waits in one run an event ends the oldest.
-
     """
     produces = {"main": {"description": "The event's payload."}}
     examples = (

@@ -54,7 +54,6 @@ class While(Base):
     - Where the condition still holds after `max_iterations` the node fails. A run fails also at its history's limit of
       events: an iteration takes three, and two for each node in its body.
     - A condition that could not be evaluated is tried again by the node's retry policy, each time it is asked.
-
     """
     produces = {
         "each": {"description": "The result so far."},
