@@ -4,83 +4,123 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-from collections.abc import Sequence
-from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .children import ROOT
+from .drawing import Bar, Series, Words, bars, figure, lines
+from .peers.ratios import DURABLE, cpu_of
 from .report import RESULTS
 
-WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 60, 20, 40, 45
-COLOURS = ("#2563eb", "#d97706", "#059669")
-STYLE = "text{font:12px sans-serif;fill:#374151}.t{font-size:14px;font-weight:600}.g{stroke:#e5e7eb}.b{fill:#fff}"
+Result = dict[str, Any]
+GROUPS = ("LinkFlow", "peers")
+CASES = {
+    "chain-pure": "ten pure nodes",
+    "webhook": "webhook, ten pure nodes",
+    "chain-step": "ten recorded steps, busy",
+    "chain-step alone": "ten recorded steps, alone",
+}
 
 
-class Series(NamedTuple):
-    name: str
-    values: Sequence[float]
-
-
-def draw(title: str, below: str, labels: Sequence[str], series: Sequence[Series], unit: str) -> str:
-    """Lines over evenly spaced places, from zero; each point has its figure."""
-    top = _round_up(max((value for line in series for value in line.values), default=1.0))
-    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    xs = [LEFT + wide * (at + 0.5) / max(1, len(labels)) for at in range(len(labels))]
-
-    def y(value: float) -> float:
-        return TOP + high * (1 - value / top)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
-        f"<title>{escape(title)}</title><style>{STYLE}</style>",
-        f'<rect class="b" width="{WIDTH}" height="{HEIGHT}"/>',
-        f'<text class="t" x="{LEFT}" y="20">{escape(title)}</text>',
-    ]
-    for step in range(5):
-        value = top * step / 4
-        parts.append(f'<line class="g" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:,.4g}</text>')
-    for x, label in zip(xs, labels, strict=True):
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{escape(label)}</text>')
-    parts.append(f'<text x="{LEFT + wide / 2:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(below)}</text>')
-    for at, line in enumerate(series):
-        colour = COLOURS[at % len(COLOURS)]
-        points = " ".join(f"{x:.1f},{y(value):.1f}" for x, value in zip(xs, line.values, strict=True))
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        for x, value in zip(xs, line.values, strict=True):
-            parts.append(f'<circle cx="{x:.1f}" cy="{y(value):.1f}" r="3" fill="{colour}"/>')
-            parts.append(f'<text x="{x:.1f}" y="{y(value) - 7:.1f}" text-anchor="middle">{value:,.4g}</text>')
-        key = f"{line.name}, {unit}" if unit else line.name
-        parts.append(
-            f'<text x="{WIDTH - RIGHT}" y="{20 + 14 * at}" text-anchor="end" style="fill:{colour}">{escape(key)}</text>'
-        )
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 and 10 times a power of ten, with room above."""
-    size = 10 ** math.floor(math.log10(value * 1.1)) if value > 0 else 1.0
-    return next(size * step for step in (1, 2, 2.5, 5, 10) if size * step >= value * 1.1)
-
-
-def pictures(result: dict[str, Any]) -> dict[str, str]:
+def pictures(result: Result) -> dict[str, str]:
     """The pictures that the figures allow, by file name."""
-    found, workloads = {}, result["workloads"]
-    if levels := workloads.get("in-flight", {}).get("levels"):
-        labels = [str(level["in_flight"]) for level in levels]
-        rates = [Series("chain-pure", [level["rate"] for level in levels])]
-        found["throughput.svg"] = draw("Throughput", "executions in flight", labels, rates, "executions/s")
-        spread = [Series(name, [level[f"{name}_ms"] for level in levels]) for name in ("p50", "p99")]
-        found["latency.svg"] = draw("Latency, start to completed", "executions in flight", labels, spread, "ms")
-    if levels := workloads.get("growth", {}).get("levels"):
-        labels = [f"{level['stored']:,}" for level in levels]
-        watched = [name for name in ("LinkFlow", "Postgres") if name.lower() in levels[0]["cpu_ms_per_unit"]]
-        costs = [Series(name, [level["cpu_ms_per_unit"][name.lower()] for level in levels]) for name in watched]
-        found["growth.svg"] = draw("CPU of one chain-pure run", "stored executions", labels, costs, "ms")
+    found: dict[str, str] = {}
+    for draw in (_load, _growth, _peers, _cost):
+        found |= draw(result, _machine(result))
     return found
+
+
+def _machine(result: Result) -> str:
+    about = result.get("machine", {})
+    words = [
+        about.get("cpu"),
+        f"{about['cores']} cores for everything" if "cores" in about else "",
+        about.get("at", "")[:10],
+    ]
+    return ", ".join(word for word in words if word)
+
+
+def _levels(result: Result, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = result["workloads"].get(name, {}).get("levels") or []
+    return found
+
+
+def _load(result: Result, small: str) -> dict[str, str]:
+    if not (levels := _levels(result, "in-flight")):
+        return {}
+    labels = [str(level["in_flight"]) for level in levels]
+    rates = [Series("chain-pure", [level["rate"] for level in levels])]
+    spread = [Series(name, [level[f"{name}_ms"] for level in levels]) for name in ("p50", "p99")]
+    return {
+        "throughput.svg": lines(Words("Throughput of chain-pure", "executions/s", small), "executions in flight", labels, rates),
+        "latency.svg": lines(Words("Latency, start to completed", "ms", small), "executions in flight", labels, spread),
+    }  # fmt: skip
+
+
+def _growth(result: Result, small: str) -> dict[str, str]:
+    if not (levels := _levels(result, "growth")):
+        return {}
+    labels = [f"{level['stored']:,}" for level in levels]
+    rates = [Series("chain-pure", [level["rate"] for level in levels])]
+    names = [name for name in ("LinkFlow", "Postgres") if name.lower() in levels[0]["cpu_ms_per_unit"]]
+    costs = [Series(name, [level["cpu_ms_per_unit"][name.lower()] for level in levels]) for name in names]
+    return {
+        "growth.svg": lines(Words("chain-pure on a store that grows", "executions/s", small), "stored executions", labels, rates),
+        "growth-cpu.svg": lines(Words("CPU of one chain-pure run", "ms", small), "stored executions", labels, costs),
+    }  # fmt: skip
+
+
+def _peers(result: Result, small: str) -> dict[str, str]:
+    """LinkFlow's chains and the peers', the fastest and the cheapest first."""
+    peers = {name: peer for name, peer in result.get("peers", {}).items() if peer.get("rate")}
+    if not peers:
+        return {}
+    rates, costs = [], []
+    for name, durable in DURABLE.items():
+        if ours := result["workloads"].get(name):
+            below = f"on disk: {durable}"
+            rates.append(Bar(name, ours["rate"], figure(ours["rate"]), 0, below))
+            costs.append(Bar(name, cpu_of(ours), f"{figure(cpu_of(ours))} ms", 0, below))
+    for name, peer in peers.items():
+        below = f"{peer['version']}, on disk: {peer['durable']}"
+        rates.append(Bar(name, peer["rate"], figure(peer["rate"]), 1, below))
+        if peer["cpu_ms"]:
+            costs.append(Bar(name, peer["cpu_ms"], f"{figure(peer['cpu_ms'])} ms", 1, below))
+    found = {
+        "peers.svg": bars(
+            Words("A run of ten steps, 50 in flight", "executions/s", small), sorted(rates, key=lambda bar: -bar.value), GROUPS
+        ),
+        "peers-cpu.svg": bars(
+            Words("CPU of a run of ten steps", "ms in all processes", small), sorted(costs, key=lambda bar: bar.value), GROUPS
+        ),
+    }  # fmt: skip
+    return found if any(bar.value for bar in costs) else {"peers.svg": found["peers.svg"]}
+
+
+def _cost(result: Result, small: str) -> dict[str, str]:
+    if not (figures := result["workloads"].get("lambda")):
+        return {}
+    rows = []
+    for name, case in figures["cases"].items():
+        dollars = case["per_million_node_runs"]["total"]
+        rows.append(Bar(CASES[name], dollars, f"${dollars:.2f}", 0, _invocations(case["invocations_per_run"])))
+    others = figures["step_functions"]
+    rows.append(
+        Bar("Step Functions Express", others["express"], f"${others['express']:.2f}", 1, "keeps nothing by itself")
+    )
+    rows.append(
+        Bar("Step Functions Standard", others["standard"], f"${others['standard']:.2f}", 1, "ten transitions a run")
+    )
+    words = Words(
+        "A million node runs on AWS",
+        "dollars",
+        "us-east-1, runs of ten nodes; measured here, reckoned for 512 MB on arm64",
+    )
+    return {"cost.svg": bars(words, rows, ("LinkFlow", "Step Functions"))}
+
+
+def _invocations(count: float) -> str:
+    return f"{count:.3g} invocation{'' if count == 1 else 's'} a run"
 
 
 def main() -> None:

