@@ -1,6 +1,9 @@
 """The control plane on Lambda, behind the HTTP API."""
 
-from linkflow import bootstrap, config
-from linkflow.transports.lambda_door import HttpDoor
+from linkflow.coldstart import cold_start
 
-lambda_handler = HttpDoor(lambda: bootstrap.http_app(config.load()))
+with cold_start():
+    from linkflow import bootstrap
+    from linkflow.transports.lambda_door import HttpDoor
+
+    lambda_handler = HttpDoor(bootstrap.lambda_http_app)

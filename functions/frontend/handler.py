@@ -1,6 +1,9 @@
 """Frontend on Lambda."""
 
-from linkflow import bootstrap
-from linkflow.transports.lambda_door import ServiceDoor
+from linkflow.coldstart import cold_start
 
-lambda_handler = ServiceDoor("frontend", bootstrap.lambda_service)
+with cold_start():
+    from linkflow import bootstrap
+    from linkflow.transports.lambda_door import ServiceDoor
+
+    lambda_handler = ServiceDoor("frontend", bootstrap.lambda_service)

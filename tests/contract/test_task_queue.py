@@ -453,7 +453,7 @@ class TestStore:
         assert [letter.task.id for letter in await streams.dead_letters("default", 10)] == [task(1).id]
 
     async def test_many_waiting_claims_starve_no_call(self, redis_url: str) -> None:
-        clients = connect(redis_url, connections=2)
+        clients = connect(redis_url)
         queue = StreamQueue(clients, partitions=2, max_deliveries=3)
         claims = [asyncio.create_task(queue.claim(Q, f"w{number}", 1, 5, 5)) for number in range(40)]
         await asyncio.sleep(0.2)

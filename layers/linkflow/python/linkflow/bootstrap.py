@@ -68,12 +68,12 @@ class System:
     A service that `config.peers` names is reached there; every other one lives in this process.
     """
 
-    def __init__(self, config: Config, name: str = "linkflow") -> None:
+    def __init__(self, config: Config, name: str = "linkflow", *, on_lambda: bool = False) -> None:
         self.config = config
         self.name = name
         self.clock = SystemClock()
         self.signer = TokenSigner.of(config)
-        self.on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+        self.on_lambda = on_lambda
         self._local = InProcess()
         self._parts: dict[str, Any] = {}
         self._transports: dict[str, Transport] = {}
@@ -430,9 +430,12 @@ class System:
             await close()
 
 
-async def service(name: str, config: Config) -> Server:
-    """The server of one service, with those that it needs and that have no peer: the Lambda doors' builder."""
-    system = System(config, name)
+async def lambda_service(name: str) -> Server:
+    """What a Lambda door serves, configured by its environment: a service, with those that it needs and that have no
+    peer."""
+    from linkflow import config
+
+    system = System(config.load(), name, on_lambda=True)
     server = system.serve(name)
     system.serve_all(_beside(name))
     return server
@@ -449,15 +452,10 @@ def _beside(name: str) -> tuple[str, ...]:
     }[name]
 
 
-async def lambda_service(name: str) -> Server:
-    """What a Lambda door serves, configured by its environment."""
+def lambda_http_app() -> FastAPI:
+    """The control plane on Lambda, with Frontend, History and Matching beside it, unless they have peers."""
     from linkflow import config
 
-    return await service(name, config.load())
-
-
-def http_app(config: Config) -> FastAPI:
-    """The control plane with Frontend, History and Matching beside it in one process, unless they have peers."""
-    system = System(config, "api")
+    system = System(config.load(), "api", on_lambda=True)
     system.serve_all(("frontend", "history", "matching"))
     return system.http_app()

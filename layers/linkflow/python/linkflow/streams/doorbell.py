@@ -14,13 +14,11 @@ from typing import Any
 from weakref import WeakSet
 
 import msgspec
-from redis.asyncio.client import PubSub
-from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError
 
 from linkflow.domain.errors import LinkFlowError
 
 from .connection import Clients, reachable
+from .resp import Fault, Lost, Subscription
 
 SILENCE = 5.0
 """Seconds without a message after which the connection is tested; after twice that it is given up."""
@@ -72,7 +70,7 @@ class PubSubDoorbell:
         self._clients = clients
         self._prefix = f"{prefix}:ring:"
         self._listeners: dict[bytes, WeakSet[Listener]] = {}
-        self._pubsub: PubSub | None = None
+        self._subscription: Subscription | None = None
         self._reader: asyncio.Task[None] | None = None
         self._flusher: asyncio.Task[None] | None = None
         self._subscribing: set[asyncio.Task[None]] = set()
@@ -98,8 +96,8 @@ class PubSubDoorbell:
         self._listeners.setdefault(channel, WeakSet()).add(listener)
         if self._reader is None or self._reader.done():
             self._reader = _spawn(self._read())
-        elif not known and self._pubsub is not None:
-            task = _spawn(self._subscribe(self._pubsub, channel))
+        elif not known and self._subscription is not None:
+            task = _spawn(self._subscribe(self._subscription, channel))
             self._subscribing.add(task)
             task.add_done_callback(self._subscribing.discard)
         return listener
@@ -121,10 +119,9 @@ class PubSubDoorbell:
             self._pending, self._sent = {}, None
             try:
                 with reachable():
-                    pipeline = self._clients.node.pipeline(transaction=False)
-                    for topic, messages in pending.items():
-                        pipeline.execute_command("PUBLISH", f"{self._prefix}{topic}", self._encode(messages))
-                    await pipeline.execute()
+                    await self._clients.node.execute_commands(
+                        [("PUBLISH", f"{self._prefix}{topic}", self._encode(m)) for topic, m in pending.items()]
+                    )
             except LinkFlowError as error:
                 _log.debug("Rings for %d topics were lost: %s", len(pending), error)
             finally:
@@ -135,30 +132,30 @@ class PubSubDoorbell:
         first, longest = RECONNECT
         delay = first
         while self._listeners:
-            pubsub = self._clients.pubsub()
+            subscription = self._clients.subscription()
             try:
-                await pubsub.subscribe(*self._listeners)
-                self._pubsub = pubsub
+                await subscription.subscribe(*self._listeners)
+                self._subscription = subscription
                 delay = first
-                await self._receive(pubsub)
-            except (RedisError, OSError) as error:
+                await self._receive(subscription)
+            except (Fault, OSError) as error:
                 _log.debug("Listening again in %.2f s: %s", delay, error)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, longest)
             finally:
-                self._pubsub = None
-                await self._clients.leave(pubsub)
+                self._subscription = None
+                await self._clients.leave(subscription)
 
-    async def _receive(self, pubsub: PubSub) -> None:
+    async def _receive(self, subscription: Subscription) -> None:
         silent = False
         while self._listeners:
-            reply: Any = await pubsub.parse_response(block=False, timeout=SILENCE)
+            reply = await subscription.heard(SILENCE)
             if reply is None:
                 if silent:
-                    raise LostConnection("The connection is silent.")
+                    raise Lost("The connection is silent.")
                 silent = True
-                await self._leave_unheard(pubsub)
-                await pubsub.ping()
+                await self._leave_unheard(subscription)
+                await subscription.ping()
                 continue
             silent = False
             if reply[0] == b"message":
@@ -176,17 +173,17 @@ class PubSubDoorbell:
             for message in messages:
                 listener.hear(message)
 
-    async def _leave_unheard(self, pubsub: PubSub) -> None:
+    async def _leave_unheard(self, subscription: Subscription) -> None:
         """Unsubscribe, at leisure, from topics whose listeners have gone."""
         for channel, listeners in list(self._listeners.items()):
             if all(listener.closed for listener in listeners):
                 del self._listeners[channel]
-                await pubsub.unsubscribe(channel)
+                await subscription.unsubscribe(channel)
 
-    async def _subscribe(self, pubsub: PubSub, channel: bytes) -> None:
+    async def _subscribe(self, subscription: Subscription, channel: bytes) -> None:
         try:
-            await pubsub.subscribe(channel)
-        except (RedisError, OSError) as error:
+            await subscription.subscribe(channel)
+        except (Fault, OSError) as error:
             _log.debug("The reader subscribes when it reconnects: %s", error)
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from redis.exceptions import NoScriptError
-
 from .connection import Client, reachable
+from .resp import NoScript
 
 Call = tuple[Sequence[str], Sequence[Any]]
 """Keys and arguments of one run."""
@@ -29,7 +28,7 @@ class Script:
         with reachable():
             try:
                 return await client.execute_command("EVALSHA", self._sha, len(keys), *keys, *args)
-            except NoScriptError:
+            except NoScript:
                 return await client.execute_command("EVAL", self._text, len(keys), *keys, *args)
 
     async def run_all(self, client: Client, calls: Sequence[Call], *, one_by_one: bool = False) -> list[Any]:
@@ -42,12 +41,11 @@ class Script:
         if not calls:
             return []
         with reachable():
-            pipeline = client.pipeline(transaction=False)
-            for keys, args in calls:
-                pipeline.execute_command("EVALSHA", self._sha, len(keys), *keys, *args)
-            replies = await pipeline.execute(raise_on_error=False)
+            replies = await client.execute_commands(
+                [("EVALSHA", self._sha, len(keys), *keys, *args) for keys, args in calls]
+            )
         for index, reply in enumerate(replies):
-            if isinstance(reply, NoScriptError):
+            if isinstance(reply, NoScript):
                 replies[index] = await self.run(client, *calls[index])
             elif isinstance(reply, Exception):
                 with reachable():

@@ -10,14 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import jwt
-
+from linkflow import signed
 from linkflow.config import BadConfig, Config
 from linkflow.contracts.base import Caller
 from linkflow.domain.errors import Unauthenticated
 
 ISSUER = "linkflow"
-ALGORITHM = "HS256"
 MIN_SECRET = 32
 _CACHED = 4096
 
@@ -33,7 +31,7 @@ class TokenSigner:
         """`ttl` is in seconds. Raises `BadConfig` for a secret that is too short to sign with."""
         if len(secret) < MIN_SECRET:
             raise BadConfig(f"LINKFLOW_SECRET needs at least {MIN_SECRET} characters to sign internal calls.")
-        self._secret = secret
+        self._secret = secret.encode()
         self._ttl = ttl
         self._now = now
         self._signed: dict[tuple[str, Caller], tuple[float, str]] = {}
@@ -60,7 +58,7 @@ class TokenSigner:
             "perms": sorted(caller.permissions),
             "exp": int(now) + self._ttl,
         }
-        token = jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        token = signed.encode(claims, self._secret)
         _keep(self._signed, key, (now + self._ttl / 2, token), now)
         return token
 
@@ -79,14 +77,13 @@ class TokenSigner:
 
     def _read(self, service: str, token: str) -> tuple[float, Caller]:
         # exp is compared by verify(), with the clock that the cache goes by; here it only has to be there.
-        options: Any = {"require": ["iss", "aud", "sub", "exp"], "verify_exp": False}
         try:
-            claims = jwt.decode(
-                token, self._secret, algorithms=[ALGORITHM], audience=service, issuer=ISSUER, options=options
-            )
+            claims = signed.decode(token, self._secret, service, require=("exp", "sub"))
+            if claims.get("iss") != ISSUER:
+                raise signed.BadToken("It is another issuer's.")
             caller = Caller(str(claims["ws"]), frozenset(map(str, claims["perms"])), str(claims["sub"]))
             return float(claims["exp"]), caller
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):
             # Which check failed is of use to a forger alone.
             raise Unauthenticated(f"This token does not open the {service} service.") from None
 
