@@ -86,7 +86,7 @@ def test_the_layer_is_compiled_and_its_code_does_not_look_at_file_times(layer: P
 
 IMPORTS = """
 import json, sys
-import msgspec, psycopg, redis.asyncio, pydantic, fastapi, mangum, jwt, httpx, argon2, cronsim
+import msgspec, psycopg, redis.asyncio, hiredis, pydantic, fastapi, mangum, httpx, argon2, cronsim
 import aws_lambda_powertools.logging.formatter
 import linkflow.transports.lambda_door, linkflow.transports.aws_lambda, linkflow.transports.dispatch
 from importlib.metadata import entry_points, version

@@ -456,6 +456,22 @@ def lambda_http_app() -> FastAPI:
     """The control plane on Lambda, with Frontend, History and Matching beside it, unless they have peers."""
     from linkflow import config
 
+    _light_models()
     system = System(config.load(), "api", on_lambda=True)
     system.serve_all(("frontend", "history", "matching"))
     return system.http_app()
+
+
+def _light_models() -> None:
+    """Let pydantic build what checks a model when the first of its kind comes: FastAPI alone has forty, of OpenAPI."""
+    import sys
+    import warnings
+
+    from pydantic import BaseModel
+    from pydantic.warnings import UnsupportedFieldAttributeWarning
+
+    BaseModel.model_config["defer_build"] = True
+    # FastAPI gives each body an alias that pydantic has no use for, and hides the warning only from its own building.
+    warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
+    # FastAPI looks whether a model is one of pydantic 1, where there is a pydantic 1. Nobody here has such models.
+    sys.modules["pydantic.v1"] = None  # type: ignore[assignment]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,8 @@ def cold_start() -> Iterator[None]:
     Nothing of that is garbage, so nobody looks for any: not meanwhile, which would be a sixth of the time, and not
     later, in what stays for as long as the function does.
     """
+    # pydantic would look for plugins of its own in the metadata of every package; we have none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()
     try:
         yield

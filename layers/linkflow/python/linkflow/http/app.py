@@ -55,6 +55,13 @@ ROUTERS = (
 )
 
 
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": problems.SCHEMA}}}
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {"default": _problem("Any error"), 422: _problem("The request is wrong")}
+
+
 def routes() -> Iterator[APIRoute]:
     """Every route of ours, with its full path."""
     for router in ROUTERS:
@@ -66,13 +73,13 @@ def create_app(services: Services) -> FastAPI:
     for route in routes():
         permission = permission_of(route)
         route.openapi_extra = {"x-permission": permission, **({"security": []} if permission == PUBLIC else {})}
+        route.responses = {**ERRORS, **route.responses}
     app = FastAPI(
         title="LinkFlow",
         version=services.version,
         summary="Durable workflow automation.",
         redirect_slashes=False,
         redoc_url=None,
-        responses={"default": _problem("Any error"), 422: _problem("The request is wrong")},
     )
     app.state.services = services
 
@@ -84,13 +91,9 @@ def create_app(services: Services) -> FastAPI:
     for error in (LinkFlowError, RequestValidationError, MethodNotAllowed):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(HTTPException, _router_error)
-    for router in ROUTERS:
-        app.include_router(router)
+    # As they are: to include a router is to build each of its routes a second time, at the first request.
+    app.router.routes.extend(routes())
     return app
-
-
-def _problem(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": problems.SCHEMA}}}
 
 
 async def _router_error(request: Request, error: Exception) -> Response:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Body, Query
-from pydantic import AliasChoices, BaseModel, EmailStr, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, Field, StringConstraints
 
 from linkflow.domain.waiting import MAX_NAME
+
+from .emails import Email
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -22,7 +24,7 @@ Cursor = Annotated[str, Query(max_length=200)]
 class Register(BaseModel):
     first_name: Name
     last_name: Name
-    email: EmailStr
+    email: Email
     password: Secret
     password_confirmation: Secret
 
@@ -41,7 +43,7 @@ class NewWorkspace(BaseModel):
 
 
 class NewMember(BaseModel):
-    email: EmailStr
+    email: Email
     role: Role = "member"
 
 

@@ -29,7 +29,11 @@ class Params(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", populate_by_name=True, str_strip_whitespace=False, field_title_generator=sentence
+        extra="forbid",
+        populate_by_name=True,
+        str_strip_whitespace=False,
+        field_title_generator=sentence,
+        defer_build=True,  # until it is used: no process uses all node types at once
     )
 
 

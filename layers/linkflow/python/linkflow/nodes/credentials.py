@@ -17,7 +17,7 @@ from linkflow.nodes.fields import Secret, Text, sentence
 class Credential(BaseModel):
     """Base of every kind."""
 
-    model_config = ConfigDict(extra="forbid", field_title_generator=sentence)
+    model_config = ConfigDict(extra="forbid", field_title_generator=sentence, defer_build=True)
 
     kind: ClassVar[str]
     title: ClassVar[str]
