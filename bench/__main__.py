@@ -17,7 +17,8 @@ from typing import Any
 from .children import ROOT
 from .lab import Lab
 from .on_lambda import money
-from .peers import PEERS, measure
+from .peers import measure
+from .peers.each import PEERS
 from .peers.ratios import lines
 from .report import RESULTS, save, table, verdict
 from .sizes import IN_FLIGHT, QUICK, TINY, Size

@@ -22,6 +22,8 @@ class Size:
     stored: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     leak: tuple[int, ...] = (2_000, 20_000, 40_000)
     lambda_runs: int = 200
+    lambdas: bool = True
+    """Build the layer and measure cold starts, where the tools for it are."""
 
     @property
     def lead(self) -> float:
@@ -51,6 +53,7 @@ TINY = Size(
     stored=(50, 200),
     leak=(20, 60),
     lambda_runs=2,
+    lambdas=False,
 )
 
 Figures = dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from itertools import pairwise
 from typing import Any
@@ -63,7 +64,8 @@ def memory(lab: Lab, size: Size) -> Figures:
     workflow = lab.save({**workflows.chain_pure(), "name": "bench memory"})
     ask = {"at": "linkflow", "workflow": workflow, "trigger": TRIGGER, "in_flight": size.in_flight}
     idle, server = resident(lab.roots), own(lab.server.pid)
-    done, after, figures = 0, [], {}
+    done, figures = 0, {}
+    after: list[Figures] = []
     for runs in size.leak:
         figures = combine([lab.load("runs", limit=runs - done, seconds=600.0, **ask)], "executions/s")
         busy = own(lab.server.pid)
@@ -81,11 +83,29 @@ def memory(lab: Lab, size: Size) -> Figures:
 
 
 def startup(lab: Lab, size: Size) -> Figures:
-    """New processes: `linkflow --help`, and each function's import beyond Python's own start."""
-    found = measure(max(1, 2 * size.runs - 1))
-    slowest = max(one["cpu_ms"] for one in found["functions"].values())
+    """New processes: `linkflow --help`, each function's import beyond Python's own start, without and with its first
+    answer, and its cold start on Lambda's runtime."""
+    found = measure(max(1, 2 * size.runs - 1), lab.url, lab.redis_url, lambdas=size.lambdas)
+    functions = found["functions"].values()
+    most = {
+        f"{name}_ms": max(one[f"{field}_ms"] for one in functions)
+        for name, field in (("import_cpu", "cpu"), ("first_cpu", "first_cpu"), ("cold", "cold"))
+        if all(f"{field}_ms" in one for one in functions)
+    }
+    _tell(found)
     return {
         "rate": round(1000 / found["help"]["wall_ms"], 1), "unit": "starts/s", "p50_ms": found["help"]["wall_ms"],
         "p99_ms": found["help"]["wall_ms"], "floor_ratio": None, "spread": 0.0, "runs": [], "cores": {}, "problems": {},
-        "cpu_ms_per_unit": {}, "help_cpu_ms": found["help"]["cpu_ms"], "import_cpu_ms": slowest, **found,
+        "cpu_ms_per_unit": {}, "help_cpu_ms": found["help"]["cpu_ms"], **most, **found,
     }  # fmt: skip
+
+
+def _tell(found: dict[str, Any]) -> None:
+    for name, one in found["functions"].items():
+        words = f"{name}: import {one['cpu_ms']:.0f} ms of CPU, with a first answer {one['first_cpu_ms']:.0f}"
+        if "cold_ms" in one:
+            words += f"; on Lambda's runtime cold {one['cold_ms']:.0f} ms, warm {one['warm_ms']:.1f}"
+        print(f"\n  {words}", end="", file=sys.stderr)
+    if found.get("layer_mb"):
+        print(f"\n  layer: {found['layer_mb']} MB zipped", end="", file=sys.stderr)
+    print(file=sys.stderr, flush=True)

@@ -119,7 +119,8 @@ def fan_out(lab: Lab, size: Size) -> Figures:
     items = {"items": list(range(size.items))}
     ask = {"at": "linkflow", "workflow": workflow, "trigger": items, "in_flight": 1, "seconds": 120.0}
     lab.load("runs", limit=1, **ask)
-    begin, runs = time.perf_counter(), []
+    begin = time.perf_counter()
+    runs: list[Figures] = []
     while len(runs) < size.runs or time.perf_counter() - begin < size.seconds:
         runs.append(lab.load("runs", limit=1, **ask))
     for run in runs:

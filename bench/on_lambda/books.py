@@ -91,13 +91,13 @@ def read(deployment: Deployment, database: psycopg.Connection, cache: redis.Redi
     asked = SYNCS[database.info.server_version >= 180000]
     row = database.execute(POSTGRES.format(syncs=asked).encode()).fetchone()
     assert row is not None
-    transactions, active, log, syncs, size = map(float, row)
+    transactions, active, wal, syncs, size = map(float, row)
     stats: dict[str, Any] = cache.info("stats")
     books.stores = {
         "transactions": transactions,
         "syncs": syncs,
         "active_ms": active,
-        "wal_bytes": log,
+        "wal_bytes": wal,
         "size_bytes": size,
         "cpu_ms": 1000 * tree(postgres, children_by_parent()) if postgres else active,
         "commands": stats["total_commands_processed"],

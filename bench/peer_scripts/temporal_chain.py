@@ -40,7 +40,9 @@ async def main() -> None:
     client = await Client.connect(f"127.0.0.1:{settings['port']}")
 
     async def execution() -> dict[str, Any]:
-        return await client.execute_workflow(Chain.run, settings["local"], id=uuid.uuid4().hex, task_queue=QUEUE)
+        id = uuid.uuid4().hex
+        done: dict[str, Any] = await client.execute_workflow(Chain.run, settings["local"], id=id, task_queue=QUEUE)
+        return done
 
     async with Worker(
         client, task_queue=QUEUE, workflows=[Chain], activities=[step], max_concurrent_activities=200,

@@ -19,7 +19,8 @@ LOAD = {"standin"}
 
 def cpu_of(figures: dict[str, Any]) -> float:
     """CPU ms of one execution in all processes that have a part in it, stores and client included."""
-    return round(sum(ms for name, ms in figures.get("cpu_ms_per_unit", {}).items() if name not in LOAD), 3)
+    cost: float = round(sum(ms for name, ms in figures.get("cpu_ms_per_unit", {}).items() if name not in LOAD), 3)
+    return cost
 
 
 def with_ratios(peers: dict[str, Any], workloads: dict[str, Any]) -> dict[str, Any]:

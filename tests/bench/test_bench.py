@@ -63,7 +63,9 @@ def test_standing_workloads_and_their_pictures(database_url: str, redis_url: str
     assert [level["in_flight"] for level in found["in-flight"]["levels"]] == [1, 2, 5]
     assert found["memory"]["idle_mb"] > 0
     assert [after["runs"] for after in found["memory"]["after"]] == [20, 60]
-    assert set(found["startup"]["functions"]) == {"api", "frontend", "history", "matching", "timer", "worker"}
+    functions = found["startup"]["functions"]
+    assert set(functions) == {"api", "frontend", "history", "matching", "timer", "worker"}
+    assert all(one["first_cpu_ms"] > 0 for one in functions.values())
     draw = [
         sys.executable,
         "-m",
