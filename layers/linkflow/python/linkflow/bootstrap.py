@@ -136,7 +136,8 @@ class System:
             from linkflow.postgres.database import Database
 
             size = 1 if self.on_lambda else self.config.pool_size
-            made = Database(url, size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda)
+            knows = ("default", *self.config.databases) if self.config.databases else ()
+            made = Database(url, size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda, knows=knows)
             database: Database = self._closing(made)
             return database
 

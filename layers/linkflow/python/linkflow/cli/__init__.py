@@ -10,6 +10,7 @@ from .dead_letters import dead_letters
 from .executions import executions
 from .nodes import nodes
 from .options import HOME, JSON, URL
+from .shards import shards
 
 QUEUE = click.option(
     "--queue", "queues", multiple=True, help="A queue that the worker serves; may be repeated (default: as configured)."
@@ -67,6 +68,7 @@ def import_(files: tuple[str, ...], activate: bool, home: str, url: str) -> None
 
 main.add_command(executions)
 main.add_command(dead_letters)
+main.add_command(shards)
 main.add_command(nodes)
 
 

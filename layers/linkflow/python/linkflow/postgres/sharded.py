@@ -217,20 +217,19 @@ class ShardedEvents(ShardedLists):
     async def lost_tasks(self, now_ms: int, republish_after_ms: int, limit: int) -> list[Task]:
         async def lost(name: str, store: PostgresEvents, map: ShardMap) -> list[Task]:
             tasks = await store.lost_tasks(now_ms, republish_after_ms, limit)
-            return [task for task in tasks if map.owner(task.execution_id) == name]
+            return await self._shards.owned(map, name, tasks, lambda task: task.execution_id)
 
         return [task for part in await self._wherever(lost) for task in part]
 
     async def lost_messages(self, now_ms: int, republish_after_ms: int, limit: int) -> list[StoredMessage]:
         async def lost(name: str, store: PostgresEvents, map: ShardMap) -> list[StoredMessage]:
             messages = await store.lost_messages(now_ms, republish_after_ms, limit)
-            return [message for message in messages if map.owner(message.execution_id) == name]
+            return await self._shards.owned(map, name, messages, lambda message: message.execution_id)
 
         return [message for part in await self._wherever(lost) for message in part]
 
     async def lost_slots(self, now_ms: int, limit: int) -> list[tuple[str, str]]:
         async def lost(name: str, store: PostgresEvents, map: ShardMap) -> list[tuple[str, str]]:
-            keys = await store.lost_slots(now_ms, limit)
-            return [key for key in keys if map.names[shard_of_workflow(key[0])] == name]
+            return await store.lost_slots(now_ms, limit)
 
-        return [key for part in await self._wherever(lost) for key in part]
+        return sorted({key for part in await self._wherever(lost) for key in part})

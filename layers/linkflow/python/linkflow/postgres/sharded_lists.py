@@ -67,7 +67,8 @@ class ShardedLists(Router):
             return []
 
         async def waits(name: str, store: PostgresEvents, map: ShardMap) -> list[StoredWait]:
-            return [w for w in await store.waits_for(asked, limit) if map.owner(w.execution_id) == name]
+            found = await store.waits_for(asked, limit)
+            return await self._shards.owned(map, name, found, lambda wait: wait.execution_id)
 
         return [wait for part in await self._wherever(waits) for wait in part][:limit]
 

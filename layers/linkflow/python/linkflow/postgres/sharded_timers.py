@@ -39,7 +39,17 @@ class ShardedTimers:
         map = await self._shards.current()
 
         async def of(name: str, store: PostgresTimers) -> list[DueTimer]:
-            return await enough(lambda ask: store.due(now_ms, ask), lambda t: map.owner(t.execution_id) == name, limit)
+            strange: list[DueTimer] = []
+
+            def counts(timer: DueTimer) -> bool:
+                here = map.owner(timer.execution_id) == name
+                if not here:
+                    strange.append(timer)
+                return here
+
+            found = await enough(lambda ask: store.due(now_ms, ask), counts, limit)
+            await self._shards.owned(map, name, strange[:1], lambda timer: timer.execution_id)
+            return found
 
         found = await asyncio.gather(*(of(*pair) for pair in self._stores.items()), return_exceptions=True)
         timers = [timer for part in those_that_answered(list(self._stores), found) for timer in part]

@@ -26,6 +26,9 @@ MAIN = "default"
 TRIES = 3
 """How often something is tried with a newer map before the caller is asked to come again."""
 
+AGAIN = 0.05
+"""Seconds after which it is asked again whose a shard is that was nobody's."""
+
 HOME_WAIT = 2.0
 """Seconds that a database has to say what it holds; it is asked again by whoever needs it."""
 
@@ -57,6 +60,8 @@ class ShardMap(Struct, frozen=True):
     names: tuple[str, ...]
     homes: dict[str, Home]
     faults: dict[str, str]
+    is_whole: bool = True
+    """Somebody has every shard."""
 
     def at(self, shard: int) -> str:
         """The database of a shard. Raises `Unavailable` where nobody has it at this moment."""
@@ -71,10 +76,6 @@ class ShardMap(Struct, frozen=True):
         """The database of a run; empty where nobody has it."""
         return self.names[shard_of_execution(execution_id)]
 
-    @property
-    def is_whole(self) -> bool:
-        return "" not in self.names
-
     def epoch(self, name: str) -> int:
         """-1 where it is not known: it never matches."""
         return self.homes[name].epoch if name in self.homes else -1
@@ -87,26 +88,38 @@ class Shards:
         self.databases: dict[str, Database] = {MAIN: main, **others}
         self.map: ShardMap | None = None
         self._reading = asyncio.Lock()
+        self._again_at = 0.0
 
     @property
     def main(self) -> Database:
         return self.databases[MAIN]
 
     async def current(self) -> ShardMap:
-        """The map, read when it is first needed. Raises `Unavailable`."""
-        return self.map if self.map is not None else await self.newer(None)
+        """The map, read when it is first needed, and now and then while some shards are nobody's. Raises
+        `Unavailable`."""
+        if self.map is not None and (self.map.is_whole or asyncio.get_running_loop().time() < self._again_at):
+            return self.map
+        return await self.newer(self.map)
 
     async def newer(self, seen: ShardMap | None) -> ShardMap:
         """A map that was read after `seen`."""
         async with self._reading:
             if self.map is seen or self.map is None:
                 self.map = await self._read()
+                self._again_at = asyncio.get_running_loop().time() + AGAIN
             return self.map
 
     async def is_current(self, map: ShardMap, name: str) -> bool:
         """Has a database given nothing away, and got nothing, since the map was read? Asked behind a read."""
         async with self.databases[name].connection() as connection:
             return await epoch(connection) == map.epoch(name)
+
+    async def owned(self, map: ShardMap, name: str, rows: Sequence[T], run: Callable[[T], str]) -> list[T]:
+        """Rows of a database whose runs it has. Others are a sign that the map is old: they come with the next one."""
+        kept = [row for row in rows if map.owner(run(row)) == name]
+        if len(kept) < len(rows) and not await self.is_current(map, name):
+            await self.newer(map)
+        return kept
 
     async def _read(self) -> ShardMap:
         async with self.main.connection() as connection:
@@ -130,7 +143,7 @@ class Shards:
                 owners[shard] = name if there is None or there.holds(shard) else ""
         for fault in faults.values():
             logger.error(fault)
-        return ShardMap(tuple(owners), homes, faults)
+        return ShardMap(tuple(owners), homes, faults, "" not in owners)
 
     async def _home(self, name: str) -> Home | None:
         """None where it does not answer now: its shards are its own all the same, and asking it fails by itself."""
