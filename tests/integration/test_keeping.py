@@ -34,8 +34,9 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Runs that somebody loaded from History."""
+    """Runs that somebody loaded from History, which is as if it were in another process."""
     seen: list[str] = []
+    monkeypatch.setattr(System, "_remembered", lambda *_: None)
     load = History.load
 
     async def counted(self: History, request: LoadRequest) -> Any:
@@ -93,6 +94,26 @@ async def test_a_worker_that_does_not_keep_states_loads_each_time(
     async with Process(house.config) as process:
         assert (await process.run(workflow)).status == "completed"
     assert len(loads) > 3, "else the test above says nothing"
+
+
+async def test_a_worker_beside_history_loads_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> Any:
+        raise AssertionError("History has it at hand")
+
+    monkeypatch.setattr(History, "load", refused)
+    workflow = await waiting_chain(house, 3)
+    async with Process(house.config) as process:
+        assert (await process.run(workflow)).result == {"n": 60_000}
+
+
+async def test_tasks_of_a_run_that_come_together_load_it_once(house: House, loads: list[str]) -> None:
+    loop = d.Node("loop", "loop", config={"items": [*range(40)], "concurrency": 0})
+    body = d.Node("each", "delay", config={"seconds": 0.05})
+    workflow = await house.workflow(loop, body, ports={"loop": "each"})
+    async with Process(house.config) as process:
+        reply = await process.run(workflow)
+    assert reply.status == "completed"
+    assert len(loads) < 10
 
 
 async def test_when_that_worker_is_gone_another_goes_on_at_once(house: House, loads: list[str]) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -39,11 +39,14 @@ class House:
         self.frontend = self.system.client(FrontendApi)
         self.matching = self.system.client(MatchingApi)
 
-    async def workflow(self, *nodes: d.Node) -> str:
-        """A chain of nodes behind a trigger."""
+    async def workflow(self, *nodes: d.Node, ports: Mapping[str, str] | None = None) -> str:
+        """A chain of nodes behind a trigger. `ports` are the outputs that lead on, by node."""
         id = str(uuid.uuid4())
         names = ["t", *(node.id for node in nodes)]
-        edges = tuple(d.Edge(f"e{at}", one, two) for at, (one, two) in enumerate(pairwise(names)))
+        ports = ports or {}
+        edges = tuple(
+            d.Edge(f"e{at}", one, two, ports.get(one, "main")) for at, (one, two) in enumerate(pairwise(names))
+        )
         definition = d.Definition("queues", (d.Node("t", "trigger_manual"), *nodes), edges)
         async with self.system.database.connection() as c:
             await c.execute("INSERT INTO workspaces VALUES (%s, 'w', 0, 0, 0) ON CONFLICT DO NOTHING", (WORKSPACE,))

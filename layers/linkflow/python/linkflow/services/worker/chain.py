@@ -24,6 +24,7 @@ from linkflow.domain.state import SCHEDULED, State, key_of, split_key
 from linkflow.ports import Clock
 
 from .beating import Pulse
+from .forecasts import Forecasts
 from .hydration import Hydration
 from .plans import Plan, Step
 from .runner import Ran, Runner
@@ -49,18 +50,17 @@ class Chain:
 
     def __init__(
         self, task: Task, plan: Plan, state: State, runner: Runner, clock: Clock, worker: str, blob_limit: int,
-        hydrate: Callable[[State], Hydration] | None = None,
+        hydrate: Callable[[State], Hydration] | None = None, forecasts: Forecasts | None = None,
     ) -> None:  # fmt: skip
         """Results over `blob_limit` bytes are set aside. `hydrate` brings in what the state refers to; None where it
-        refers to nothing."""
+        refers to nothing. `forecasts` are shared with other tasks of the run."""
         self._task = task
         self._plan = plan
-        # Where nothing can be fused on, there is nothing to forecast, and the state stays as it is.
-        follows = hydrate is not None or plan.leads_on(task.node_key)
-        self._session = Session(plan.graph, plan.definition.settings, state, clock.now_ms()) if follows else None
+        self._clock = clock
+        self._forecasts = forecasts if hydrate is None else None  # what is brought in is not for the others
+        self._session = self._forecast(state) if hydrate or plan.leads_on(task.node_key) else None
         self._state = self._session.state if self._session else state
         self._runner = runner
-        self._clock = clock
         self._worker = worker
         run = state.runs.get(task.node_key)
         self.pulse = Pulse(run.beat if run is not None else None)
@@ -73,6 +73,14 @@ class Chain:
         self._loops: set[str] = set()
         self._over = False
 
+    def _forecast(self, state: State) -> Session:
+        """Not made where nothing can be fused on: then the state stays as it is."""
+        if self._forecasts is not None:
+            session = self._forecasts.of(self._plan, state, self._clock.now_ms())
+            if _is_due(session.state, self._task):
+                return session  # else another task's forecast ends this one, and History may see it otherwise
+        return Session(self._plan.graph, self._plan.definition.settings, state, self._clock.now_ms())
+
     @property
     def stow(self) -> Stowage:
         """What has to be kept before the results are recorded."""
@@ -81,8 +89,7 @@ class Chain:
     @property
     def is_current(self) -> bool:
         """Is the task still due in the state it came with? An older state knows nothing of a later attempt."""
-        run = self._state.runs.get(self._task.node_key)
-        return run is not None and run.status == SCHEDULED and run.attempt == self._task.attempt
+        return _is_due(self._state, self._task)
 
     def step(self, key: str) -> Step | None:
         id = key if key in self._plan.graph.nodes else split_key(key)[0]
@@ -170,4 +177,11 @@ class Chain:
             return self._session.complete(command, self._clock.now_ms())
         except LimitReached:  # History says what becomes of that
             self._over = True
+            if self._forecasts is not None:
+                self._forecasts.drop(self._task.execution_id)
             return []
+
+
+def _is_due(state: State, task: Task) -> bool:
+    run = state.runs.get(task.node_key)
+    return run is not None and run.status == SCHEDULED and run.attempt == task.attempt

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from linkflow.contracts.history import Tail, Task
+from linkflow.contracts.history import NO_STATE, Tail, Task
 from linkflow.domain.snapshots import fold_on
-from linkflow.domain.state import State, decode
+from linkflow.domain.state import State, decode, encode
 from linkflow.observability import logger
 from linkflow.services.payloads import holds_references
 
@@ -38,10 +38,22 @@ def read(raw: msgspec.Raw) -> Read:
     return Read(state, holds_references(raw) or _in_parts(state))
 
 
-def beside(task: Task, remembered: Remembered) -> Read | None:
-    """The state that a task carries, as History next door has it already."""
-    state = remembered(task.execution_id, task.version)
-    return None if state is None else Read(state, holds_references(task.state) or _in_parts(state))
+class NextDoor:
+    """States that a History in the same process has: nobody has to load or to decode them."""
+
+    def __init__(self, remembered: Remembered) -> None:
+        self._remembered = remembered
+        self._last: Read | None = None
+
+    def of(self, task: Task) -> Read | None:
+        """The state of the version that made the task due."""
+        state = self._remembered(task.execution_id, task.version) if task.version else None
+        if state is None:
+            return None
+        if self._last is None or self._last.state is not state:
+            raw = task.state if task.state != NO_STATE else encode(state)
+            self._last = Read(state, holds_references(raw) or _in_parts(state))
+        return self._last
 
 
 def _in_parts(state: State) -> bool:

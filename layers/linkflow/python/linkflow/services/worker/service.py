@@ -19,12 +19,14 @@ from linkflow.nodes.registry import Registry
 from linkflow.observability import logger
 from linkflow.ports import Blobs, Clock
 from linkflow.services.payloads import Payloads
+from linkflow.services.together import Together
 
 from .beating import Beats, Pulse
 from .chain import Chain
+from .forecasts import Forecasts
 from .holdings import Holdings, Job
 from .hydration import Hydration
-from .keeping import Read, Remembered, States, beside
+from .keeping import NextDoor, Read, Remembered, States
 from .keeping import read as read_state
 from .plans import Plans
 from .reporter import Reporter
@@ -63,7 +65,8 @@ class Worker:
         self._clock = clock
         self._config = config
         self.name = name
-        self._remembered = remembered
+        self._next_door = NextDoor(remembered)
+        self._loads = Together(self._load)
         self._plans = Plans(history, registry)
         self._runner = Runner(clock, egress, config.connections, config.max_payload)
         self._payloads = Payloads(blobs) if blobs else None
@@ -71,6 +74,7 @@ class Worker:
         self._beats = Beats(history, self._held, name)
         put = self._payloads.put if self._payloads else None
         self._kept = States()
+        self._forecasts = Forecasts()
         self._reporter = Reporter(
             history, self._held, name, config.worker_queues, self._room, self._take, put, self._kept
         )
@@ -182,15 +186,23 @@ class Worker:
     async def _states(self, leases: Sequence[Lease]) -> dict[str, Read]:
         """States that did not travel with their tasks: kept ones, and those of the others loaded. A second delivery
         wants a fresh one. History answers as many at once as a reply may carry."""
-        bare = [lease for lease in leases if _is_bare(lease.task)]
         found: dict[str, Read] = {}
         wanted: set[str] = set()
-        for lease in bare:
-            read = self._kept.of(lease.task) if lease.deliveries == 1 else None
+        for lease in leases:
+            if not _is_bare(lease.task):
+                continue
+            task = lease.task
+            read = self._next_door.of(task) or self._kept.of(task) if lease.deliveries == 1 else None
             if read is None:
-                wanted.add(lease.task.execution_id)
+                wanted.add(task.execution_id)
             else:
-                found[lease.task.execution_id] = read
+                found[task.execution_id] = read
+        return found | await self._load(tuple(wanted)) if wanted else found
+
+    async def _load(self, execution_ids: Sequence[str]) -> dict[str, Read]:
+        """What History has of these now."""
+        found: dict[str, Read] = {}
+        wanted = set(execution_ids)
         while wanted:
             reply = await self._history.load(LoadRequest(tuple(wanted)))
             for item in reply.states:
@@ -249,11 +261,11 @@ class Worker:
         """The chain of a task, or None where it is no longer due. A second delivery wants a fresh state."""
         task = job.task
         if read is None and not again:
-            bare = _is_bare(task)
-            read = self._kept.of(task) if bare else beside(task, self._remembered) or read_state(task.state)
+            read = self._next_door.of(task)
+            if read is None:
+                read = self._kept.of(task) if _is_bare(task) else read_state(task.state)
         if read is None:
-            reply = await self._history.load(LoadRequest((task.execution_id,)))
-            read = self._kept.read(task.execution_id, reply.states[0].state) if reply.states else None
+            read = await self._loads.find(task.execution_id)
         if read is None:
             return None
         state, refers = read
@@ -262,7 +274,7 @@ class Worker:
         if self._payloads is not None:
             limit = self._config.blob_limit
             hydrate = partial(Hydration, self._payloads, plan.graph, self._config.max_resolved) if refers else None
-        chain = Chain(task, plan, state, self._runner, self._clock, self.name, limit, hydrate)
+        chain = Chain(task, plan, state, self._runner, self._clock, self.name, limit, hydrate, self._forecasts)
         if not chain.is_current:
             return None
         await chain.prepare()  # before the node starts: its time does not run while a store is away
