@@ -17,6 +17,7 @@ TARGETS: dict[str, tuple[tuple[str, str, float], ...]] = {
     "webhook-sync": (("rate", ">=", 400), ("p99_ms", "<=", 250)),
     "webhook-async": (("rate", ">=", 1000),),
     "fan-out": (("rate", ">=", 5000),),
+    "expressions": (("rate", ">=", 100_000),),
     "growth": (("growth_ratio", ">=", 0.9), ("cpu_ratio", ">=", 0.9)),
     "memory": (("idle_mb", "<=", 250),),
     "startup": (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from . import standing, workflows
+from . import expressions, standing, workflows
 from .lab import Lab
 from .on_lambda import on_lambda
 from .report import combine, percentile
@@ -183,6 +183,7 @@ WORKLOADS: dict[str, Callable[[Lab, Size], Figures]] = {
 EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
     "chain-step-bare": chain_step_bare,
     "idle-step": idle_step,
+    "expressions": lambda _lab, size: expressions.measure(size),
     "growth": standing.growth,
     "in-flight": standing.in_flight,
     "memory": standing.memory,

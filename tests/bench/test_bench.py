@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKLOADS = ("chain-pure", "chain-step", "idle-latency", "webhook-sync", "webhook-async", "fan-out", "timers")
 
 
-STANDING = ("growth", "in-flight", "memory", "startup")
+STANDING = ("expressions", "growth", "in-flight", "memory", "startup")
 
 
 @pytest.fixture
@@ -59,6 +59,7 @@ def test_standing_workloads_and_their_pictures(database_url: str, redis_url: str
     assert tuple(found) == STANDING
     assert all(figures["problems"] == {} for figures in found.values())
     assert [level["stored"] for level in found["growth"]["levels"]] == [0, 50, 200]
+    assert min(found["expressions"]["kinds"].values()) == found["expressions"]["rate"] > 0
     assert found["growth"]["growth_ratio"] > 0
     assert [level["in_flight"] for level in found["in-flight"]["levels"]] == [1, 2, 5]
     assert found["memory"]["idle_mb"] > 0

@@ -65,6 +65,11 @@ TABLE: list[tuple[str, Any]] = [
     ("({}) == '[object Object]'", True), ("input.tags === input.tags", True), ("input.none == null", True),
     ("input.nope == null", True), ("[1, 2] == '1,2'", True), ("'name' in input", True), ("'x' in input", False),
     ("0 in input.tags", True), ("3 in input.tags", False), ("-1 in input.tags", False),
+    ("false in input.tags", False), ("'length' in input.tags", True), ("'00' in input.tags", False),
+    ("input.tags['²']", None), ("5 & 3", 1), ("5 | 3", 7), ("5 ^ 3", 6), ("~5", -6), ("1 << 31", -2147483648),
+    ("-1 >>> 28", 15), ("-9 >> 1", -5), ("1.9 | 0", 1), ("2 ** 32 + 5 | 0", 5), ("1 | 2 == 2", 1), ("'7' & 'x'", 0),
+    ("1 ** (0 / 0)", None), ("'a,b'.split(',', -1)", ["a", "b"]), ("[1, 2, 1].indexOf(1, 1)", 2),
+    ("[1, 2].includes(1, -1)", False), ("2 + 3 << 1", 10),
     # logic
     ("true && false", False), ("1 && 'a'", "a"), ("0 && 'a'", 0), ("'' || 'b'", "b"), ("'a' || 'b'", "a"),
     ("null ?? 'd'", "d"), ("0 ?? 'd'", 0), ("'' ?? 'd'", ""), ("input.nope ?? 5", 5), ("!0", True), ("!'a'", False),

@@ -96,8 +96,8 @@ def expressions(draw: st.DrawFn, depth: int = 4) -> str:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(expressions())
 def test_any_expression_gives_json_or_an_expression_error(source: str) -> None:
-    compiled = compile_expression(source)
     try:
+        compiled = compile_expression(source)
         result = compiled.evaluate(SCOPE)
     except ExpressionError:
         return

@@ -336,13 +336,15 @@ class System:
     def worker(self) -> Worker:
         def build() -> Worker:
             from linkflow.nodes.egress import EgressClient
+            from linkflow.sandbox.pool import Pool
             from linkflow.services.worker import Worker
 
             name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
             egress = self._closing(EgressClient(self.config.egress))
+            scripts = self._closing(Pool(self.config.sandbox_processes))
             return Worker(
                 self.client(HistoryApi), self.client(MatchingApi), self.registry, egress, self.clock, self.config, name,
-                self.blobs, self._remembered,
+                self.blobs, self._remembered, scripts,
             )  # fmt: skip
 
         found: Worker = self._once("worker", build)

@@ -69,6 +69,8 @@ class Config(_Struct, frozen=True, kw_only=True):
     worker_functions: dict[str, str] = {}
     """On Lambda, the functions that serve queues of their own: ``{"gpu": "linkflow-gpu-worker"}``. The others are the
     worker function's."""
+    sandbox_processes: int = 0
+    """Processes for scripts of each language that a worker keeps; 0: one for each core, up to four."""
     timer_horizon: float = 60.0
     rate_limit: int = 2000
     """Control calls per workspace and second before 429."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 from collections.abc import Mapping
 from difflib import unified_diff
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from linkflow.nodes.about import Example, Refusal
 from linkflow.nodes.base import Egress, NodeType
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.registry import Registry
+from linkflow.sandbox.pool import Pool
 from linkflow.services.worker.rehearsal import Played, Rehearsal
 
 from .stand_in import stand_in
@@ -63,7 +66,7 @@ async def try_example(registry: Registry, node: NodeType, example: Example, serv
         try:
             document = example.workflow(node.type, node.version)
             definition, _ = read(document, registry)
-            rehearsal = Rehearsal(registry, FixedClock(), client, connections)
+            rehearsal = Rehearsal(registry, FixedClock(), client, connections, scripts=scripts())
             played = await rehearsal.play(definition, example.input)
         except InvalidDefinition as error:
             text = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
@@ -86,10 +89,19 @@ async def try_input(registry: Registry, node: NodeType, config: dict[str, Any], 
     """What the node comes to with this config and input. Raises `InvalidDefinition` for a bad config."""
     example = Example(name="Try", config=config)
     definition, _ = read(example.workflow(node.type, node.version), registry)
-    played = await Rehearsal(registry, FixedClock(), egress, connections).play(definition, data)
+    rehearsal = Rehearsal(registry, FixedClock(), egress, connections, scripts=scripts())
+    played = await rehearsal.play(definition, data)
     if "it" in played.outcomes:
         return played.outcomes["it"]
     return Completed(output=played.state.trigger)  # a trigger hands on what it was given
+
+
+@cache
+def scripts() -> Pool:
+    """What runs the scripts of examples: one for this process, ended with it."""
+    pool = Pool(1)
+    atexit.register(pool.shut)
+    return pool
 
 
 def as_text(value: Any) -> str:

@@ -18,6 +18,7 @@ from linkflow.domain.definition import MAIN
 from linkflow.domain.outcomes import NodeError, Outcome
 from linkflow.nodes.about import ANY, Example, Fault, Refusal, Schema
 from linkflow.nodes.fields import sentence
+from linkflow.nodes.scripts import Scripts
 from linkflow.nodes.slots import Slot
 
 
@@ -122,6 +123,10 @@ class Context:
     itself for nodes with a heartbeat timeout; what they tell reaches the next attempt."""
     heartbeat_details: Any = None
     """What the last heartbeat of an earlier attempt told."""
+    scripts: Scripts | None = None
+    """Runs scripts outside of this process; None in a pure context."""
+    random: Callable[[], float] = lambda: 0.5
+    """A number from 0 up to 1."""
     evaluate: Callable[[str], Any] | None = None
     """Evaluates an expression field against this run's scope (set for nodes whose config holds expressions)."""
 

@@ -69,6 +69,8 @@ def power(left: Any, right: Any, run: Run) -> int | float:
     a, b = to_number(left, run), to_number(right, run)
     if b == 0:
         return 1
+    if b != b:
+        return NAN
     if type(a) is int and type(b) is int and b > 0 and a.bit_length() * b <= 128:
         return tidy(a**b)
     base, exponent = as_float(a), as_float(b)
@@ -82,6 +84,36 @@ def power(left: Any, right: Any, run: Run) -> int | float:
     except ValueError:
         # Zero to a negative power is infinite; a negative base has no root.
         return INFINITY if base == 0 else NAN
+
+
+BITS = frozenset(("&", "|", "^", "<<", ">>", ">>>"))
+"""Operators on 32 bits."""
+
+
+def _whole(value: Any, run: Run) -> int:
+    """JavaScript's ToUint32."""
+    number = to_number(value, run)
+    return int(number) & 0xFFFFFFFF if -INFINITY < number < INFINITY else 0
+
+
+def _signed(bits: int) -> int:
+    bits &= 0xFFFFFFFF
+    return bits - 0x100000000 if bits & 0x80000000 else bits
+
+
+def on_bits(operator: str, left: Any, right: Any, run: Run) -> int:
+    """``&``, ``|``, ``^``, ``<<``, ``>>`` and ``>>>``"""
+    a, b = _whole(left, run), _whole(right, run)
+    if operator == ">>>":
+        return a >> (b & 31)
+    if operator in ("<<", ">>"):
+        return _signed(a << (b & 31)) if operator == "<<" else _signed(a) >> (b & 31)
+    return _signed(a & b if operator == "&" else a | b if operator == "|" else a ^ b)
+
+
+def invert(value: Any, run: Run) -> int:
+    """Unary ``~``"""
+    return _signed(~_whole(value, run))
 
 
 def negate(value: Any, run: Run) -> int | float:

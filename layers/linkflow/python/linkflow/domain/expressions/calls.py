@@ -6,62 +6,79 @@ return or misuse one, and what may be called is known when the expression is com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from linkflow.domain.expressions.arrows import Prepare, compile_arrow, each_item, plain_arrow
 from linkflow.domain.expressions.context import Closure, Context
-from linkflow.domain.expressions.errors import Fault
+from linkflow.domain.expressions.errors import Fault, NeedsEngine
 from linkflow.domain.expressions.functions import (
     CALLBACKS,
     CLOCK,
     FUNCTIONS,
     METHODS,
-    NAMESPACES,
     OPTIONAL_CALLBACK,
     RANDOM,
     SELECTING,
     Function,
     arity,
 )
+from linkflow.domain.expressions.kinds import kind_of
 from linkflow.domain.expressions.scope import Run
-from linkflow.domain.expressions.syntax import Arrow, Call, Member, Name, Node, Parameter, Spread
-from linkflow.domain.expressions.values import element, type_name
+from linkflow.domain.expressions.script_names import ANY_METHOD, SCRIPT_FUNCTIONS, SCRIPT_METHODS, SCRIPT_NAMESPACES
+from linkflow.domain.expressions.script_syntax import Function as Block
+from linkflow.domain.expressions.syntax import Arrow, Call, Member, Name, Node, Spread
+from linkflow.domain.expressions.values import type_name
 
-_Prepare = Callable[[Run], Callable[..., Any]]
 _Arguments = Callable[[Run], list[Any]]
 
 
 def compile_call(context: Context, node: Call) -> Closure:
     """`name(…)`, `Math.name(…)` or `value.name(…)`."""
     callee = node.callee
-    name = _function_name(context, callee)
+    name = function_name(context.parameters, callee)
     if name in FUNCTIONS:
         return _function_call(context, node, name)
+    if name in SCRIPT_FUNCTIONS or isinstance(callee, Arrow | Block):
+        raise NeedsEngine(name, node.at)
     if name:
-        known = [known for known in FUNCTIONS if "." not in known or known.partition(".")[0] == name.partition(".")[0]]
-        raise Fault(f"there is no function '{name[:60]}'{_hint(name, known)}", callee.at)
+        same = name.partition(".")[0]
+        known = [one for one in (*FUNCTIONS, *SCRIPT_FUNCTIONS) if "." not in one or one.partition(".")[0] == same]
+        return _unknown(context, node, f"there is no function '{name[:60]}'{hint(name, known)}")
     if isinstance(callee, Name):
         raise Fault(f"'{callee.name[:60]}' is a value here, not a function", callee.at)
     if not isinstance(callee, Member):
-        raise Fault("only a function or a method can be called", callee.at)
+        raise NeedsEngine("a call", callee.at)
     if callee.name not in METHODS:
-        raise Fault(f"there is no method '{callee.name[:60]}'{_hint(callee.name, METHODS)}", callee.at)
+        if callee.name in ANY_METHOD:
+            raise NeedsEngine(callee.name, callee.at)
+        return _unknown(context, node, f"there is no method '{callee.name[:60]}'{hint(callee.name, METHODS)}")
     return _method_call(context, node, callee)
 
 
-def _function_name(context: Context, callee: Node) -> str:
-    """The table's name for a plain or namespaced function; empty for anything else."""
+def _unknown(context: Context, node: Call, message: str) -> Closure:
+    """Report a call of what there is not, and look at its arguments all the same."""
+    context.report(Fault(message, node.callee.at))
+    for argument in node.arguments:
+        if not isinstance(argument, Arrow | Block):
+            context.compile(argument.value if isinstance(argument, Spread) else argument)
+    return lambda run: None
+
+
+def function_name(own: Container[str], callee: Node) -> str:
+    """The table's name for a plain or namespaced function; empty for anything else. `own` hides functions."""
     if isinstance(callee, Name):
-        return "" if callee.name in context.parameters else callee.name
+        return "" if callee.name in own else callee.name
     if isinstance(callee, Member) and isinstance(callee.object, Name):
         owner = callee.object.name
-        if owner in NAMESPACES and owner not in context.parameters:
+        if owner in SCRIPT_NAMESPACES and owner not in own:
             return f"{owner}.{callee.name}"
     return ""
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
+def hint(name: str, known: Iterable[str]) -> str:
+    """What was perhaps meant by `name`."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = get_close_matches(name[:60].lower(), by_lower, 1)
     return f"; did you mean '{by_lower[close[0]]}'?" if close else ""
@@ -110,8 +127,12 @@ def _guarded(call: Closure, at: int) -> Closure:
 def _method_call(context: Context, node: Call, callee: Member) -> Closure:
     name, owner = callee.name, context.compile(callee.object)
     _note(context, name)
+    _check_kind(context, callee)
     table = {kind: (method, *arity(method, 2)) for kind, method in METHODS[name].items()}
     _check_method_count(name, node, [(least, most) for _, least, most in table.values()])
+    arrow = plain_arrow(node.arguments) if name in ("map", "filter") else None
+    if arrow is not None:
+        return each_item(context, owner, arrow, callee, name == "map")
     with_callback = name in CALLBACKS and (bool(node.arguments) or name not in OPTIONAL_CALLBACK)
     prepare = _callback(context, node.arguments[0], name) if with_callback else None
     arguments = _arguments(context, node.arguments[1:] if with_callback else node.arguments)
@@ -132,6 +153,17 @@ def _method_call(context: Context, node: Call, callee: Member) -> Closure:
         return method(run, value, *given)
 
     return _guarded(call, callee.at)
+
+
+def _check_kind(context: Context, callee: Member) -> None:
+    """Refuse a method that the value surely has not."""
+    kind = kind_of(callee.object, context.parameters)
+    if kind is None or kind in METHODS[callee.name]:
+        return
+    if callee.name in SCRIPT_METHODS.get(kind, ()):
+        raise NeedsEngine(callee.name, callee.at)
+    what = type_name(kind())
+    raise Fault(f"{what} values have no method '{callee.name}'", callee.at)
 
 
 def _check_method_count(name: str, node: Call, counts: list[tuple[int, int | None]]) -> None:
@@ -187,10 +219,12 @@ def compile_items(context: Context, nodes: tuple[Node, ...]) -> _Arguments:
     return closure
 
 
-def _callback(context: Context, node: Node, method: str) -> _Prepare:
+def _callback(context: Context, node: Node, method: str) -> Prepare:
     if isinstance(node, Arrow):
         return compile_arrow(context, node)
-    name = _function_name(context, node)
+    name = function_name(context.parameters, node)
+    if isinstance(node, Block) or name in SCRIPT_FUNCTIONS:
+        raise NeedsEngine(method, node.at)
     if name not in FUNCTIONS:
         raise Fault(f"{method} needs a function, as in {method}(x => x.id)", node.at)
     _note(context, name)
@@ -205,51 +239,5 @@ def _counted(run: Run, function: Function, count: int) -> Callable[..., Any]:
     def call(*given: Any) -> Any:
         run.spend(1)
         return function(run, *given[:count])
-
-    return call
-
-
-def compile_arrow(context: Context, node: Arrow) -> _Prepare:
-    """An arrow function. Every call of it costs steps by the size of its body."""
-    outer = dict(context.parameters)
-    bindings = [_binding(context, parameter) for parameter in node.parameters]
-    before = context.size
-    body = context.compile(node.body)
-    cost = 1 + (context.size - before) // 8
-    context.parameters = outer
-    if len(bindings) == 1 and not node.parameters[0].keys:
-        place = bindings[0][0][0]
-        return lambda run: _one_parameter(run, place, body, cost)
-
-    def prepare(run: Run) -> Callable[..., Any]:
-        def call(*given: Any) -> Any:
-            run.spend(cost)
-            for number, (places, keys) in enumerate(bindings):
-                value = given[number] if number < len(given) else None
-                if not keys:
-                    run.locals[places[0]] = value
-                else:
-                    for place, key in zip(places, keys, strict=True):
-                        run.locals[place] = element(value, key, run)
-            return body(run)
-
-        return call
-
-    return prepare
-
-
-def _binding(context: Context, parameter: Parameter) -> tuple[list[int], tuple[str | int, ...]]:
-    return [context.new_place(name) for name in parameter.names], parameter.keys
-
-
-def _one_parameter(run: Run, place: int, body: Closure, cost: int) -> Callable[..., Any]:
-    bound = run.locals
-
-    def call(value: Any, *_: Any) -> Any:
-        run.steps -= cost
-        if run.steps < 0:
-            run.spend(0)
-        bound[place] = value
-        return body(run)
 
     return call

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from linkflow.domain.expressions.context import Closure, Context
-from linkflow.domain.expressions.errors import ExpressionError, Fault, located
+from linkflow.domain.expressions.errors import ExpressionError, Fault, line_and_column, located, pointer
 from linkflow.domain.expressions.facts import NO_FACTS, Facts
 from linkflow.domain.expressions.json_text import settle, show
 from linkflow.domain.expressions.scope import Run, Scope
+from linkflow.domain.expressions.script import Script
 
 
 class Compiled:
@@ -31,6 +32,15 @@ class Compiled:
     def is_constant(self) -> bool:
         """Whether there is no expression in it."""
         return False
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """What the JavaScript engine has to answer before `evaluate` is called; usually nothing."""
+        return ()
+
+    def texts(self, path: str = "") -> Iterator[tuple[str, Expression]]:
+        """Every text with expressions, with its JSON Pointer below `path`."""
+        yield from ()
 
     @property
     def references(self) -> frozenset[str]:
@@ -83,11 +93,15 @@ class Constant(Compiled):
 class Expression(Compiled):
     """One text: a lone expression, or a mix of text and expressions."""
 
-    __slots__ = ("_builds", "_closure", "_locals", "_start", "source")
+    __slots__ = ("_builds", "_closure", "_locals", "_places", "_scripts", "_start", "source")
 
-    def __init__(self, source: str, start: int, closure: Closure, context: Context) -> None:
+    def __init__(
+        self, source: str, start: int, closure: Closure, context: Context, scripts: tuple[Script, ...] = ()
+    ) -> None:
         super().__init__(context.facts())
         self.source = source
+        self._scripts = scripts
+        self._places = context.names | context.nodes
         self._start = start
         self._closure = closure
         self._builds = context.builds
@@ -104,6 +118,17 @@ class Expression(Compiled):
             raise located(ExpressionError, fault, self.source, self._start) from None
         return value
 
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        return self._scripts
+
+    def texts(self, path: str = "") -> Iterator[tuple[str, Expression]]:
+        yield path, self
+
+    def place(self, name: str) -> tuple[int, int]:
+        """Line and column where a node's or a variable's name first stands."""
+        return line_and_column(self.source, self._places.get(name, self._start))
+
 
 class Array(Compiled):
     """A list with expressions somewhere in it."""
@@ -116,6 +141,14 @@ class Array(Compiled):
             facts |= item.facts
         super().__init__(facts)
         self.items = items
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        return tuple(script for item in self.items for script in item.scripts)
+
+    def texts(self, path: str = "") -> Iterator[tuple[str, Expression]]:
+        for index, item in enumerate(self.items):
+            yield from item.texts(path + pointer(index))
 
     def evaluate(self, scope: Scope) -> Any:
         index = 0
@@ -141,15 +174,30 @@ class Object(Compiled):
         super().__init__(facts)
         self.entries = entries
 
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        return tuple(script for entry in self.entries for part in entry for script in part.scripts)
+
+    def texts(self, path: str = "") -> Iterator[tuple[str, Expression]]:
+        for key, value in self.entries:
+            here = path + pointer(_step(key))
+            yield from key.texts(here)
+            yield from value.texts(here)
+
     def evaluate(self, scope: Scope) -> Any:
         out: dict[str, Any] = {}
         step = ""
         try:
             for key, value in self.entries:
-                step = key.source if isinstance(key, Expression) else key.value if isinstance(key, Constant) else ""
+                step = _step(key)
                 name = key.evaluate(scope)
                 out[name if type(name) is str else show(name, Run(scope, []))] = value.evaluate(scope)
         except ExpressionError as error:
             error.within(step)
             raise
         return out
+
+
+def _step(key: Compiled) -> str:
+    """A key as its author wrote it."""
+    return key.source if isinstance(key, Expression) else str(key.value) if isinstance(key, Constant) else ""

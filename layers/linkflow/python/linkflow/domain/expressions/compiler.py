@@ -7,7 +7,8 @@ from typing import Any
 
 from linkflow.domain.expressions.calls import compile_call, compile_items
 from linkflow.domain.expressions.context import Closure, Context
-from linkflow.domain.expressions.errors import Fault
+from linkflow.domain.expressions.errors import Fault, NeedsEngine
+from linkflow.domain.expressions.functions import FUNCTIONS
 from linkflow.domain.expressions.names import compile_name, compile_node_lookup, compile_special
 from linkflow.domain.expressions.operators import ARITHMETIC, BINARY, UNARY
 from linkflow.domain.expressions.scope import Run
@@ -55,12 +56,20 @@ class Compiler(Context):
             Spread: self.misplaced,
         }
 
+    def fresh(self, faults: int) -> None:
+        """Forget a tree that turned out to need the engine, and the faults behind the first `faults`."""
+        self.height, self.parameters = 0, {}
+        del self.faults[faults:]
+
     def compile(self, node: Node) -> Closure:
         self.size += 1
         self.height += 1
         if self.height > MAX_HEIGHT:
             raise Fault("the expression has too many parts in a row; split it up or use parentheses", node.at)
-        closure = self.kinds[type(node)](node)
+        compile_kind = self.kinds.get(type(node))
+        if compile_kind is None or (isinstance(node, Binary) and node.operator == "instanceof"):
+            raise NeedsEngine(type(node).__name__, node.at)
+        closure = compile_kind(node)
         self.height -= 1
         return closure
 
@@ -89,11 +98,13 @@ class Compiler(Context):
 
     def unary(self, node: Unary) -> Closure:
         operand, compute = self.compile(node.operand), UNARY[node.operator]
-        self.builds = self.builds or node.operator in "+-"
+        self.builds = self.builds or node.operator in "+-~"
         return lambda run: compute(operand(run), run)
 
     def binary(self, node: Binary) -> Closure:
         self.builds = self.builds or node.operator in ARITHMETIC
+        if node.operator == "|" and isinstance(node.right, Name) and node.right.name in FUNCTIONS:
+            raise Fault(f"'|' calls no function; write {node.right.name}(…) around the value", node.at)
         return BINARY[node.operator](self.compile(node.left), self.compile(node.right))
 
     def conditional(self, node: Conditional) -> Closure:
@@ -137,4 +148,4 @@ class Compiler(Context):
         return closure
 
     def misplaced(self, node: Node) -> Closure:
-        raise Fault("a function can only be given to a method such as map or filter", node.at)
+        raise NeedsEngine("a function", node.at)

@@ -6,6 +6,7 @@ import re
 from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 
 from linkflow.domain.expressions.errors import Fault
@@ -37,7 +38,7 @@ def date_add(run: Run, date: Any, amount: Any, unit: Any = "day") -> str | None:
     """`dateAdd(date, n, unit)`: months and years keep the day, or take the month's last."""
     if date is None:
         return None
-    moment, count, name = _parse(date), to_number(amount, run), _unit(to_text(unit, run))
+    moment, count, name = _parse(date), to_number(amount, run), _unit("day" if unit is None else to_text(unit, run))
     try:
         if name in _MONTHS_IN:
             moment = _add_months(moment, int(count) * _MONTHS_IN[name])
@@ -52,8 +53,20 @@ def date_format(run: Run, date: Any, pattern: Any = "yyyy-MM-dd") -> str | None:
     """`dateFormat(date, pattern)` in the date's own offset; text in single quotes is copied."""
     if date is None:
         return None
-    moment = _parse(date)
-    return run.text(_FORMAT.sub(lambda found: _field(moment, found[0]), run.text(to_text(pattern, run))))
+    moment, form = _parse(date), "yyyy-MM-dd" if pattern is None else to_text(pattern, run)
+    run.room(len(form))
+    return run.text("".join([piece if isinstance(piece, str) else piece(moment) for piece in _pieces(form)]))
+
+
+@lru_cache(maxsize=256)
+def _pieces(form: str) -> tuple[str | Callable[[datetime], str], ...]:
+    """A pattern as texts and fields."""
+    pieces: list[str | Callable[[datetime], str]] = []
+    at = 0
+    for found in _FORMAT.finditer(form):
+        pieces += [form[at : found.start()], _FIELDS.get(found[0]) or partial(_field, field=found[0])]
+        at = found.end()
+    return tuple(piece for piece in (*pieces, form[at:]) if piece != "")
 
 
 def _parse(value: Any) -> datetime:

@@ -65,6 +65,10 @@ class Fault(Exception):
         self.at = at
 
 
+class NeedsEngine(Fault):
+    """This is JavaScript, but not of the part that is evaluated natively."""
+
+
 def pointer(step: str | int) -> str:
     """One step of a JSON Pointer (RFC 6901)."""
     return "/" + str(step).replace("~", "~0").replace("/", "~1")
@@ -73,6 +77,10 @@ def pointer(step: str | int) -> str:
 def located(kind: type[ExpressionError], fault: Fault, source: str, start: int = 0) -> ExpressionError:
     """`fault` as an error with line and column; without an offset of its own it is placed at `start`."""
     at = min(fault.at if fault.at >= 0 else start, len(source))
-    line = source.count("\n", 0, at) + 1
-    column = at - source.rfind("\n", 0, at)
+    line, column = line_and_column(source, at)
     return kind(f"{fault.message} (line {line}, column {column})", source=source, line=line, column=column)
+
+
+def line_and_column(source: str, at: int) -> tuple[int, int]:
+    """The place of an offset, both from 1."""
+    return source.count("\n", 0, at) + 1, at - source.rfind("\n", 0, at)

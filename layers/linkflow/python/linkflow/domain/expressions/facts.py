@@ -20,6 +20,8 @@ class Facts:
     """Fixed names that are read, such as ``trigger``; a member of `loop` as ``loop.item``."""
     any_node: bool = False
     """A node is looked up by a computed name."""
+    prev: bool = False
+    """A script reads ``$node.prev``."""
 
     def __or__(self, other: Facts) -> Facts:
         return Facts(
@@ -30,6 +32,7 @@ class Facts:
             self.uses_random or other.uses_random,
             self.fixed | other.fixed,
             self.any_node or other.any_node,
+            self.prev or other.prev,
         )
 
 

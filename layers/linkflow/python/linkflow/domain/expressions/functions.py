@@ -52,7 +52,9 @@ def _join(run: Run, items: Any, separator: Any = ",") -> Any:
 def _stringify(run: Run, value: Any, replacer: Any = None, indent: Any = None) -> str:
     if replacer is not None:
         raise Fault("the second argument must be null")
-    return json_text(value, run, max(0, min(10, to_index(indent, run, 0))))
+    if type(indent) is not str:
+        indent = " " * max(0, min(10, to_index(indent, run, 0)))
+    return json_text(value, run, indent[:10])
 
 
 def _parse(run: Run, text: Any) -> Any:

@@ -16,7 +16,7 @@ MAX_RESULT = 16 * 1024 * 1024
 """Size a built value may have: its texts' characters, and 16 for every value in it."""
 
 
-def json_text(value: Any, run: Run, indent: int = 0) -> str:
+def json_text(value: Any, run: Run, indent: str = "") -> str:
     """JSON.stringify; NaN and Infinity become null."""
     writer = _Writer(run, indent)
     writer.write(value, 0)
@@ -26,7 +26,7 @@ def json_text(value: Any, run: Run, indent: int = 0) -> str:
 class _Writer:
     """Stops as soon as the text grows too long: a small value can hold itself many times over."""
 
-    def __init__(self, run: Run, indent: int) -> None:
+    def __init__(self, run: Run, indent: str) -> None:
         self.run = run
         self.indent = indent
         self.out: list[str] = []
@@ -58,7 +58,7 @@ class _Writer:
         opener, closer = "[]" if type(value) is list else "{}"
         if not value:
             return self.put(opener + closer)
-        line = "\n" + " " * (self.indent * (depth + 1)) if self.indent else ""
+        line = "\n" + self.indent * (depth + 1) if self.indent else ""
         separator = opener + line
         for entry in value:
             self.put(separator)
@@ -68,7 +68,7 @@ class _Writer:
                 self.write(value[entry], depth + 1)
             else:
                 self.write(entry, depth + 1)
-        return self.put((line[: -self.indent] if self.indent else "") + closer)
+        return self.put((line[: -len(self.indent)] if self.indent else "") + closer)
 
 
 def parse_json(value: Any, run: Run) -> Any:

@@ -15,26 +15,28 @@ an expression that was saved must also compile where the stack is already deep."
 class Token(NamedTuple):
     """`value`: a number, a string's text, a template string's parts, or the spelling of a name or operator."""
 
-    kind: str  # number | string | template | name | op | end
+    kind: str  # number | string | template | regex | name | op | end
     value: Any
     at: int
 
 
-_SPACE = re.compile(r"\s*")
+_SPACE = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NAME = re.compile(r"(?:[^\W\d]|\$)[\w$]*")
-_OPERATOR = re.compile(r"\+\+|--|=>|\.\.\.|===|!==|\*\*|==|!=|<=|>=|&&|\|\||\?\?|\?\.(?![0-9])|[-+*/%<>!?:.,()\[\]{}]")
-_REFUSED = {
-    "=": "'=' is no operator here; compare with '=='",
-    "|": "'|' is no operator here; call the function, as in toUpper(name), or write '||'",
-    "&": "'&' is no operator here; write '&&'",
-    "++": "'++' changes a value, which an expression cannot",
-    "--": "'--' changes a value, which an expression cannot",
-    ";": "an expression is one value; ';' does not belong in it",
-}
+_OPERATOR = re.compile(
+    r">>>=|\.\.\.|===|!==|\*\*=|&&=|\|\|=|\?\?=|<<=|>>=|>>>|\+\+|--|=>|\*\*|==|!=|<=|>=|&&|\|\||\?\?|<<|>>|\?\.(?![0-9])"
+    r"|[-+*/%&|^]=|[-+*/%<>!?:.,()\[\]{}=;&|^~]"
+)
+_REGEX = re.compile(r"/(?!\*)((?:[^/\\\[\n]|\\[^\n]|\[(?:[^\]\\\n]|\\[^\n])*\])+)/([a-z]*)")
+_NO_BRACKETS = re.compile(r"\\.|\[(?:[^\]\\]|\\.)*\]")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_WORD_BEFORE = re.compile(r"[\w$]+\Z")
+_WORDS = "return typeof in of instanceof case delete new else do throw void and or not AND OR NOT"
+_BEFORE_VALUES = frozenset(_WORDS.split())
+"""Words behind which a slash begins a regular expression; behind any other name it divides."""
 _STRING_STOP = {quote: re.compile(rf"[{quote}\\\n]") for quote in "\"'"}
 _TEMPLATE_STOP = re.compile(r"`|\\|\$\{")
-_BRACE_STOP = re.compile(r"[\"'`{}]")
+_BRACE_STOP = re.compile(r"[\"'`{}/]")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
 _CODE = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}")
 _LOW_SURROGATE = re.compile(r"\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -49,8 +51,49 @@ def tokenize(source: str, start: int, end: int) -> list[Token]:
         if at >= end:
             tokens.append(Token("end", "", end))
             return tokens
-        token, at = _next_token(source, at, end)
+        if source[at] == "/" and (not tokens or _awaits_value(tokens[-1])):
+            token, at = _regex(source, at, end)
+        else:
+            token, at = _next_token(source, at, end)
         tokens.append(token)
+
+
+def _awaits_value(last: Token) -> bool:
+    if last.kind == "op":
+        return last.value not in (")", "]", "}", "++", "--")
+    return last.kind == "name" and last.value in _BEFORE_VALUES
+
+
+def _regex(source: str, at: int, end: int) -> tuple[Token, int]:
+    found = _REGEX.match(source, at, end)
+    if found is None:
+        raise Fault("a value is missing before '/', or the regular expression is never closed", at)
+    if set(found[2]) - set("dgimsuvy") or len(set(found[2])) < len(found[2]):
+        raise Fault(f"a regular expression has no flags '{found[2][:20]}'", found.end(2) - len(found[2]))
+    if not _balanced(found[1]):
+        raise Fault("the brackets of the regular expression do not match", at)
+    return Token("regex", (found[1], found[2]), at), found.end()
+
+
+def _balanced(pattern: str) -> bool:
+    depth = 0
+    for char in _NO_BRACKETS.sub("", pattern):
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def skip_slash(source: str, start: int, at: int, end: int) -> int:
+    """The offset behind the comment, the regular expression or the division that the slash at `at` begins, in the
+    expression that begins at `start`."""
+    if found := _COMMENT.match(source, at, end):
+        return found.end()
+    before = source[max(start, at - 200) : at].rstrip()
+    word = _WORD_BEFORE.search(before[-40:])
+    divides = word[0] not in _BEFORE_VALUES if word else before[-1:] in tuple(")]}\"'`")
+    found = None if divides else _REGEX.match(source, at, end)
+    return found.end() if found else at + 1
 
 
 def _skip_space(source: str, at: int, end: int) -> int:
@@ -73,10 +116,9 @@ def _next_token(source: str, at: int, end: int) -> tuple[Token, int]:
     if found := _NAME.match(source, at, end):
         return Token("name", found[0], at), found.end()
     found = _OPERATOR.match(source, at, end)
-    spelling = found[0] if found else char
-    if found is None or spelling in _REFUSED:
-        raise Fault(_REFUSED.get(spelling, f"unexpected character {char!r}"), at)
-    return Token("op", spelling, at), found.end()
+    if found is None:
+        raise Fault(f"unexpected character {char!r}", at)
+    return Token("op", found[0], at), found.end()
 
 
 def _number(text: str) -> int | float:
@@ -151,9 +193,9 @@ def read_template(source: str, at: int, end: int, depth: int = 0) -> tuple[list[
 def find_close(source: str, at: int, end: int, closer: str, depth: int = 0) -> int:
     """The offset of the `closer` (``}`` or ``}}``) that ends the expression begun at `at`; -1 if there is none.
 
-    Braces inside strings, template strings and object literals do not count.
+    Braces inside strings, template strings, regular expressions, comments and object literals do not count.
     """
-    braces = 0
+    braces, start = 0, at
     while found := _BRACE_STOP.search(source, at, end):
         char, at = found[0], found.end()
         if char == "{":
@@ -162,6 +204,8 @@ def find_close(source: str, at: int, end: int, closer: str, depth: int = 0) -> i
             if braces == 0:
                 return found.start() if source.startswith(closer, found.start()) else -1
             braces -= 1
+        elif char == "/":
+            at = skip_slash(source, start, found.start(), end)
         elif char == "`":
             _, at = read_template(source, found.start(), end, depth)
         else:

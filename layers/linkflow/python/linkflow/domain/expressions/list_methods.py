@@ -91,13 +91,15 @@ def join(run: Run, items: Items, separator: Any = ",") -> str:
     return join_texts(items, "," if separator is None else to_text(separator, run), run)
 
 
-def includes(run: Run, items: Items, wanted: Any) -> bool:
-    return index_of(run, items, wanted) >= 0
+def includes(run: Run, items: Items, wanted: Any, position: Any = None) -> bool:
+    return index_of(run, items, wanted, position) >= 0
 
 
-def index_of(run: Run, items: Items, wanted: Any) -> int:
+def index_of(run: Run, items: Items, wanted: Any, position: Any = None) -> int:
     run.handle(len(items))
-    return next((index for index, value in enumerate(items) if strict_equal(value, wanted, run)), -1)
+    first = to_index(position, run, 0)
+    first = max(0, first + len(items)) if first < 0 else first
+    return next((at for at in range(first, len(items)) if strict_equal(items[at], wanted, run)), -1)
 
 
 def last_index_of(run: Run, items: Items, wanted: Any) -> int:

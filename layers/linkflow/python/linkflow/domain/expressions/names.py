@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from linkflow.domain.expressions.context import Closure, Context
-from linkflow.domain.expressions.errors import Fault
+from linkflow.domain.expressions.errors import Fault, NeedsEngine
 from linkflow.domain.expressions.functions import CONSTANTS, NAMESPACES
 from linkflow.domain.expressions.scope import NodeRecord
+from linkflow.domain.expressions.script_names import SCRIPT_CONSTANTS
 from linkflow.domain.expressions.syntax import Index, Member, Name, Node
 from linkflow.domain.expressions.values import member, to_text
 
-_FIXED: dict[str, Closure] = {
+FIXED: dict[str, Closure] = {
     "trigger": lambda run: run.scope.trigger,
     "input": lambda run: run.scope.input,
     "$input": lambda run: run.scope.input,
@@ -31,14 +32,14 @@ def compile_name(context: Context, node: Name) -> Closure:
     if name in context.parameters:
         place = context.parameters[name]
         return lambda run: run.locals[place]
-    if name in _FIXED:
+    if name in FIXED:
         context.fixed.add(name)
-        return _FIXED[name]
+        return FIXED[name]
     if name == "$node":
         raise Fault('$node needs a node\'s name, as in $node["Fetch order"].output', node.at)
     if name == "credential":
         raise Fault("credential needs a name written out, as in credential.api_key", node.at)
-    context.names.add(name)
+    context.names.setdefault(name, node.at)
 
     def closure(run: Any) -> Any:
         record = run.scope.node(name)
@@ -61,6 +62,8 @@ def compile_special(context: Context, node: Member) -> Closure | None:
         return _of_loop(context, node.name)
     if owner in NAMESPACES:
         constant = CONSTANTS.get(f"{owner}.{node.name}")
+        if constant is None and f"{owner}.{node.name}" in SCRIPT_CONSTANTS:
+            raise NeedsEngine(f"{owner}.{node.name}", node.at)
         if constant is None:
             raise Fault(f"{owner}.{node.name[:40]} is no value; functions are called, as in Math.max(1, 2)", node.at)
         return lambda run: constant
@@ -107,7 +110,7 @@ def _record(context: Context, node: Member | Index) -> Closure:
     name = node.name
     if name == "prev":
         return lambda run: run.scope.prev
-    context.nodes.add(name)
+    context.nodes.setdefault(name, node.at)
     return lambda run: run.scope.node(name)
 
 

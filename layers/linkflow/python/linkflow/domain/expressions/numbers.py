@@ -61,7 +61,7 @@ def _digits(run: Run, digits: Any) -> int:
 
 def number_to_string(run: Run, value: Number, radix: Any = 10) -> str:
     base = to_index(radix, run, 10)
-    if base == 10 or not _finite(value):
+    if 2 <= base <= 36 and (base == 10 or not _finite(value)):
         return number_text(value)
     if not 2 <= base <= 36 or value != int(value) or abs(value) >= 1e21:
         raise Fault("toString takes a base from 2 to 36, and another base than 10 only for whole numbers")
@@ -73,7 +73,7 @@ def number_to_string(run: Run, value: Number, radix: Any = 10) -> str:
 
 
 def parse_int(run: Run, value: Any, radix: Any = None) -> Number:
-    text, base = to_text(value, run), to_index(radix, run, 0)
+    text, base = to_text(value, run), to_index(radix, run, 0) & 0xFFFFFFFF
     run.read(text)
     text = text.strip(WHITESPACE).lower()
     sign = -1 if text.startswith("-") else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from linkflow.domain.expressions import arithmetic
@@ -83,6 +84,7 @@ BINARY: dict[str, _Build] = {
     "/": _computed(arithmetic.divide),
     "%": _computed(arithmetic.remainder),
     "**": _computed(arithmetic.power),
+    **{name: _computed(partial(arithmetic.on_bits, name)) for name in arithmetic.BITS},
 }
 ARITHMETIC = frozenset("+-*/%") | {"**"}
 """Operators that may give NaN or Infinity."""
@@ -96,6 +98,7 @@ def _typeof(value: Any, run: Run) -> str:
 UNARY: dict[str, Callable[[Any, Run], Any]] = {
     "!": lambda value, run: not truthy(value),
     "-": arithmetic.negate,
+    "~": arithmetic.invert,
     "+": to_number,
     "typeof": _typeof,
 }

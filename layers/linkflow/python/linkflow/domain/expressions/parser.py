@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from linkflow.domain.expressions.errors import Fault
-from linkflow.domain.expressions.lexer import MAX_NESTING, Token, tokenize
+from linkflow.domain.expressions.lexer import Token, tokenize
+from linkflow.domain.expressions.script_syntax import Assign, Function, New, Pattern, Regex, Update
+from linkflow.domain.expressions.statements import Statements
 from linkflow.domain.expressions.syntax import (
     Array,
     Arrow,
@@ -25,15 +25,25 @@ from linkflow.domain.expressions.syntax import (
 )
 
 _PRECEDENCE = {
-    "??": 1, "||": 1, "&&": 2,
-    "==": 4, "!=": 4, "===": 4, "!==": 4,
-    "<": 5, "<=": 5, ">": 5, ">=": 5, "in": 5,
-    "+": 6, "-": 6, "*": 7, "/": 7, "%": 7, "**": 8,
+    "??": 10, "||": 10, "&&": 20, "|": 32, "^": 34, "&": 36,
+    "==": 40, "!=": 40, "===": 40, "!==": 40,
+    "<": 50, "<=": 50, ">": 50, ">=": 50, "in": 50, "instanceof": 50, "<<": 55, ">>": 55, ">>>": 55,
+    "+": 60, "-": 60, "*": 70, "/": 70, "%": 70, "**": 80,
 }  # fmt: skip
-_NOT = 3  # the word `not` binds as in `not a == b`: looser than a comparison, tighter than `and`
-_WORDS = {"and": "&&", "AND": "&&", "or": "||", "OR": "||", "in": "in"}
+_POWER = 80
+_NOT = 30  # the word `not` binds as in `not a == b`: looser than a comparison, tighter than `and`
+_ASSIGNMENTS = frozenset(
+    ["=", "+=", "-=", "*=", "/=", "%=", "**=", "&=", "|=", "^=", "<<=", ">>=", "&&=", "||=", "??="]
+) | {">>>="}
+_CHANGES = {
+    "=": "'=' is no operator here; compare with '=='",
+    "++": "'++' changes a value, which an expression cannot",
+    "--": "'--' changes a value, which an expression cannot",
+    ";": "an expression is one value; ';' does not belong in it",
+}
+"""What may stand only inside the body of a function."""
+_WORDS = {"and": "&&", "AND": "&&", "or": "||", "OR": "||", "in": "in", "instanceof": "instanceof"}
 _VALUES = {"true": True, "false": False, "null": None, "undefined": None, "NaN": float("nan"), "Infinity": float("inf")}
-_REFUSED = frozenset(("new", "function", "instanceof"))
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -42,73 +52,42 @@ def parse(source: str, start: int, end: int, nesting: int = 0) -> Node:
     return _Parser(source, tokenize(source, start, end), start, nesting).whole()
 
 
-class _Parser:
+class _Parser(Statements):
     def __init__(self, source: str, tokens: list[Token], start: int, nesting: int) -> None:
-        self.source = source
-        self.tokens = tokens
-        self.start = start
-        self.position = 0
-        self.nesting = nesting
+        super().__init__(source, tokens, start, nesting)
         self.closing = _matching(tokens)
 
     def whole(self) -> Node:
         if self.tokens[0].kind == "end":
             raise Fault("an expression is missing", self.start)
         node = self.expression()
-        if self.tokens[self.position].kind != "end":
-            raise self.unexpected()
-        return node
-
-    # --- reading tokens
-
-    def unexpected(self, wanted: str = "") -> Fault:
-        token = self.tokens[self.position]
-        if token.kind == "end":
-            found = "the expression ends too early"
-        elif token.kind in ("op", "name"):
-            found = f"unexpected '{str(token.value)[:40]}'"
-        else:
-            found = f"unexpected {token.kind}"
-        return Fault(f"{found}; expected {wanted}" if wanted else found, token.at)
-
-    def next_is(self, operator: str, ahead: int = 0) -> bool:
-        place = self.position + ahead
-        return place < len(self.tokens) and self.tokens[place][:2] == ("op", operator)
-
-    def take(self, operator: str) -> bool:
-        if self.next_is(operator):
-            self.position += 1
-            return True
-        return False
-
-    def expect(self, operator: str) -> None:
-        if not self.take(operator):
-            raise self.unexpected(f"'{operator}'")
-
-    def name(self) -> str:
-        token = self.tokens[self.position]
-        if token.kind != "name":
-            raise self.unexpected("a name")
-        self.position += 1
-        return str(token.value)
-
-    def nested(self, parse_inner: Callable[..., Node], *lowest: int) -> Node:
-        """Run `parse_inner` one level deeper, so that no text can exhaust the stack."""
-        self.nesting += 1
-        if self.nesting > MAX_NESTING:
-            raise Fault("the expression is nested too deeply", self.tokens[self.position].at)
-        node = parse_inner(*lowest)
-        self.nesting -= 1
+        if self.token.kind != "end":
+            why = _CHANGES.get(self.token.value, "") if self.token.kind == "op" else ""
+            raise Fault(why, self.token.at) if why else self.unexpected()
         return node
 
     # --- operators
 
     def expression(self) -> Node:
-        return self.nested(self.arrow if self.at_arrow() else self.conditional)
+        return self.nested(self.arrow if self.at_arrow() else self.assignment)
+
+    def assignment(self) -> Node:
+        target = self.conditional()
+        token = self.token
+        if token.kind != "op" or token.value not in _ASSIGNMENTS:
+            return target
+        self.changing(target, token)
+        self.position += 1
+        return Assign(token.at, token.value, target, self.expression())
+
+    def changing(self, target: Node, token: Token) -> None:
+        """Refuse to change a value outside of a function's body, and what no value can be kept in."""
+        if not self.functions or not isinstance(target, Name | Member | Index):
+            raise Fault(_CHANGES.get(token.value, "'=' changes a value, which an expression cannot"), token.at)
 
     def conditional(self) -> Node:
         test = self.binary(0)
-        at = self.tokens[self.position].at
+        at = self.token.at
         if not self.take("?"):
             return test
         then = self.expression()
@@ -118,7 +97,7 @@ class _Parser:
     def binary(self, lowest: int) -> Node:
         left = self.unary()
         while True:
-            token = self.tokens[self.position]
+            token = self.token
             operator = (
                 _WORDS.get(token.value, "") if token.kind == "name" else token.value if token.kind == "op" else ""
             )
@@ -127,18 +106,23 @@ class _Parser:
                 return left
             self.position += 1
             # `**` is the one operator that groups to the right.
-            right = self.nested(self.binary, power if power == 8 else power + 1)
+            right = self.nested(self.binary, power if power == _POWER else power + 1)
             left = Binary(token.at, operator, left, right)
 
     def unary(self) -> Node:
-        token = self.tokens[self.position]
-        if token.kind == "op" and token.value in ("!", "-", "+"):
+        token = self.token
+        if token.kind == "op" and token.value in ("!", "-", "+", "~"):
             self.position += 1
             # JavaScript refuses `-2 ** 2`; the usual reading is -(2 ** 2).
-            return Unary(token.at, token.value, self.nested(self.binary, 8))
-        if token.kind == "name" and token.value == "typeof":
+            return Unary(token.at, token.value, self.nested(self.binary, _POWER))
+        if token.kind == "op" and token.value in ("++", "--"):
             self.position += 1
-            return Unary(token.at, "typeof", self.nested(self.unary))
+            target = self.nested(self.unary)
+            self.changing(target, token)
+            return Update(token.at, token.value, target, True)
+        if token.kind == "name" and (token.value == "typeof" or (token.value == "delete" and self.functions)):
+            self.position += 1
+            return Unary(token.at, token.value, self.nested(self.unary))
         if token.kind == "name" and token.value in ("not", "NOT"):
             self.position += 1
             return Unary(token.at, "!", self.nested(self.binary, _NOT))
@@ -147,31 +131,38 @@ class _Parser:
     def postfix(self) -> Node:
         node = self.primary()
         while True:
-            at = self.tokens[self.position].at
+            token = self.token
             if self.take("?."):
                 if not (self.next_is("(") or self.next_is("[")):
-                    node = Member(at, node, self.name())
+                    node = Member(token.at, node, self.name())
             elif self.take("."):
-                node = Member(at, node, self.name())
+                node = Member(token.at, node, self.name())
             elif self.take("["):
                 index = self.expression()
                 self.expect("]")
                 if isinstance(index, Literal) and isinstance(index.value, str):
-                    node = Member(at, node, index.value)
+                    node = Member(token.at, node, index.value)
                 else:
-                    node = Index(at, node, index)
+                    node = Index(token.at, node, index)
             elif self.take("("):
                 node = Call(node.at, node, self.items(")"))
+            elif token.kind == "op" and token.value in ("++", "--") and not self.on_new_line():
+                self.changing(node, token)
+                self.position += 1
+                node = Update(token.at, token.value, node, False)
             else:
                 return node
 
     # --- values
 
     def primary(self) -> Node:
-        token = self.tokens[self.position]
+        token = self.token
         if token.kind == "name":
-            if token.value in _REFUSED:
-                raise Fault(f"'{token.value}' is not part of expressions", token.at)
+            if token.value == "new":
+                return self.new()
+            if token.value == "function":
+                self.position += 1
+                return self.function(token.at)
             if token.value in _WORDS:
                 raise self.unexpected("a value")
             self.position += 1
@@ -182,6 +173,9 @@ class _Parser:
         if token.kind == "template":
             self.position += 1
             return self.template(token)
+        if token.kind == "regex":
+            self.position += 1
+            return Regex(token.at, *token.value)
         if self.take("("):
             node = self.expression()
             self.expect(")")
@@ -191,6 +185,12 @@ class _Parser:
         if self.take("{"):
             return self.object(token.at)
         raise self.unexpected("a value")
+
+    def new(self) -> Node:
+        at = self.token.at
+        self.position += 1
+        name = self.name()
+        return New(at, name, self.items(")") if self.take("(") else ())
 
     def template(self, token: Token) -> Node:
         parts: list[str | Node] = []
@@ -205,7 +205,7 @@ class _Parser:
         """Values and spreads, parted by commas, up to `closer`."""
         found: list[Node] = []
         while not self.take(closer):
-            at = self.tokens[self.position].at
+            at = self.token.at
             found.append(Spread(at, self.expression()) if self.take("...") else self.expression())
             if not self.next_is(closer):
                 self.expect(",")
@@ -220,7 +220,7 @@ class _Parser:
         return Object(at, tuple(entries))
 
     def entry(self) -> tuple[Node | None, Node]:
-        token = self.tokens[self.position]
+        token = self.token
         if self.take("..."):
             return None, self.expression()
         key: Node
@@ -230,6 +230,8 @@ class _Parser:
         elif token.kind in ("name", "string", "number"):
             self.position += 1
             key = Literal(token.at, token.value)
+            if self.next_is("("):
+                return key, Function(token.at, self.parameters(), self.body())
             if token.kind == "name" and not self.next_is(":"):
                 return key, Name(token.at, token.value)
         else:
@@ -240,42 +242,36 @@ class _Parser:
     # --- arrow functions
 
     def at_arrow(self) -> bool:
-        if self.tokens[self.position].kind == "name":
+        if self.token.kind == "name":
             return self.next_is("=>", 1)
         close = self.closing.get(self.position, -1) if self.next_is("(") else -1
         return close >= 0 and self.next_is("=>", close + 1 - self.position)
 
     def arrow(self) -> Node:
-        at = self.tokens[self.position].at
-        parameters: list[Parameter] = []
-        if self.take("("):
-            while not self.take(")"):
-                parameters.append(self.parameter())
-                if not self.next_is(")"):
-                    self.expect(",")
-        else:
-            parameters.append(Parameter((self.name(),)))
+        at = self.token.at
+        given = self.parameters() if self.next_is("(") else (Pattern(at, self.own_name()),)
         self.expect("=>")
         if self.next_is("{"):
-            raise Fault("a function is one expression here; write (…) around an object", self.tokens[self.position].at)
-        return Arrow(at, tuple(parameters), self.expression())
+            return Function(at, given, self.body())
+        body = self.expression()
+        plain = [_plain(pattern) for pattern in given]
+        parameters = tuple(parameter for parameter in plain if parameter is not None)
+        return Arrow(at, parameters, body) if len(parameters) == len(given) else Function(at, given, body)
 
-    def parameter(self) -> Parameter:
-        if self.take("["):
-            names = self.pattern("]")
-            return Parameter(names, tuple(range(len(names))))
-        if self.take("{"):
-            names = self.pattern("}")
-            return Parameter(names, names)
-        return Parameter((self.name(),))
 
-    def pattern(self, closer: str) -> tuple[str, ...]:
-        names: list[str] = []
-        while not self.take(closer):
-            names.append(self.name())
-            if not self.next_is(closer):
-                self.expect(",")
-        return tuple(names)
+def _plain(pattern: Pattern) -> Parameter | None:
+    """A parameter as the native language has it: a name, or names straight out of a list or an object."""
+    if pattern.default is not None or pattern.rest:
+        return None
+    if not pattern.shape:
+        return Parameter((pattern.name,))
+    parts = [part for _, part in pattern.parts]
+    if any(part.shape or part.rest or part.default is not None or not part.name for part in parts):
+        return None
+    names = tuple(part.name for part in parts)
+    if pattern.shape == "[":
+        return Parameter(names, tuple(range(len(names))))
+    return Parameter(names, tuple(str(key.value) for key, _ in pattern.parts if isinstance(key, Literal)))
 
 
 def _matching(tokens: list[Token]) -> dict[int, int]:

@@ -28,11 +28,13 @@ class Scope:
     `node` finds a node's record by id or label: a mapping with ``output``, ``status``, ``error`` and, where it differs
     from the output, ``json``. It is asked only when an expression needs that node. `prev` is the record of the node
     that came before. `now` gives an ISO 8601 time ending in Z, `random` a number from 0 up to 1; the caller records
-    both. Where `credentials` is None, `credential.NAME` is null.
+    both. Where `credentials` is None, `credential.NAME` is null. `answers` has what the JavaScript engine made of the
+    scripts in a compiled value, by their code; a `Fault` where one failed.
     """
 
     __slots__ = (
-        "credentials", "execution", "input", "loop", "node", "now", "prev", "random", "trigger", "vars", "workflow",
+        "answers", "credentials", "execution", "input", "loop", "node", "now", "prev", "random", "trigger", "vars",
+        "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +51,7 @@ class Scope:
         credentials: Mapping[str, Any] | None = None,
         now: Callable[[], str] | None = None,
         random: Callable[[], float] | None = None,
+        answers: Mapping[str, Any] = _NOTHING,
     ) -> None:
         self.trigger = trigger
         self.input = input
@@ -61,6 +64,7 @@ class Scope:
         self.credentials = credentials
         self.now = now
         self.random = random
+        self.answers = answers
 
 
 class Run:

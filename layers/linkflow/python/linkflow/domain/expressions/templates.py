@@ -11,16 +11,18 @@ from linkflow.domain.errors import Problem
 from linkflow.domain.expressions.compiled import Array, Compiled, Constant, Expression, Object
 from linkflow.domain.expressions.compiler import Compiler
 from linkflow.domain.expressions.context import Closure
-from linkflow.domain.expressions.errors import ExpressionSyntaxError, Fault, located
+from linkflow.domain.expressions.errors import ExpressionSyntaxError, Fault, NeedsEngine, located
 from linkflow.domain.expressions.json_text import MAX_DEPTH, show
-from linkflow.domain.expressions.lexer import find_close, read_string, read_template
+from linkflow.domain.expressions.lexer import find_close, read_string, read_template, skip_slash
 from linkflow.domain.expressions.parser import parse
 from linkflow.domain.expressions.scope import Run
+from linkflow.domain.expressions.script import Script, compile_script
+from linkflow.domain.expressions.syntax import Node
 
 MAX_SOURCE = 32 * 1024
 """Characters that one expression may have."""
 _CACHED_SOURCE = 8 * 1024  # longer texts are rare, and would make the cache large
-_OPEN_OR_QUOTE = re.compile(r"\{\{|[\"'`]")
+_OPEN_OR_QUOTE = re.compile(r"\{\{|[\"'`/]")
 
 
 def compile_value(value: Any) -> Compiled:
@@ -33,7 +35,11 @@ def compile_value(value: Any) -> Compiled:
     compiled = _compile(value, "", errors, 0)
     if errors:
         first = errors[0]
-        first.problems = tuple(Problem(error.path, error.code, error.message) for error in errors)
+        first.problems = tuple(
+            Problem(error.path, error.code, message)
+            for error in errors
+            for message in [problem.message for problem in error.problems] or [error.message]
+        )
         raise first
     return compiled
 
@@ -89,10 +95,61 @@ def _refusing(compile_text: Callable[[str], Compiled]) -> Callable[[str], Compil
     return call
 
 
+class _Build:
+    """The parts of one text: each native where it can be, and a script where not."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.compiler = Compiler()
+        self.scripts: list[Script] = []
+
+    def closure(self, source: str, start: int, end: int) -> Closure:
+        """The expression `source[start:end]`. A fault is noted, so that the others of the text are found as well."""
+        known = len(self.compiler.faults)
+        try:
+            if end - start > MAX_SOURCE:
+                raise Fault(f"the expression is too long (over {MAX_SOURCE} characters)", start)
+            return self._closure(parse(source, start, end), known)
+        except Fault as fault:
+            fault.at = start if fault.at < 0 else fault.at
+            self.compiler.fresh(len(self.compiler.faults))
+            self.compiler.report(fault)
+            return lambda run: None
+
+    def _closure(self, tree: Node, known: int) -> Closure:
+        try:
+            return self.compiler.compile(tree)
+        except NeedsEngine:
+            self.compiler.fresh(known)
+        script = compile_script(self.compiler, tree)
+        self.scripts.append(script)
+        at = tree.at
+
+        def closure(run: Run) -> Any:
+            answer = run.scope.answers.get(script.code, _UNASKED)
+            if isinstance(answer, Fault):
+                raise Fault(answer.message, at)
+            return answer
+
+        return closure
+
+    def expression(self, start: int, closure: Closure) -> Expression:
+        """The whole. Raises an error that lists every fault."""
+        faults = sorted(self.compiler.faults, key=lambda fault: fault.at)
+        if faults:
+            errors = [located(ExpressionSyntaxError, fault, self.text, start) for fault in faults]
+            errors[0].problems = tuple(Problem("", error.code, error.message) for error in errors)
+            raise errors[0]
+        return Expression(self.text, start, closure, self.compiler, tuple(self.scripts))
+
+
+_UNASKED = Fault("this expression needs the JavaScript engine, which is not there at this place")
+
+
 @_refusing
 def _text(text: str) -> Compiled:
     """A string with `{{` in it."""
-    compiler = Compiler()
+    build = _Build(text)
     parts: list[str | Closure] = []
     at = first = 0
     while (start := text.find("{{", at)) >= 0:
@@ -100,18 +157,18 @@ def _text(text: str) -> Compiled:
         if close < 0:
             raise Fault("'{{' is never closed by '}}'", start)
         first = first or start + 2
-        parts += [text[at:start], _closure(compiler, text, start + 2, close)]
+        parts += [text[at:start], build.closure(text, start + 2, close)]
         at = close + 2
     parts = [part for part in (*parts, text[at:]) if part != ""]
     if len(parts) == 1 and not isinstance(parts[0], str):
-        return Expression(text, first, parts[0], compiler)
-    return Expression(text, first, _mixed(parts), compiler)
+        return build.expression(first, parts[0])
+    return build.expression(first, _mixed(parts))
 
 
 @_refusing
 def _expression(text: str) -> Compiled:
     """A whole expression; the braces become parentheses of the same width, so that positions stay right."""
-    compiler, source, at = Compiler(), text, 0
+    source, at = text, 0
     while found := _OPEN_OR_QUOTE.search(source, at):
         start, at = found.start(), found.end()
         if found[0] == "{{":
@@ -120,24 +177,17 @@ def _expression(text: str) -> Compiled:
                 raise Fault("'{{' is never closed by '}}'", start)
             source = f"{source[:start]}( {source[at:close]} ){source[close + 2 :]}"
             continue
+        if found[0] == "/":
+            at = skip_slash(source, 0, start, len(source))
+            continue
         _, at = (
             read_template(source, start, len(source)) if found[0] == "`" else read_string(source, start, len(source))
         )
         if found[0] != "`" and "{{" in source[start:at]:
             # Elsewhere such quotes are common, and taken literally they would only ever compare as unequal.
             raise Fault("'{{' stands inside quotes; leave the quotes away", start)
-    return Expression(text, 0, _closure(compiler, source, 0, len(source)), compiler)
-
-
-def _closure(compiler: Compiler, text: str, start: int, end: int) -> Closure:
-    if end - start > MAX_SOURCE:
-        raise Fault(f"the expression is too long (over {MAX_SOURCE} characters)", start)
-    try:
-        return compiler.compile(parse(text, start, end))
-    except Fault as fault:
-        if fault.at < 0:
-            fault.at = start
-        raise
+    build = _Build(text)
+    return build.expression(0, build.closure(source, 0, len(source)))
 
 
 def _mixed(parts: list[str | Closure]) -> Closure:

@@ -36,7 +36,7 @@ def split(run: Run, text: str, separator: Any = None, limit: Any = None) -> list
         by = to_text(separator, run)
         run.handle(text.count(by))
         parts = text.split(by) if by else list(text)
-    return parts if limit is None else parts[: max(0, to_index(limit, run, 0))]
+    return parts if limit is None else parts[: to_index(limit, run, 0) & 0xFFFFFFFF]
 
 
 def replace(run: Run, text: str, old: Any, new: Any) -> str:

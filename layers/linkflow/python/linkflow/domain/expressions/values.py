@@ -187,7 +187,7 @@ def member(value: Any, key: str) -> Any:
     if kind is list or kind is str:
         if key == "length":
             return len(value)
-        if key.isdigit() and len(key) < 16:
+        if key.isdigit() and key.isascii() and len(key) < 16:
             return item(value, int(key))
     return None
 
@@ -217,6 +217,8 @@ def contains_key(key: Any, value: Any, run: Run) -> bool:
     if type(value) is dict:
         return to_text(key, run) in value
     if type(value) is list:
-        place = to_number(key, run)
-        return 0 <= place < len(value) and place == int(place)
+        name = to_text(key, run)
+        return name == "length" or (
+            name.isdigit() and name.isascii() and len(name) < 16 and name == str(int(name)) and int(name) < len(value)
+        )
     raise Fault(f"'in' needs an object or an array on its right, not a {type_name(value)}")

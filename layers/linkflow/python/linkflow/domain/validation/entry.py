@@ -71,6 +71,8 @@ def _check_key(text: str, known: KnownNames, path: str, field: str, findings: Fi
         why = "it may not read credentials"
     elif compiled.uses_clock or compiled.uses_random:
         why = "it may not depend on the time or on chance"
+    elif compiled.scripts:
+        why = "it must do without what only the JavaScript engine has"
     if why:
         message = f"A key is made of the trigger data, workflow and execution alone: {why}."
         findings.error(f"{path}/{field}", "expression_not_allowed", message)

@@ -9,6 +9,7 @@ from typing import Any
 
 from linkflow.domain.definition import Definition
 from linkflow.domain.expressions import Compiled, ExpressionSyntaxError, compile_expression, compile_value
+from linkflow.domain.expressions.compiled import Expression
 from linkflow.domain.validation.findings import Findings
 from linkflow.domain.validation.places import show, step
 
@@ -42,7 +43,7 @@ def check_config(
 
 
 def check_text(value: Any, known: KnownNames, path: str, findings: Findings) -> None:
-    """The templates in a JSON value; a problem's place is exact for syntax, and the top-level key for names."""
+    """The templates in a JSON value: each fault with its place, and line and column in that text."""
     try:
         compiled = compile_value(value)
     except ExpressionSyntaxError as error:
@@ -50,31 +51,37 @@ def check_text(value: Any, known: KnownNames, path: str, findings: Findings) -> 
             findings.error(path + problem.path, "expression_syntax", problem.message)
         return
     if not compiled.is_constant:
-        where = path + step(next(iter(value))) if isinstance(value, dict) else path
-        _check_names(compiled, known, where, findings)
+        _check_names(compiled, known, path, findings)
 
 
 def _check_expression(text: str, known: KnownNames, path: str, findings: Findings) -> None:
     try:
         compiled = compile_expression(text)
     except ExpressionSyntaxError as error:
-        findings.error(path, "expression_syntax", error.message)
+        for message in [problem.message for problem in error.problems] or [error.message]:
+            findings.error(path, "expression_syntax", message)
         return
     _check_names(compiled, known, path, findings)
 
 
 def _check_names(compiled: Compiled, known: KnownNames, path: str, findings: Findings) -> None:
-    for name in sorted(compiled.nodes):
-        if name not in known:
-            findings.error(path, "unknown_node_in_expression", f"There is no node with the name or id {show(name)}.")
-        elif known.is_ambiguous(name):
-            findings.warn(
-                path, "ambiguous_node_in_expression", f"Several nodes are named {show(name)}; the first is meant."
-            )
-    for name in sorted(compiled.names):
-        if name not in known and not _VARIABLE.fullmatch(name):
-            message = f"{show(name)} is no node; if it is no variable either, it will be null."
-            findings.warn(path, "unknown_name", message)
+    for here, text in compiled.texts(path):
+        for name in sorted(text.nodes):
+            if name not in known:
+                message = f"There is no node with the name or id {show(name)} {_place(text, name)}."
+                findings.error(here, "unknown_node_in_expression", message)
+            elif known.is_ambiguous(name):
+                message = f"Several nodes are named {show(name)}; the first is meant {_place(text, name)}."
+                findings.warn(here, "ambiguous_node_in_expression", message)
+        for name in sorted(text.names):
+            if name not in known and not _VARIABLE.fullmatch(name):
+                message = f"{show(name)} is no node; if it is no variable either, it will be null {_place(text, name)}."
+                findings.warn(here, "unknown_name", message)
+
+
+def _place(text: Expression, name: str) -> str:
+    line, column = text.place(name)
+    return f"(line {line}, column {column})"
 
 
 def _take(config: dict[str, Any], names: list[str], path: str) -> list[tuple[str, str]]:

@@ -10,29 +10,33 @@ from linkflow.contracts.history import DefinitionRequest, HistoryApi
 from linkflow.domain import definition as d
 from linkflow.domain.expressions import Compiled, compile_value
 from linkflow.domain.expressions.facts import Facts
+from linkflow.domain.expressions.script import Script
 from linkflow.domain.graph import Graph
 from linkflow.nodes.base import NodeType, Params
 from linkflow.nodes.registry import Registry
 
-from .reading import facts_of
+from .reading import facts_of, scripts_of
 
 
 class Step:
     """One node, ready to run: its type, and its config with the expressions compiled."""
 
-    __slots__ = ("_compiled", "_constant", "_facts", "_raw", "fusible", "node", "ours", "type")
+    __slots__ = ("_compiled", "_constant", "_facts", "_raw", "fusible", "node", "ours", "scripts", "type")
 
     def __init__(self, node: d.Node, type: NodeType) -> None:
         self.node = node
         self.type = type
         raw = (*type.expression_fields, *type.literal_fields)
         self._raw = {name: node.config[name] for name in raw if name in node.config}
+        expressions = [self._raw[name] for name in type.expression_fields if name in self._raw]
         self._compiled: Compiled = compile_value({k: v for k, v in node.config.items() if k not in self._raw})
         self._constant: Params | None = None
         self._facts: Facts | None = None
         self.ours = type.__class__.__module__.startswith("linkflow.")
         """Known to leave what it is given as it is."""
-        self.fusible = type.pure and node.queue == "default" and node.timeout is None
+        self.scripts: tuple[Script, ...] = (*self._compiled.scripts, *scripts_of(expressions))
+        """What the JavaScript engine has to answer before the parameters are known."""
+        self.fusible = type.pure and node.queue == "default" and node.timeout is None and not self.scripts
 
     @property
     def facts(self) -> Facts:

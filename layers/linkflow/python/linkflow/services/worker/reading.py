@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from linkflow.domain.expressions import ExpressionError, compile_expression, compile_value
+from linkflow.domain.expressions import Compiled, ExpressionError, compile_expression, compile_value
 from linkflow.domain.expressions.facts import NO_FACTS, Facts
+from linkflow.domain.expressions.script import Script
 
 TRIGGER = "trigger"
 
@@ -21,13 +23,21 @@ def facts_of(config: Any, fields: Sequence[str]) -> Facts:
     return facts
 
 
+def scripts_of(value: Any) -> tuple[Script, ...]:
+    """What the JavaScript engine has to answer before expressions that stand without braces can be evaluated."""
+    return tuple(script for compiled in _expressions(value) for script in compiled.scripts)
+
+
 def _bare(value: Any) -> Facts:
-    if isinstance(value, str):
-        try:
-            return compile_expression(value).facts
-        except ExpressionError:  # a path; or the run will say what is wrong with it
-            return NO_FACTS
     facts = NO_FACTS
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        facts |= _bare(item)
+    for compiled in _expressions(value):
+        facts |= compiled.facts
     return facts
+
+
+def _expressions(value: Any) -> Iterator[Compiled]:
+    if isinstance(value, str):
+        with suppress(ExpressionError):  # a path; or the run will say what is wrong with it
+            yield compile_expression(value)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _expressions(item)

@@ -18,6 +18,7 @@ from linkflow.domain.outcomes import Failed, NodeError, Outcome
 from linkflow.domain.state import State, split_key
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
+from linkflow.nodes.scripts import Scripts
 from linkflow.ports import Clock
 
 from .beating import Pulse
@@ -41,10 +42,11 @@ class Rehearsal:
     def __init__(
         self, registry: Registry, clock: Clock, egress: Egress | None = None,
         connections: Mapping[str, Mapping[str, Any]] | None = None, max_payload: int = 1024 * 1024,
+        scripts: Scripts | None = None,
     ) -> None:  # fmt: skip
         self._registry = registry
         self._clock = clock
-        self._runner = Runner(clock, egress, connections or {}, max_payload)
+        self._runner = Runner(clock, egress, connections or {}, max_payload, scripts)
 
     async def play(self, definition: Definition, data: Any, trigger: str = "") -> Played:
         """Run `definition` from `trigger` (else its first one) with this trigger data, as far as it goes by itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, get_args
 
 import msgspec
@@ -17,12 +18,14 @@ from linkflow.domain.outcomes import Completed, Failed, NodeError, Outcome
 from linkflow.domain.payloads import MARK, RESERVED, reserved
 from linkflow.domain.state import State, decode, encode, split_key
 from linkflow.nodes.base import Context, Egress, NodeFailure
+from linkflow.nodes.scripts import Scripts
 from linkflow.observability import logger
 from linkflow.ports import Clock
 
 from .beating import Pulse
 from .plans import Plan, Step
 from .scope import scope_of
+from .scripting import answers
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Outcome).decode
@@ -30,14 +33,17 @@ _decode = msgspec.json.Decoder(Outcome).decode
 OUTCOMES: tuple[type, ...] = get_args(Outcome)
 Ran = tuple[Outcome, int]
 MAX_LOGS = 200
+NO_ANSWERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Runner:
-    """Runs node runs. `egress` and `connections` are for nodes that go out."""
+    """Runs node runs. `egress` and `connections` are for nodes that go out, `scripts` runs what is a script."""
 
     def __init__(
-        self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int
-    ) -> None:
+        self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int,
+        scripts: Scripts | None = None,
+    ) -> None:  # fmt: skip
+        self._scripts = scripts
         self._clock = clock
         self._egress = egress
         self._connections = connections
@@ -64,13 +70,17 @@ class Runner:
         return outcome, size
 
     async def _run(self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse) -> Ran:
-        context, scope = self._context(plan, step, state, key, attempt)
+        found: dict[str, Any] = {}
+        context, scope = self._context(plan, step, state, key, attempt, found)
+        context.scripts, context.random = None if step.type.pure else self._scripts, self._clock.random
         context.heartbeat, context.heartbeat_details = pulse.give, pulse.earlier
         logs: list[str] = []
         limit = step.node.timeout.start_to_close if step.node.timeout else 0
         try:
             context.log = logs.append
             async with asyncio.timeout(limit or None) as bound:
+                if step.scripts:
+                    found.update(await answers(self._scripts, step.scripts, scope or Scope(), self._clock))
                 outcome = step.type.run(step.params(scope), context)
                 if not isinstance(outcome, OUTCOMES) and inspect.isawaitable(outcome):
                     outcome = await outcome
@@ -83,7 +93,10 @@ class Runner:
         except Exception as error:
             return self._checked(_failed(error, logs), [])
 
-    def _context(self, plan: Plan, step: Step, state: State, key: str, attempt: int) -> tuple[Context, Scope | None]:
+    def _context(
+        self, plan: Plan, step: Step, state: State, key: str, attempt: int, answers: Mapping[str, Any] = NO_ANSWERS
+    ) -> tuple[Context, Scope | None]:
+        """What the node may use, and what its expressions see; `answers` may still be filled in."""
         if not step.ours:  # what it may change is its own
             state = decode(encode(state))
         run = state.runs[key]
@@ -91,7 +104,9 @@ class Runner:
         clock, graph = self._clock, plan.graph
 
         def scope() -> Scope:
-            return scope_of(state, graph, key, input, plan.definition.name, lambda: iso(clock.now_ms()), clock.random)
+            made = scope_of(state, graph, key, input, plan.definition.name, lambda: iso(clock.now_ms()), clock.random)
+            made.answers = answers
+            return made
 
         many = len(run.sources) > 1 and (key not in state.edited or isinstance(input, dict))
         context = Context(
@@ -110,7 +125,7 @@ class Runner:
             connections={} if step.type.pure else self._connections,
             evaluate=lambda text: compile_expression(text).evaluate(scope()),
         )
-        return context, None if step.is_constant else scope()
+        return context, None if step.is_constant and not step.scripts else scope()
 
     def _checked(self, outcome: Any, logs: list[str]) -> Ran:
         """The outcome as it will be recorded: what JSON cannot carry, or what is too large, fails the node instead."""

@@ -16,6 +16,7 @@ from linkflow.domain.definition import Timeout
 from linkflow.domain.errors import Conflict, LinkFlowError
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
+from linkflow.nodes.scripts import Scripts
 from linkflow.observability import logger
 from linkflow.ports import Blobs, Clock
 from linkflow.services.payloads import Payloads
@@ -57,6 +58,7 @@ class Worker:
         name: str,
         blobs: Blobs | None = None,
         remembered: Remembered = _nothing,
+        scripts: Scripts | None = None,
     ) -> None:
         """Without `blobs` results of any size go to History as they are, which may set them aside itself. `remembered`
         has states that a History in the same process keeps."""
@@ -68,7 +70,7 @@ class Worker:
         self._next_door = NextDoor(remembered)
         self._loads = Together(self._load)
         self._plans = Plans(history, registry)
-        self._runner = Runner(clock, egress, config.connections, config.max_payload)
+        self._runner = Runner(clock, egress, config.connections, config.max_payload, scripts)
         self._payloads = Payloads(blobs) if blobs else None
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)

@@ -1,0 +1,48 @@
+"""What runs scripts, as nodes and workers know it: a place outside of this process that can do nothing but compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+Language = Literal["javascript", "python"]
+Kind = Literal["error", "timeout", "memory", "stack", "output", "crash"]
+"""Why a script failed: its own error, or a limit; ``crash`` is an engine that died of it."""
+
+
+class ScriptError(Struct, frozen=True, omit_defaults=True):
+    """`line` and `column` count from 1; 0 where there is none."""
+
+    kind: Kind
+    message: str
+    line: int = 0
+    column: int = 0
+
+
+class Ran(Struct, frozen=True, omit_defaults=True):
+    """What a script came to: `value` is JSON; `logs` are the lines it wrote, of which `dropped` were too many."""
+
+    value: Any = None
+    error: ScriptError | None = None
+    logs: tuple[str, ...] = ()
+    dropped: int = 0
+
+
+class Scripts(Protocol):
+    """Runs scripts within limits. What goes wrong in a script is part of the answer, never raised.
+
+    `now` (ISO 8601) and `seed` (from 0 up to 1) are all that a script learns of time and chance.
+    Raises `NodeFailure` ``no_engine`` where the language is not installed, ``engine_failed`` where no process starts.
+    """
+
+    async def expressions(self, codes: Sequence[tuple[str, Mapping[str, Any]]], *, now: str, seed: float) -> list[Ran]:
+        """Evaluate compiled expressions (`domain.expressions.script`), each over its data."""
+        ...
+
+    async def run(
+        self, language: Language, code: str, names: Mapping[str, Any], *, now: str, seed: float, seconds: float
+    ) -> Ran:
+        """Run a script that sees `names`, for at most `seconds`."""
+        ...
