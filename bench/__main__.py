@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from .peers.each import PEERS
 from .peers.ratios import lines
 from .report import RESULTS, save, table, verdict
 from .sizes import IN_FLIGHT, QUICK, TINY, Size
-from .workloads import ALONE, EXTRA, WITH_PEERS, WORKLOADS, ceiling
+from .workloads import ALONE, EXTRA, OWN_LAB, WITH_PEERS, WORKLOADS, ceiling
 
 BOUND = 1.5
 """A workload that comes this close to the generator's own ceiling says more about the generator."""
@@ -55,12 +55,19 @@ def _options() -> argparse.Namespace:
     if options.all and not options.peers:
         options.peers = ",".join(PEERS)
     options.peers = _chosen(parser, "peer", options.peers, PEERS)
-    options.stages = [_chosen(parser, "workload", options.workloads or ",".join(WORKLOADS), known)]
-    if options.all and not options.workloads:
-        options.stages += [[name] for name in ALONE]
-    if options.peers and not options.workloads:
-        options.stages[0] += WITH_PEERS
+    chosen = _chosen(parser, "workload", options.workloads or ",".join(WORKLOADS), known)
+    options.stages = stages(
+        chosen, not options.workloads and bool(options.peers), not options.workloads and options.all
+    )
     return options
+
+
+def stages(chosen: Sequence[str], peers: bool, everything: bool) -> list[list[str]]:
+    """Which workloads share stores and a server. `peers` adds what those are held against, `everything` the rest."""
+    first = [name for name in chosen if name not in OWN_LAB]
+    first += [name for name in WITH_PEERS if peers and name not in first]
+    alone = [name for name in chosen if name in OWN_LAB] + [name for name in ALONE if everything]
+    return [names for names in (first, *([name] for name in dict.fromkeys(alone))) if names]
 
 
 def _chosen(parser: argparse.ArgumentParser, what: str, text: str, known: Collection[str]) -> list[str]:

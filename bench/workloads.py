@@ -195,6 +195,9 @@ EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
 WITH_PEERS = ("chain-step-bare", "idle-step")
 """What peers' durable steps are held against: measured as well, where peers are."""
 
+OWN_LAB = ("lambda",)
+"""It takes the place of the server that the others share."""
+
 ALONE = ("in-flight", "memory", "startup", "lambda", "growth")
 """Each best on stores of its own, which --all gives it."""
 

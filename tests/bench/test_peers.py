@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from bench import peers, workflows
+from bench.__main__ import stages
 from bench.lab import Lab
 from bench.peer_scripts.in_flight import BEGIN, STEPS, bump
 from bench.peers import each, n8n, ratios, tools
@@ -169,3 +170,12 @@ def test_a_peers_workflow_is_a_chain() -> None:
     follows = {a: edges["main"][0][0]["node"] for a, edges in made["connections"].items()}
     assert follows == dict(itertools.pairwise(names))
     assert made["settings"]["saveDataSuccessExecution"] == "all"
+
+
+def test_workloads_share_stores_but_for_those_that_cannot() -> None:
+    assert stages(["chain-pure", "timers"], peers=False, everything=False) == [["chain-pure", "timers"]]
+    assert stages(["lambda", "chain-pure"], peers=False, everything=False) == [["chain-pure"], ["lambda"]]
+    assert stages(["lambda"], peers=False, everything=False) == [["lambda"]]
+    assert stages(["chain-pure"], peers=True, everything=False) == [["chain-pure", "chain-step-bare", "idle-step"]]
+    found = stages(["chain-pure"], peers=True, everything=True)
+    assert [names[0] for names in found[1:]] == ["in-flight", "memory", "startup", "lambda", "growth"]
