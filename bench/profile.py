@@ -31,6 +31,10 @@ OURS = re.compile(r"^(?:.*/)?linkflow/((?:\w+/)*)(\w+)\.py$")
 THEIRS = re.compile(r"^(?:.*/(?:site-packages|python3\.\d+)/)?(\w[\w.-]*)")
 
 
+WAITING = {"threading", "concurrent"}
+"""A stack of these alone is a thread that waits for work, which py-spy cannot always tell from one that works."""
+
+
 class Profile(NamedTuple):
     """Samples, and of how many each function was the innermost (`own`) or took part (`all`); likewise modules."""
 
@@ -60,6 +64,8 @@ def read(lines: Iterable[str]) -> Profile:
         if not stack or not count.isdigit():
             continue
         frames = [_frame(frame) for frame in stack.split(";")]
+        if {module for _, module, _ in frames} <= WAITING:
+            continue
         seen = int(count)
         samples += seen
         made.own[_name(frames[-1])] += seen

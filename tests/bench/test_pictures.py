@@ -99,6 +99,7 @@ STACKS = """\
 <module> (bench/server.py:48);run (linkflow/cli/serve.py:148);decide (linkflow/domain/decider.py:70) 6
 <module> (bench/server.py:48);run (linkflow/cli/serve.py:148);_send (psycopg/connection.py:9) 3
 run (linkflow/cli/serve.py:148);PQexec (libpq.so.5) 1
+Thread.run (threading.py:982);_worker (concurrent/futures/thread.py:81) 7
 
 no sample here
 """
