@@ -10,24 +10,27 @@ from pydantic import AliasChoices, Field, model_validator
 from linkflow.nodes.base import Params
 from linkflow.nodes.fields import Secret, Text
 
-_FLAT = ("username", "password", "token", "header_name", "header_value", "api_key")
+_FLAT = ("username", "password", "token", "header_name", "header_value", "api_key", "query_name", "query_value")
 _NEEDS = {
     "basic": ("username",),
     "bearer": ("token",),
     "header": ("header_name", "header_value"),
     "api_key": ("header_value",),
+    "query": ("query_value",),
 }
 
 
 class Auth(Params):
     """Which kind, and the fields of that kind. Left out, the kind is told from the fields."""
 
-    type: Literal["none", "basic", "bearer", "header", "api_key"] = "none"
+    type: Literal["none", "basic", "bearer", "header", "api_key", "query"] = "none"
     username: Text = ""
     password: Secret = ""
     token: Secret = ""
     header_name: Text = Field(default="", validation_alias=AliasChoices("header_name", "name"))
     header_value: Secret = Field(default="", validation_alias=AliasChoices("header_value", "value", "api_key"))
+    query_name: Text = "api_key"
+    query_value: Secret = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -37,7 +40,12 @@ class Auth(Params):
         kind = next(
             (
                 kind
-                for kind, mark in (("bearer", "token"), ("basic", "username"), ("api_key", "api_key"))
+                for kind, mark in (
+                    ("bearer", "token"),
+                    ("basic", "username"),
+                    ("api_key", "api_key"),
+                    ("query", "query_value"),
+                )
                 if data.get(mark)
             ),
             "header" if {"header_name", "name"} & data.keys() else "none",
@@ -61,6 +69,10 @@ class Auth(Params):
         if self.type in ("header", "api_key"):
             return {self.header_name or "X-API-Key": self.header_value}
         return {}
+
+    def query(self) -> dict[str, str]:
+        """The query parameters that this authentication comes to."""
+        return {self.query_name: self.query_value} if self.type == "query" else {}
 
 
 def gather(data: Any) -> Any:

@@ -18,6 +18,7 @@ from linkflow.domain.definition import MAIN
 from linkflow.domain.outcomes import NodeError, Outcome
 from linkflow.nodes.about import ANY, Example, Fault, Refusal, Schema
 from linkflow.nodes.fields import sentence
+from linkflow.nodes.going import Going
 from linkflow.nodes.scripts import Scripts
 from linkflow.nodes.slots import Slot
 
@@ -82,8 +83,11 @@ class Egress(Protocol):
         timeout: float = 30.0,
         follow_redirects: bool = True,
         verify: bool = True,
+        going: Going | None = None,
     ) -> EgressResponse:
-        """Raises `NodeFailure` (codes ``egress_refused``, ``http_connect``, ``http_timeout``, ``http_too_large``)."""
+        """`going` says more of how: redirects, size, TLS, proxy.
+
+        Raises `NodeFailure` (codes ``egress_refused``, ``http_connect``, ``http_timeout``, ``http_too_large``)."""
         ...
 
     async def open_address(self, host: str, port: int) -> tuple[str, int]:

@@ -198,6 +198,7 @@ class Condition(Base):
 
 
 
+
     """  # noqa: E501
     produces = {"true": DECIDED, "false": DECIDED, NAMED: DECIDED}
     faults = (

@@ -89,6 +89,24 @@ class Aws(Credential):
     service: Text = Field("execute-api", description="As in the signature: execute-api, s3, lambda …")
 
 
+class TlsClient(Credential):
+    kind = "tls_client"
+    title = "TLS certificate"
+
+    certificate: Text = Field("", description="One's own, in PEM.", json_schema_extra={"widget": "textarea"})
+    key: Secret = Field("", description="Its key in PEM, without a password.")
+    ca: Text = Field("", description="Authorities to trust as well.", json_schema_extra={"widget": "textarea"})
+
+
+class HttpProxy(Credential):
+    kind = "http_proxy"
+    title = "HTTP proxy"
+
+    url: Text = Field(description="http://host:port")
+    username: Text = ""
+    password: Secret = ""
+
+
 class Slack(Credential):
     kind = "slack"
     title = "Slack"
@@ -137,8 +155,8 @@ class SigningKey(Credential):
 KINDS: Mapping[str, type[Credential]] = {
     kind.kind: kind
     for kind in (
-        HttpBasic, HttpBearer, HttpHeader, HttpQuery, OAuth2Client, OAuth2Refresh, Aws, Slack, Smtp, Ai, Postgres,
-        SigningKey,
+        HttpBasic, HttpBearer, HttpHeader, HttpQuery, OAuth2Client, OAuth2Refresh, Aws, TlsClient, HttpProxy, Slack,
+        Smtp, Ai, Postgres, SigningKey,
     )
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from linkflow.config import Egress as Settings
 from linkflow.nodes.addresses import Rules, literal
 from linkflow.nodes.base import NodeFailure
+from linkflow.nodes.going import Going, Proxy, Tls
 from linkflow.nodes.inflate import Inflater
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Addresses of a host, best first. Raises `OSError` if there are none."""
 
-MAX_REDIRECTS = 10
 MANY = 1024
+_USUAL = Going()
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OURS = frozenset({"connection", "content-length", "expect", "keep-alive", "proxy-authorization", "proxy-connection",
@@ -89,6 +90,7 @@ class EgressClient:
         timeout: float = 30.0,
         follow_redirects: bool = True,
         verify: bool = True,
+        going: Going | None = None,
     ) -> Response:
         """One call, redirects included, within `timeout` seconds in all.
 
@@ -96,32 +98,47 @@ class EgressClient:
         ``http_too_large``, ``http_redirects``, ``http_bad_request`` (nothing was sent: URL or headers are wrong).
         """
         hop = _Hop(method.upper(), _url(url), _clean(headers or {}), content)
+        way = going or _USUAL
+        tls = way.tls or Tls(verify)
         try:
             async with asyncio.timeout(timeout):
-                for _ in range(MAX_REDIRECTS + 1):
-                    response = await self._send(hop, verify)
+                for _ in range(way.max_redirects + 1):
+                    response = await self._send(hop, tls, way)
                     target = response.headers.get("location")
                     if not follow_redirects or response.status_code not in _REDIRECTS or not target:
                         return response
                     hop = hop.after(response.status_code, target)
         except TimeoutError:
             raise NodeFailure("http_timeout", f"{hop.url.host} did not answer within {timeout:g} s.") from None
-        raise NodeFailure("http_redirects", f"More than {MAX_REDIRECTS} redirects.", retryable=False)
+        raise NodeFailure("http_redirects", f"More than {way.max_redirects} redirects.", retryable=False)
 
-    async def _send(self, hop: _Hop, verify: bool) -> Response:
+    async def _send(self, hop: _Hop, tls: Tls, way: Going) -> Response:
         host = hop.url.host
         if spelt := literal(host):  # nobody will be asked for its address: it is dialled as it was checked
             self._check_literal(host, spelt, hop.port)
+        if way.proxy is not None:
+            await self._check_proxied(hop, way.proxy)
         address = hop.address(spelt)
-        async with self._client().send(hop.method, address, hop.wire_headers(), hop.content, verify) as answer:
-            return await self._read(hop, answer)
+        sent = self._client().send(hop.method, address, hop.wire_headers(), hop.content, tls, way.proxy)
+        most = min(way.max_body or self._settings.max_body, self._settings.max_body)
+        async with sent as answer:
+            return await self._read(hop, answer, most)
 
-    async def _read(self, hop: _Hop, answer: Answer) -> Response:
+    async def _check_proxied(self, hop: _Hop, proxy: Proxy) -> None:
+        """The proxy will look the target up itself: it has to be one that may be reached all the same."""
+        place = _url(proxy.url)
+        if place.scheme != "http":
+            raise NodeFailure("http_bad_request", "A proxy is written as http://host:port.", retryable=False)
+        if spelt := literal(place.host):
+            self._check_literal(place.host, spelt, place.port or 80)
+        await self._places(hop.url.host, hop.port)
+
+    async def _read(self, hop: _Hop, answer: Answer, most: int) -> Response:
         headers: dict[str, str] = {}
         for raw_name, raw_value in answer.headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        body = Inflater(headers.get("content-encoding", ""), self._settings.max_body)
+        body = Inflater(headers.get("content-encoding", ""), most)
         length = headers.get("content-length", "")
         if hop.method != "HEAD" and length.isdecimal():
             body.expect(int(length))
@@ -156,12 +173,16 @@ class EgressClient:
             self._outgoing = Outgoing(self._places, self._tls)
         return self._outgoing
 
-    def _tls(self, verify: bool) -> ssl.SSLContext:
+    def _tls(self, wanted: Tls) -> ssl.SSLContext:
         import httpx
 
-        context = httpx.create_ssl_context(verify=verify, trust_env=False)
+        context = httpx.create_ssl_context(verify=wanted.verify, trust_env=False)
         if self._settings.ca_file:
             context.load_verify_locations(self._settings.ca_file)
+        if wanted != Tls(wanted.verify):
+            from linkflow.nodes.certificates import load  # few calls bring their own
+
+            load(context, wanted)
         return context
 
 

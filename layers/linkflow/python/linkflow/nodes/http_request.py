@@ -6,45 +6,129 @@
 from __future__ import annotations
 
 import builtins
-import time
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import msgspec
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
 from linkflow.nodes.about import ANY, GOING_OUT, Call, Example, Fault, Refusal
 from linkflow.nodes.auth import Auth, gather
-from linkflow.nodes.base import Base, Context, NodeFailure, Params
-from linkflow.nodes.connections import credential
-from linkflow.nodes.fields import Headers, Text, header_key, to_text
-from linkflow.nodes.replies import body_of, failure
+from linkflow.nodes.base import Base, Context, Params
+from linkflow.nodes.fields import Headers, Text, to_list, ui
 from linkflow.nodes.slots import Slot
 
-SLOT = "http"
+SLOT, TLS_SLOT, PROXY_SLOT = "http", "tls", "proxy"
+KINDS_OF_HTTP = ("http_basic", "http_bearer", "http_header", "http_query", "oauth2_client", "oauth2_refresh", "aws")
+
+
+Method = Annotated[
+    Literal[
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "PROPFIND", "PROPPATCH", "MKCOL", "COPY",
+        "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "PURGE",
+    ],
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+]  # fmt: skip
+Query = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
+Status = Annotated[Text, Field(pattern=r"^([45]xx|[45]\d\d)$")]
+
+
+def _statuses(value: Any) -> Any:
+    return [str(one).strip() for one in to_list(value)] if isinstance(value, str | list) else value
+
+
+class Pagination(Params):
+    """How the next page is found. Items of all pages become one list."""
+
+    mode: Literal["link", "cursor", "page", "offset"] = Field(
+        description="link: the Link header. cursor: a value in the answer. page, offset: a number that grows."
+    )
+    items: Text = Field("", description="Dot path to the items in an answer. Left out: the answer is the list.")
+    cursor: Text = Field(
+        "", description="Mode cursor: dot path to it in the answer; it may be the next page's address."
+    )
+    param: Text = Field("", description="The parameter that asks for a page. Left out: as the mode is called.")
+    where: Literal["query", "body"] = Field("query", description="Where the parameters go.")
+    start: int | None = Field(None, ge=0, description="The first one's number. Left out: page 1, offset 0.")
+    size: int = Field(0, ge=0, description="Items of a page: a page with fewer is the last. 0: an empty one is.")
+    size_param: Text = Field("", description="The parameter that asks for this size.")
+    max_pages: int = Field(100, ge=1, le=10_000, description="More fail the node.")
+    max_items: int = Field(10_000, ge=1, le=1_000_000, description="More fail the node.")
+    interval: float = Field(0, ge=0, le=60, description="Seconds between two pages.")
+
+    @model_validator(mode="after")
+    def _has_a_cursor(self) -> Pagination:
+        if self.mode == "cursor" and not self.cursor:
+            raise ValueError("mode cursor needs a `cursor`: its path in the answer")
+        return self
+
+    @property
+    def name(self) -> str:
+        return self.param or self.mode
+
+    @property
+    def first(self) -> int:
+        return (1 if self.mode == "page" else 0) if self.start is None else self.start
+
+
+class OneOfMany(Params):
+    """What one request of a batch has of its own; the rest is the node's."""
+
+    url: Annotated[Text, Field(min_length=1)] = ""
+    method: Method = "GET"
+    query: Query = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
+    body: Any = None
+
+
+class Batch(Params):
+    """Several requests in one node run."""
+
+    requests: Annotated[list[OneOfMany], Field(min_length=1, max_length=1000)] = Field(
+        description="`{url, method, query, headers, body}` in place of the node's own; an expression may make them."
+    )
+    concurrency: int = Field(5, ge=1, le=50, description="At once.")
+    per_second: float = Field(0, ge=0, le=1000, description="How many begin in a second; 0 is no limit.")
+    on_error: Literal["stop", "collect"] = Field("stop", description="collect: keep the error as the result.")
 
 
 class HttpParams(Params):
     url: Annotated[Text, Field(min_length=1)]
-    method: Annotated[
-        Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-        BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
-    ] = "GET"
-    query: Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})] = Field(
+    method: Method = "GET"
+    query: Query = Field(
         default_factory=dict,
         validation_alias=AliasChoices("query", "query_params"),
         description="Added to the URL's own; a list repeats its name, null leaves it out.",
     )
     headers: Headers = Field(default_factory=dict)
     body: Any = Field(None, description="Any JSON value; text is sent as it is.")
-    body_type: Literal["", "json", "form", "text", "raw"] = Field("", description="Left out: json, or text for text.")
+    body_type: Literal["", "json", "form", "multipart", "text", "raw", "binary"] = Field(
+        "", description="Left out: json, or text for text. multipart: files are {filename, base64, content_type}."
+    )
     auth: Auth = Field(default_factory=Auth, validation_alias=AliasChoices("auth", "authentication"))
-    timeout: float = Field(30, gt=0, le=600, description="Seconds, redirects included.")
-    follow_redirects: bool = True
-    verify_tls: bool = True
+    timeout: float = Field(30, gt=0, le=600, description="Seconds for a request, redirects included.")
     never_error: bool = Field(False, description="Complete whatever the status is.")
-    response_type: Literal["auto", "json", "text"] = "auto"
+    retry_on: Annotated[list[Status] | None, BeforeValidator(_statuses)] = Field(
+        None,
+        description="Statuses that the node's retry policy may try again. Left out: 408, 425, 429, 5xx.",
+        json_schema_extra=ui("list", "Answer"),
+    )
+    response_type: Literal["auto", "json", "text", "binary"] = Field("auto", json_schema_extra=ui(group="Answer"))
+    max_size: int = Field(
+        0, ge=0, description="Bytes of an answer; 0: the operator's limit.", json_schema_extra=ui(group="Answer")
+    )
+    pagination: Pagination | None = Field(None, json_schema_extra=ui(group="Many"))
+    batch: Batch | None = Field(None, json_schema_extra=ui(group="Many"))
+    follow_redirects: bool = Field(True, json_schema_extra=ui(group="Connection"))
+    max_redirects: int = Field(10, ge=0, le=20, json_schema_extra=ui(group="Connection"))
+    verify_tls: bool = Field(True, json_schema_extra=ui(group="Connection"))
+    tls_ca: Annotated[Text, Field(max_length=100_000)] = Field(
+        "",
+        description="Certificates in PEM of authorities to trust as well.",
+        json_schema_extra=ui("textarea", "Connection"),
+    )
+    proxy: Text = Field(
+        "", description="http://host:port; the call goes by it.", json_schema_extra=ui(group="Connection")
+    )
 
     _gather = model_validator(mode="before")(gather)
 
@@ -56,16 +140,31 @@ class HttpRequest(Base):
     description: ClassVar[str] = "Call an HTTP API."
     category: ClassVar[str] = "action"
     params: ClassVar[builtins.type[Params]] = HttpParams
-    slots = (Slot(SLOT, ("http_basic", "http_bearer", "http_header"), "How the request says who it is from."),)
+    slots = (
+        Slot(SLOT, KINDS_OF_HTTP, "How the request says who it is from."),
+        Slot(TLS_SLOT, ("tls_client",), "A certificate of one's own, and authorities to trust."),
+        Slot(PROXY_SLOT, ("http_proxy",), "A proxy with its password."),
+    )
     help = """
     - A body that is text is sent as text, anything else as JSON; null sends none. With `body_type: json`, text that is
-      JSON is sent as it is.
-    - The answer is JSON by its content type, else text, else `{"base64": …}` for bytes that are no text.
+      JSON is sent as it is. `form` and `multipart` take an object; in a list each value is a part of its own. `binary`
+      takes base64, or `{base64, content_type}`.
+    - The answer is JSON by its content type, else text, else `{"base64": …}` for bytes that are no text; with
+      `response_type: binary` always `{base64, content_type, size, filename}`.
     - Status 408, 425, 429 and 5xx fail retryably (`http_status`, honouring `Retry-After`), other 4xx fail for good,
-      unless `never_error`. `details` has `status` and the start of the body.
-    - Every method but GET, HEAD and OPTIONS carries `Idempotency-Key`, the same on every attempt of the node run.
-    - A redirect to another origin takes no header along that could hold a secret.
+      unless `never_error`. `details` has `status` and the start of the body. `retry_on` names other statuses.
+    - Every method but GET, HEAD and OPTIONS carries `Idempotency-Key`, the same on every attempt of the node run; pages
+      and requests of a batch have each their own.
+    - A redirect, or a next page, of another origin takes no header along that could hold a secret.
     - `status` and `status_code`, `data` and `body` are the same values under both of the original's names.
+    - OAuth 2 tokens are fetched when they are needed, kept in the worker's memory until shortly before their end, and
+      fetched anew once where a call answers 401. AWS requests are signed with Signature Version 4.
+    - `pagination` follows pages and hands on all items as `body`, with `pages`, their number. It never cuts: more than
+      `max_pages` or `max_items` fail the node.
+    - `batch` sends many requests from one node run and hands on `{results, count, failed}`. For items that need retries
+      of their own, take a loop.
+    - `proxy`: both its address and the target's are checked like any other ([what nodes may reach](../nodes.md)).
+
     """
     produces = {
         "main": {
@@ -77,15 +176,21 @@ class HttpRequest(Base):
                 "body": ANY,
                 "data": ANY,
                 "duration_ms": {"type": "integer"},
+                "pages": {"type": "integer", "description": "With `pagination`."},
+                "results": {"type": "array", "description": "With `batch`, in place of the fields above."},
+                "count": {"type": "integer"},
+                "failed": {"type": "integer"},
             },
-            "required": ["status", "status_code", "headers", "body", "data", "duration_ms"],
+            "required": ["duration_ms"],
         }
     }
     faults = (
         Fault("http_status", "The server answered 400 or more; retryable for 408, 425, 429 and 5xx.", True),
         Fault("http_bad_json", "The answer is not the JSON that was asked for."),
+        Fault("http_too_many_pages", "There are more pages or items than may be, or they go round in circles."),
+        Fault("oauth_refused", "The server that gives out tokens gave none."),
         Fault("bad_body", "The body cannot be sent in this form."),
-        Fault("bad_credential", "The credential has none of the known fields."),
+        Fault("bad_credential", "The credential lacks a field, or a certificate cannot be read."),
         *GOING_OUT,
     )
     examples = (
@@ -111,6 +216,27 @@ class HttpRequest(Base):
             output={"status": 201, "status_code": 201, "body": {"ok": True}, "data": {"ok": True}},
             varies=("headers", "duration_ms"),
         ),
+        Example(
+            name="All pages of a list",
+            config={
+                "url": "http://api.example/users",
+                "pagination": {"mode": "cursor", "items": "users", "cursor": "next"},
+            },
+            calls=(
+                Call(method="GET", url="http://api.example/users", answer={"users": [{"id": 1}], "next": "c2"}),
+                Call(
+                    method="GET", url="http://api.example/users?cursor=c2", answer={"users": [{"id": 2}], "next": None}
+                ),
+            ),
+            output={
+                "status": 200,
+                "status_code": 200,
+                "pages": 2,
+                "body": [{"id": 1}, {"id": 2}],
+                "data": [{"id": 1}, {"id": 2}],
+            },
+            varies=("headers", "duration_ms"),
+        ),
     )
     refuses = (
         Refusal({"method": "GET"}, "/url", "missing_field"),
@@ -118,102 +244,9 @@ class HttpRequest(Base):
     )
 
     async def run(self, params: HttpParams, context: Context) -> Outcome:
-        content, kind = encode(params)
-        started = time.perf_counter()
-        response = await context.http().request(
-            params.method,
-            with_query(params.url, params.query),
-            headers=_headers(params, kind, context),
-            content=content,
-            timeout=params.timeout,
-            follow_redirects=params.follow_redirects,
-            verify=params.verify_tls,
-        )
-        taken = round((time.perf_counter() - started) * 1000)
-        status = response.status_code
-        if status >= 400 and not params.never_error:
-            raise failure("http_status", urlsplit(params.url).hostname or "The server", response, context.now_ms)
-        body = body_of(response, params.response_type)
-        return Completed(
-            output={
-                "status": status,
-                "status_code": status,
-                "headers": dict(response.headers),
-                "body": body,
-                "data": body,
-                "duration_ms": taken,
-            }
-        )
+        from linkflow.nodes.http_calls import call, many  # asyncio brings TLS with it
 
+        return Completed(output=await (many if params.batch else call)(params, context))
 
-def with_query(url: str, query: dict[str, Any]) -> str:
-    """`url` with `query` behind its own query."""
-    pairs: list[tuple[str, str]] = []
-    for name, value in query.items():
-        pairs += [(name, to_text(item)) for item in (value if isinstance(value, list) else [value]) if item is not None]
-    if not pairs:
-        return url
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise NodeFailure("http_bad_request", f"This is not a URL: {error}.", retryable=False) from None
-    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, urlencode(pairs))))))
-
-
-def encode(params: HttpParams) -> tuple[bytes | None, str]:
-    """Body bytes and media type. A body of null sends none."""
-    body = params.body
-    if body is None:
-        return None, ""
-    kind = params.body_type or ("text" if isinstance(body, str) else "json")
-    if kind == "json":
-        return _json(body), "application/json"
-    if kind == "form":
-        if isinstance(body, str):
-            return body.encode(), "application/x-www-form-urlencoded"
-        if not isinstance(body, dict):
-            raise NodeFailure("bad_body", "A form body must be an object.", retryable=False)
-        return with_query("", body)[1:].encode(), "application/x-www-form-urlencoded"
-    text = str(to_text(body)).encode()
-    return text, "text/plain; charset=utf-8" if kind == "text" else "application/octet-stream"
-
-
-def _json(body: Any) -> bytes:
-    # Text under body_type json is JSON that the author wrote by hand, if it parses; otherwise it is a JSON string.
-    if isinstance(body, str):
-        try:
-            msgspec.json.decode(body)
-            return body.encode()
-        except msgspec.DecodeError:
-            pass
-    return msgspec.json.encode(body)
-
-
-def _headers(params: HttpParams, kind: str, context: Context) -> dict[str, str]:
-    """The author's headers win over all that is added here, but for the credential's."""
-    headers = dict(params.headers)
-    given = {name.lower() for name in headers}
-    if kind and "content-type" not in given:
-        headers["Content-Type"] = kind
-    if params.method not in ("GET", "HEAD", "OPTIONS") and "idempotency-key" not in given:
-        headers["Idempotency-Key"] = header_key(context.idempotency_key)
-    auth = _auth(params, context).headers()
-    taken = {name.lower() for name in auth}
-    return {**{name: value for name, value in headers.items() if name.lower() not in taken}, **auth}
-
-
-def _auth(params: HttpParams, context: Context) -> Auth:
-    secret = credential(context, SLOT)
-    if secret is None or params.auth.type != "none":
-        return params.auth
-    known = {name: secret[name] for name in _AUTH_FIELDS if name in secret}
-    try:
-        return Auth.model_validate(known)
-    except ValidationError:
-        message = "The credential holds none of: token; username and password; header_name and header_value; api_key."
-        raise NodeFailure("bad_credential", message, retryable=False) from None
-
-
-_AUTH_FIELDS = ("type", "username", "password", "token", "header_name", "name", "header_value", "value", "api_key")
 
 node = HttpRequest()

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ssl
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, AI_NUMERICHOST, AI_NUMERICSERV, AddressFamily
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from linkflow.nodes.base import NodeFailure
+from linkflow.nodes.going import Proxy, Tls
 
 Places = Callable[[str, int], Awaitable[list[tuple[str, int]]]]
 """Checked addresses and ports of a host, best first. Raises `NodeFailure` where it may not be reached."""
 
 KEEPALIVE = 15.0
 """Seconds for which an idle connection may be used again."""
+MAX_CONTEXTS = 64
+"""TLS settings that are kept ready."""
 MAX_LINE = 65_536
 """Bytes of a status line, and of all headers."""
 
@@ -56,9 +62,9 @@ class _Resolver(AbstractResolver):
 class Outgoing:
     """Connections of one event loop; made inside it."""
 
-    def __init__(self, places: Places, tls: Callable[[bool], ssl.SSLContext]) -> None:
+    def __init__(self, places: Places, tls: Callable[[Tls], ssl.SSLContext]) -> None:
         self._tls = tls
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._contexts: OrderedDict[Tls, ssl.SSLContext] = OrderedDict()
         connector = aiohttp.TCPConnector(
             resolver=_Resolver(places), use_dns_cache=False, limit=0, keepalive_timeout=KEEPALIVE
         )
@@ -78,16 +84,21 @@ class Outgoing:
 
     @contextlib.asynccontextmanager
     async def send(
-        self, method: str, url: str, headers: dict[str, str], content: bytes | None, verify: bool
-    ) -> AsyncIterator[Answer]:
+        self, method: str, url: str, headers: dict[str, str], content: bytes | None, tls: Tls,
+        proxy: Proxy | None = None,
+    ) -> AsyncIterator[Answer]:  # fmt: skip
         """One request, no redirects. Raises `NodeFailure` ``http_connect`` or ``http_bad_request``, and what `places`
         raises."""
-        if verify not in self._contexts:
-            self._contexts[verify] = self._tls(verify)
+        context = self._contexts.get(tls)
+        if context is None:
+            context = self._contexts[tls] = self._tls(tls)
+            if len(self._contexts) > MAX_CONTEXTS:
+                self._contexts.popitem(last=False)
         address = _url(url)
+        way = {"headers": headers} if proxy is None else _by(proxy, headers, address.scheme == "https")
         try:
             async with self._session.request(
-                method, address, headers=headers, data=content, allow_redirects=False, ssl=self._contexts[verify]
+                method, address, data=content, allow_redirects=False, ssl=context, **way
             ) as response:
                 yield Answer(response.status, response.raw_headers, response.content.iter_any())
         except (aiohttp.InvalidURL, UnicodeError):
@@ -101,6 +112,17 @@ class Outgoing:
 @lru_cache(maxsize=1024)
 def _url(text: str) -> URL:
     return URL(text, encoded=True)
+
+
+def _by(proxy: Proxy, headers: dict[str, str], is_tls: bool) -> dict[str, Any]:
+    """What makes a request go by a proxy. Its password goes to the proxy alone: with CONNECT, where there is TLS, and
+    otherwise in the request, which the proxy takes it out of."""
+    way: dict[str, Any] = {"proxy": proxy.url, "headers": headers}
+    if proxy.username:
+        pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+        own = {"Proxy-Authorization": f"Basic {pair}"}
+        way |= {"proxy_headers": own} if is_tls else {"headers": {**headers, **own}}
+    return way
 
 
 def _broken(host: str, error: Exception) -> NodeFailure:
