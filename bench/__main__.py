@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.lambda_environment import NoEmulator
 
+from . import processes
 from .children import ROOT
 from .lab import Lab
 from .on_lambda import money
@@ -147,6 +148,8 @@ def main() -> int:
     print(table(result))
     if "lambda" in result["workloads"]:
         print("\n".join(money.lines(result["workloads"]["lambda"])))
+    if "processes" in result["workloads"]:
+        print("\n".join(processes.lines(result["workloads"]["processes"])))
     print("\n".join(lines(result["peers"], result["workloads"])))
     return 0
 

@@ -59,6 +59,7 @@ class Lab:
             worker_queues=("default", STEP_QUEUE),
             egress=msgspec.structs.replace(config.egress, allow=(*config.egress.allow, self.address)),
         )
+        self.config = config
         self.server = self._child("server", {"config": msgspec.to_builtins(config)})
         self.http = self.server.ready["http"]
         self.api = Api(self.home, f"http://127.0.0.1:{self.http}")

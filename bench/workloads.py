@@ -11,6 +11,7 @@ from typing import Any
 from . import expressions, standing, workflows
 from .lab import Lab
 from .on_lambda import on_lambda
+from .processes import processes
 from .report import combine, percentile
 from .sizes import IN_FLIGHT, Figures, Size
 
@@ -189,6 +190,7 @@ EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
     "memory": standing.memory,
     "startup": standing.startup,
     "lambda": on_lambda,
+    "processes": processes,
 }
 """Measured when named, and with --all."""
 
@@ -198,7 +200,7 @@ WITH_PEERS = ("chain-step-bare", "idle-step")
 OWN_LAB = ("lambda",)
 """It takes the place of the server that the others share."""
 
-ALONE = ("in-flight", "memory", "startup", "lambda", "growth")
+ALONE = ("in-flight", "memory", "startup", "lambda", "processes", "growth")
 """Each best on stores of its own, which --all gives it."""
 
 

@@ -54,6 +54,15 @@ def test_quick_run_writes_every_workload_with_its_figures(result: dict) -> None:
     assert set(result["floor"]["rates"]) == {"1", "20", "100"}
 
 
+def test_processes_and_databases(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    found = bench(database_url, redis_url, tmp_path, "--workloads", "processes")["workloads"]["processes"]
+    assert found["problems"] == {}
+    for variants in found["variants"].values():
+        assert list(variants) == ["one", "worker", "two", "two-databases", "two-and-two"]
+        assert all(figures["ratio"] > 0 and figures["cpu_ms_per_unit"] for figures in variants.values())
+        assert {"postgres", "postgres2"} <= set(variants["two-databases"]["cores"])
+
+
 def test_standing_workloads_and_their_pictures(database_url: str, redis_url: str, tmp_path: Path) -> None:
     found = bench(database_url, redis_url, tmp_path, "--workloads", ",".join(STANDING))["workloads"]
     assert tuple(found) == STANDING
