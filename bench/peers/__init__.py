@@ -81,6 +81,8 @@ def _measured(running: Running, size: Size) -> Figures:
             runs.append({**window, "cpu": meter.since(before)})
     finally:
         watchdog.cancel()
+    if not any(run["done"] for run in runs):
+        raise RuntimeError(f"no run came to its end: {runs[-1]['problems']}")
     figures = combine(runs, "executions/s")
     # Runs of a slow peer go on long behind the window: what they cost is counted over all that were done.
     done, spent = sum(run["done"] for run in runs), [(run["cpu"], run["elapsed"]) for run in runs]

@@ -120,7 +120,7 @@ def _restate(lab: Lab, folder: Path) -> Iterator[Running]:
         )  # fmt: skip
         registered.raise_for_status()
         roots = {"worker": worker.pid, "server": server.pid, "generator": lab.generator.pid}
-        yield Running(_posted(lab, ingress, "/Chain/run"), roots)
+        yield Running(_posted(lab, ingress, "/Chain/run"), roots, server.kill)
 
 
 @contextlib.contextmanager
@@ -137,7 +137,7 @@ def _n8n(lab: Lab, folder: Path) -> Iterator[Running]:
         with Server(command, port, folder / "n8n.log", **n8n.environ(folder, port, postgres)) as server:
             n8n.prepare(f"http://127.0.0.1:{port}")
             roots = {"server": server.pid, "postgres": lab.roots["postgres"], "generator": lab.generator.pid}
-            yield Running(_posted(lab, port, f"/webhook/{n8n.PATH}"), roots)
+            yield Running(_posted(lab, port, f"/webhook/{n8n.PATH}"), roots, server.kill)
 
 
 # The CLI has the server in it.

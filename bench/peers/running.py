@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class Running:
 
     load: Load
     roots: Mapping[str, int | None]
-    kill: Callable[[], None] = field(default=lambda: None)
+    kill: Callable[[], None]
     """End the work at once, when it takes too long."""
 
 
@@ -57,6 +58,11 @@ class Server:
             except subprocess.TimeoutExpired:
                 os.killpg(self.pid, signal.SIGKILL)
                 self._process.wait()
+
+    def kill(self) -> None:
+        """End it at once: whoever waits for its answer gets none."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from bench.__main__ import stages
 from bench.lab import Lab
 from bench.peer_scripts.in_flight import BEGIN, STEPS, bump
 from bench.peers import each, n8n, ratios, tools
-from bench.peers.running import Running
+from bench.peers.running import Running, Server, free_port
 from bench.sizes import TINY, Size
 from bench.window import Window
 
@@ -132,11 +133,37 @@ def test_a_peer_is_measured_in_windows_and_its_cost_counted_over_all_it_did() ->
             "rate": 50.0, "p50_ms": 20.0, "p99_ms": 30.0, "done": 100, "elapsed": 2.0, "problems": {},
         }  # fmt: skip
 
-    found = peers._measured(Running(load, {}), TINY)
+    found = peers._measured(Running(load, {}, lambda: None), TINY)
     assert [ask["in_flight"] for ask in asked] == [1, 1, TINY.in_flight, TINY.in_flight]
     assert found["rate"] == 50.0
     assert found["idle_p50_ms"] == 20.0
     assert "floor_ratio" not in found
+
+
+def test_a_peer_that_does_nothing_has_failed() -> None:
+    def load(**ask: Any) -> dict[str, Any]:
+        return {
+            "rate": 0.0, "p50_ms": 0.0, "p99_ms": 0.0, "done": 0, "elapsed": 1.0, "problems": {"HTTP 500": 9},
+        }  # fmt: skip
+
+    with pytest.raises(RuntimeError, match="HTTP 500"):
+        peers._measured(Running(load, {}, lambda: None), TINY)
+
+
+def test_a_server_that_hangs_can_be_killed(tmp_path: Path) -> None:
+    port = free_port()
+    deaf = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
+    with Server([sys.executable, "-c", deaf], port, tmp_path / "log") as server:
+        assert (Path("/proc") / str(server.pid)).exists()
+        server.kill()
+        server.kill()
+    assert not (Path("/proc") / str(server.pid)).exists()
+
+
+def test_a_server_that_ends_says_why(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no licence')"]
+    with pytest.raises(RuntimeError, match="no licence"), Server(command, free_port(), tmp_path / "log"):
+        pass
 
 
 async def test_a_window_counts_what_ended_within_it_and_all_that_was_done() -> None:
