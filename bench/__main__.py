@@ -69,6 +69,7 @@ def stages(chosen: Sequence[str], peers: bool, everything: bool) -> list[list[st
     """Which workloads share stores and a server. `peers` adds what those are held against, `everything` the rest."""
     first = [name for name in chosen if name not in OWN_LAB]
     first += [name for name in WITH_PEERS if peers and name not in first]
+    first += [name for name in EXTRA if everything and name not in (*first, *ALONE)]
     alone = [name for name in chosen if name in OWN_LAB] + [name for name in ALONE if everything]
     return [names for names in (first, *([name] for name in dict.fromkeys(alone))) if names]
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from bench import peers, workflows
+from bench import peers, workflows, workloads
 from bench.__main__ import stages
 from bench.lab import Lab
 from bench.peer_scripts.in_flight import BEGIN, STEPS, bump
@@ -204,5 +204,6 @@ def test_workloads_share_stores_but_for_those_that_cannot() -> None:
     assert stages(["lambda", "chain-pure"], peers=False, everything=False) == [["chain-pure"], ["lambda"]]
     assert stages(["lambda"], peers=False, everything=False) == [["lambda"]]
     assert stages(["chain-pure"], peers=True, everything=False) == [["chain-pure", "chain-step-bare", "idle-step"]]
-    found = stages(["chain-pure"], peers=True, everything=True)
-    assert [names[0] for names in found[1:]] == ["in-flight", "memory", "startup", "lambda", "growth"]
+    found = stages(list(workloads.WORKLOADS), peers=True, everything=True)
+    assert found[1:] == [[name] for name in workloads.ALONE]
+    assert {name for names in found for name in names} == {*workloads.WORKLOADS, *workloads.EXTRA}, "--all is all"
