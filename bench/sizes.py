@@ -20,7 +20,7 @@ class Size:
     steady: float = 10.0
     in_flight: int = IN_FLIGHT
     stored: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-    leak: tuple[int, ...] = (2_000, 20_000, 40_000)
+    leak: tuple[int, ...] = (2_000, 20_000, 108_000)
     lambda_runs: int = 200
     lambdas: bool = True
     """Build the layer and measure cold starts, where the tools for it are."""
