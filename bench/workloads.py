@@ -19,7 +19,8 @@ BATCHES = (1, 20, 100)
 FLOOR_BATCH = 20
 """The batch size of the floor that ratios are taken against."""
 
-Between = Callable[[], None]
+LAST = f'"k{workflows.NODES - 1}":{2 * (workflows.NODES - 1)}'
+"""What only the last node's output has."""
 
 
 def _rounds(lab: Lab, size: Size, unit: str, command: str, **ask: Any) -> Figures:
@@ -91,25 +92,33 @@ def idle_step(lab: Lab, size: Size) -> Figures:
     return _chain(lab, size, {**workflows.chain_step_bare(), "name": "bench idle-step"}, in_flight=1)
 
 
-def _webhook(lab: Lab, size: Size, mode: str, status: int, contains: str) -> tuple[dict[str, Any], Figures]:
-    workflow = lab.save(workflows.webhook(mode))
+def _webhook(
+    lab: Lab, size: Size, document: dict[str, Any], status: int, contains: str, in_flight: int = 0
+) -> tuple[dict[str, Any], Figures]:
+    workflow = lab.save(document)
     body = json.dumps({"i": 0, "name": "order-42"})
     figures = _rounds(
-        lab, size, "requests/s", "hooks", port=lab.http, path=workflow["path"], body=body, in_flight=size.in_flight,
-        status=status, contains=contains,
+        lab, size, "requests/s", "hooks", port=lab.http, path=workflow["path"], body=body, status=status,
+        contains=contains, in_flight=in_flight or size.in_flight,
     )  # fmt: skip
     return workflow, figures
 
 
 def webhook_sync(lab: Lab, size: Size) -> Figures:
     """The answer has to be the last node's output."""
-    workflow, figures = _webhook(lab, size, "wait", 200, f'"k{workflows.NODES - 1}":{2 * (workflows.NODES - 1)}')
+    workflow, figures = _webhook(lab, size, workflows.webhook("wait"), 200, LAST)
+    return _checked(lab, workflow, figures)
+
+
+def idle_webhook(lab: Lab, size: Size) -> Figures:
+    document = {**workflows.webhook("wait"), "name": "bench idle-webhook"}
+    workflow, figures = _webhook(lab, size, document, 200, LAST, in_flight=1)
     return _checked(lab, workflow, figures)
 
 
 def webhook_async(lab: Lab, size: Size) -> Figures:
     """The runs are run all the same: `backlog_s` is how long after the last answer the engine was done with them."""
-    workflow, figures = _webhook(lab, size, "immediate", 202, "execution_id")
+    workflow, figures = _webhook(lab, size, workflows.webhook("immediate"), 202, "execution_id")
     figures["backlog_s"] = round(lab.settle(workflow), 2)
     return _checked(lab, workflow, figures)
 
@@ -184,6 +193,7 @@ WORKLOADS: dict[str, Callable[[Lab, Size], Figures]] = {
 EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
     "chain-step-bare": chain_step_bare,
     "idle-step": idle_step,
+    "idle-webhook": idle_webhook,
     "expressions": lambda _lab, size: expressions.measure(size),
     "growth": standing.growth,
     "in-flight": standing.in_flight,
@@ -194,7 +204,7 @@ EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
 }
 """Measured when named, and with --all."""
 
-WITH_PEERS = ("chain-step-bare", "idle-step")
+WITH_PEERS = ("chain-step-bare", "idle-step", "idle-webhook")
 """What peers' durable steps are held against: measured as well, where peers are."""
 
 OWN_LAB = ("lambda",)

@@ -8,7 +8,12 @@ STEP, END, NEVER = "every step", "the end", "nothing"
 """What is on the disk before a run goes on: each step before the next, all of it before the run is reported, or not
 at all."""
 
-AGAINST = {"chain-step-bare": "idle-step", "chain-pure": "idle-latency", "chain-step": "", "webhook-sync": ""}
+AGAINST = {
+    "chain-step-bare": "idle-step",
+    "chain-pure": "idle-latency",
+    "chain-step": "",
+    "webhook-sync": "idle-webhook",
+}
 """LinkFlow's workloads that peers are held against, and which workload is the same, one at a time."""
 
 DURABLE = {"chain-step-bare": STEP, "chain-pure": END, "chain-step": STEP, "webhook-sync": END}

@@ -203,7 +203,7 @@ def test_workloads_share_stores_but_for_those_that_cannot() -> None:
     assert stages(["chain-pure", "timers"], peers=False, everything=False) == [["chain-pure", "timers"]]
     assert stages(["lambda", "chain-pure"], peers=False, everything=False) == [["chain-pure"], ["lambda"]]
     assert stages(["lambda"], peers=False, everything=False) == [["lambda"]]
-    assert stages(["chain-pure"], peers=True, everything=False) == [["chain-pure", "chain-step-bare", "idle-step"]]
+    assert stages(["chain-pure"], peers=True, everything=False) == [["chain-pure", *workloads.WITH_PEERS]]
     found = stages(list(workloads.WORKLOADS), peers=True, everything=True)
     assert found[1:] == [[name] for name in workloads.ALONE]
     assert {name for names in found for name in names} == {*workloads.WORKLOADS, *workloads.EXTRA}, "--all is all"
