@@ -26,6 +26,7 @@ REDIS_DATABASES = {
     "loops": 7,
     "payloads": 6,
     "starting": 5,
+    "scripts": 4,
 }
 
 

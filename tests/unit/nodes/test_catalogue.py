@@ -35,6 +35,7 @@ ORIGINAL = {
     "action_email": ["action_send_email", "email"],
     "action_slack": ["action_slack_message", "slack"],
     "action_database": ["database"],
+    "action_code": ["action_script", "transform_code", "code"],
     "condition": ["logic_condition"],
     "loop": ["logic_loop"],
     "delay": ["logic_delay"],

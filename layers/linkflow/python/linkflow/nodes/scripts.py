@@ -42,7 +42,10 @@ class Scripts(Protocol):
         ...
 
     async def run(
-        self, language: Language, code: str, names: Mapping[str, Any], *, now: str, seed: float, seconds: float
-    ) -> Ran:
-        """Run a script that sees `names`, for at most `seconds`."""
+        self, language: Language, code: str, names: Mapping[str, Any], *, items: Sequence[Any] | None = None, now: str,
+        seed: float, seconds: float,
+    ) -> Ran:  # fmt: skip
+        """Run a script that sees `names`, for at most `seconds`; with `items` once for each of them, as `item` with
+        its `index`, and the value is the list of results. In JavaScript `$input` is `input`, and `$json` that or the
+        item."""
         ...

@@ -11,6 +11,8 @@ import _quickjs
 STACK = 512 * 1024
 _PRELUDE_BEGINS = 20_000
 """Lines before the prelude, so that its places are told from those of a script."""
+ONCE, EACH = ("$input", "$json"), ("$input", "item", "index", "$json")
+"""Names beside those of the request; `$input` is its `input`, `$json` that or the item."""
 _PLACE = re.compile(r"<input>:(\d+):(\d+)")
 _KINDS = (
     ("interrupted", "timeout"), ("out of memory", "memory"), ("string too long", "memory"),
@@ -59,11 +61,11 @@ class JavaScript:
 
     def _script(self, request: dict[str, Any]) -> dict[str, Any]:
         context, enter = self._realm(request)
-        code, names = request["code"], ", ".join(request["names"])
+        code, names = request["code"], ", ".join([*request["names"], *(EACH if request["each"] else ONCE)])
         found = ""
         try:
             made = context.eval(f"(async function ({names}) {{{code}\n}})")
-            enter("script", made, request["data"], None, None)
+            enter("each" if request["each"] else "script", made, request["data"], None, None)
             while context.execute_pending_job():
                 pass
         except (_quickjs.JSException, _quickjs.StackOverflow) as error:
@@ -82,7 +84,8 @@ def _told(text: str, request: dict[str, Any], code: str) -> dict[str, Any]:
     if answer.pop("pending", None):
         answer["error"] = {"kind": "error", "message": "the script waits for something that never comes"}
     elif failure := answer.get("error"):
-        message = f"{failure['name']}: {failure['message']}"
+        at = f"item {failure['at']}: " if "at" in failure else ""
+        message = f"{at}{failure['name']}: {failure['message']}"
         answer["error"] = _failure(f"{message}\n{failure['stack']}", code)
     elif len(answer["json"]) > request["output"]:
         limit = request["output"]

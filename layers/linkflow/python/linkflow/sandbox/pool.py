@@ -19,7 +19,7 @@ from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.scripts import Language, Ran, ScriptError
 from linkflow.observability import logger
 
-from .process import Died, NotInstalled, Process
+from .process import CPU, Died, NotInstalled, Process
 
 MAX_RUNS = 1_000
 """Runs after which a process is replaced."""
@@ -55,10 +55,13 @@ class Pool:
         return [_ran(one) for one in answer["answers"]]
 
     async def run(
-        self, language: Language, code: str, names: Mapping[str, Any], *, now: str, seed: float, seconds: float
-    ) -> Ran:
+        self, language: Language, code: str, names: Mapping[str, Any], *, items: Sequence[Any] | None = None, now: str,
+        seed: float, seconds: float,
+    ) -> Ran:  # fmt: skip
+        own = {} if items is None else {"items": items}
         request = {
-            "kind": "script", "code": code, "names": list(names), "data": _encode(names).decode(), "now": now,
+            "kind": "script", "code": code, "names": list(names), "data": _encode({**names, **own}).decode(),
+            "each": items is not None, "now": now,
             "seed": seed, "seconds": seconds, "output": MAX_OUTPUT,
         }  # fmt: skip
         return _ran(await self._ask(language, request, seconds))
@@ -91,8 +94,10 @@ class Pool:
     def _work(
         self, language: Language, request: dict[str, Any], seconds: float, at_work: list[Process]
     ) -> dict[str, Any]:
-        """In a thread of the pool: have a process answer."""
+        """In a thread of the pool: have a process answer. One that died while it was idle is nobody's fault."""
         process = self._take(language)
+        while not process.is_alive:
+            process = self._take(language)
         at_work.append(process)
         try:
             answer = process.ask(request, seconds + GRACE)
@@ -123,7 +128,7 @@ class Pool:
 
     def _give_back(self, language: Language, process: Process) -> None:
         with self._guard:
-            if not self._closed and process.runs < MAX_RUNS:
+            if not self._closed and process.runs < MAX_RUNS and process.spent < CPU / 2:
                 self._idle[language].append(process)
                 return
         process.close()

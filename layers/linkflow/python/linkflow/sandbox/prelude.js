@@ -78,6 +78,8 @@
   };
   let outcome = null;
   const failed = (error) => {
+    // The engine throws null where not even an error has room.
+    if (error === null) return { error: { name: "InternalError", message: "out of memory", stack: "" } };
     const known = error instanceof NativeError;
     const text = (value) => (typeof value === "string" ? value.slice(0, 1000) : "");
     const name = known ? text(error.name) : "Error";
@@ -304,9 +306,23 @@
     }
     if (what === "script") {
       // The names come from us, the values are parsed anew, so nothing is shared.
-      const given = values(parse(data));
+      const given = parse(data);
       outcome = null;
-      made(...given).then(settle, (error) => void (outcome = failed(error)));
+      made(...values(given), given.input, given.input).then(settle, (error) => void (outcome = failed(error)));
+      return null;
+    }
+    if (what === "each") {
+      const { items, ...given } = parse(data);
+      const all = values(given), results = [];
+      outcome = null;
+      const run = async () => {
+        for (const item of items) results.push(await made(...all, given.input, item, results.length, item));
+        settle(results);
+      };
+      run().catch((error) => {
+        outcome = failed(error);
+        outcome.error.at = results.length;
+      });
       return null;
     }
     return stringify({ ...(outcome ?? { pending: true }), logs: lines, dropped });

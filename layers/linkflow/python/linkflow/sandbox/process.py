@@ -58,20 +58,29 @@ class Process:
         except OSError:
             raise Died from None
         self.runs = 0
+        self.spent = 0.0
+        """Seconds that it was at work: more than its CPU time."""
         self.layers: tuple[str, ...] = tuple(self._receive(time.monotonic() + START)["ready"])
 
     @property
     def pid(self) -> int:
         return self._popen.pid
 
+    @property
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The answer. Raises `Died`; the process is of no use then."""
         self.runs += 1
-        end = time.monotonic() + seconds
+        begin = time.monotonic()
+        end = begin + seconds
         data = msgspec.json.encode(request)
         try:
             self._send(len(data).to_bytes(4, "big") + data, end)
-            return self._receive(end)
+            answer = self._receive(end)
+            self.spent += time.monotonic() - begin
+            return answer
         except (OSError, ValueError):  # also: closed by somebody who does not want the answer any more
             self.close()
             raise Died from None

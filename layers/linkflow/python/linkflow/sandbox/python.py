@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 from typing import Any
 
-from pydantic_monty import CollectString, Monty, MontyCrashedError, MontyError, OSPolicy, ResourceLimits
+from pydantic_monty import CollectString, Monty, MontyCrashedError, MontyError, MontySession, OSPolicy, ResourceLimits
 
 STACK = 200
 _KINDS = {"TimeoutError": "timeout", "MemoryError": "memory", "RecursionError": "stack"}
@@ -34,15 +35,34 @@ class Python:
         policy: OSPolicy = {"datetime": moment, "random_start": {"seed": request["seed"]}, "sleep": "zero"}
         try:
             with self._pool.checkout(script_name="code.py", limits=limits, os_policy=policy) as session:
-                value = session.feed_run(
-                    request["code"], inputs={name: inputs[name] for name in request["names"]}, print_callback=printed
-                )
+                value = _fed(session, request, inputs, printed)
             answer = _answer(value, request["output"])
         except MontyCrashedError:
             raise SystemExit(1) from None  # the pool sees that, and has another process
+        except TooLate:
+            answer = {"error": {"kind": "timeout", "message": f"the items took longer than {request['seconds']:g} s"}}
         except MontyError as error:
             answer = {"error": _failure(error)}
         return answer | _log(printed.output)
+
+
+def _fed(session: MontySession, request: dict[str, Any], inputs: dict[str, Any], printed: CollectString) -> Any:
+    """What the code comes to; with items, for each of them, in the time that is left."""
+    code, given = request["code"], {name: inputs[name] for name in request["names"]}
+    if not request["each"]:
+        return session.feed_run(code, inputs=given, print_callback=printed)
+    results: list[Any] = []
+    end = time.monotonic() + request["seconds"]
+    for index, item in enumerate(inputs["items"]):
+        if time.monotonic() > end:
+            raise TooLate
+        own = {**given, "item": item, "index": index}
+        results.append(session.feed_run(code, inputs=own, print_callback=printed))
+    return results
+
+
+class TooLate(Exception):
+    """The time for all items is over."""
 
 
 def _answer(value: Any, most: int) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class NodeRuns:
         view.kept = "kept_at" in event
         view.started_at = event.get("started_at") or view.started_at or view.scheduled_at
         view.duration_us = event.get("duration_us") or (view.completed_at - view.started_at) * 1000
-        view.logs = tuple(event.get("logs", ()))
+        view.logs = tuple(event.get("logs", ())) or view.logs  # an error that was handled ends it once more
         view.output = event.get("output")
         view.error = event.get("error")
         if event.get("beat_at") or event.get("heartbeat") is not None:

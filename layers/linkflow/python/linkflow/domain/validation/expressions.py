@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from linkflow.domain.definition import Definition
@@ -13,6 +14,8 @@ from linkflow.domain.expressions.compiled import Expression
 from linkflow.domain.validation.findings import Findings
 from linkflow.domain.validation.places import show, step
 
+_DEEPEST = 200
+"""Levels below which no more is looked for; what is nested too deeply was reported as such."""
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
@@ -49,9 +52,20 @@ def check_text(value: Any, known: KnownNames, path: str, findings: Findings) -> 
     except ExpressionSyntaxError as error:
         for problem in error.problems:
             findings.error(path + problem.path, "expression_syntax", problem.message)
+        _check_others(value, known, path, findings)
         return
     if not compiled.is_constant:
         _check_names(compiled, known, path, findings)
+
+
+def _check_others(value: Any, known: KnownNames, path: str, findings: Findings, depth: int = 0) -> None:
+    """The names in those texts of a value that do parse."""
+    if isinstance(value, str):
+        with suppress(ExpressionSyntaxError):
+            _check_names(compile_value(value), known, path, findings)
+    elif isinstance(value, Mapping | list) and depth < _DEEPEST:
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            _check_others(item, known, path + step(key), findings, depth + 1)
 
 
 def _check_expression(text: str, known: KnownNames, path: str, findings: Findings) -> None:
