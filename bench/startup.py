@@ -44,14 +44,15 @@ def measure(runs: int, database_url: str, redis_url: str, *, lambdas: bool = Tru
     """ms of wall time and of CPU, medians, by what was started; the imports that cost a function most; with `lambdas`
     also cold starts, where the emulator is. Bytecode is there, as in an image that was built with it."""
     settings = {"LINKFLOW_SECRET": SECRET, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    there = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if not lambdas:
+        return _measure(runs, {**there, **settings})
     with tempfile.TemporaryDirectory(prefix="linkflow-bytecode-") as bytecode:
-        there = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         found = _measure(runs, {**there, **settings, "PYTHONPYCACHEPREFIX": bytecode})
-    if lambdas:
-        started = cold.measure(events(), settings, runs)
-        found["layer_mb"] = started.get("layer_mb")
-        for name, times in started.get("functions", {}).items():
-            found["functions"][name].update(times)
+    started = cold.measure(events(), settings, runs)
+    found["layer_mb"] = started.get("layer_mb")
+    for name, times in started.get("functions", {}).items():
+        found["functions"][name].update(times)
     return found
 
 
@@ -88,7 +89,8 @@ def _measure(runs: int, environ: dict[str, str]) -> dict[str, Any]:
         first = [sys.executable, "-c", FIRST, json.dumps(event)]
         done = subprocess.run(first, cwd=folder, env=environ, capture_output=True, text=True, check=True)
         cold.check(json.loads(done.stdout.splitlines()[-1]))
-        timed, answered = _timed(command, runs, environ, folder), _timed(first, runs, environ, folder)
+        timed = _timed(command, runs, environ, folder, warm=True)
+        answered = _timed(first, runs, environ, folder, warm=True)
         functions[name] = {
             **{field: round(max(0.0, timed[field] - bare[field]), 1) for field in timed},
             "first_wall_ms": round(answered["wall_ms"] - bare["wall_ms"], 1),
@@ -98,10 +100,13 @@ def _measure(runs: int, environ: dict[str, str]) -> dict[str, Any]:
     return {"help": help_, "python": bare, "functions": functions}
 
 
-def _timed(command: Sequence[str], runs: int, environ: dict[str, str], where: Path = ROOT) -> dict[str, float]:
-    """The first start, which writes bytecode, does not count."""
+def _timed(
+    command: Sequence[str], runs: int, environ: dict[str, str], where: Path = ROOT, *, warm: bool = False
+) -> dict[str, float]:
+    """The first start, which writes bytecode, does not count. `warm`: that has been done."""
     walls, cpus = [], []
-    subprocess.run(command, cwd=where, env=environ, stdout=subprocess.DEVNULL, check=True)
+    if not warm:
+        subprocess.run(command, cwd=where, env=environ, stdout=subprocess.DEVNULL, check=True)
     for _ in range(runs):
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(command, cwd=where, env=environ, stdout=subprocess.DEVNULL, check=True)

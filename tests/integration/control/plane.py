@@ -95,9 +95,14 @@ class MovableClock:
 
     def __init__(self) -> None:
         self.ahead_ms = 0
+        self._stopped_ms = 0
+
+    def stop(self) -> None:
+        """Time goes on by hand alone from now on, from the middle of this minute."""
+        self._stopped_ms = time.time_ns() // 1_000_000 // 60_000 * 60_000 + 30_000
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.ahead_ms
+        return (self._stopped_ms or time.time_ns() // 1_000_000) + self.ahead_ms
 
     def random(self) -> float:
         return _chance.random()

@@ -70,12 +70,12 @@ def test_a_long_loop_writes_as_many_bytes_as_its_events_have():
     """By the rule alone: one item a transition, the state grows with each."""
     run = Run(flow("t > loop1", "loop1:each > a"))
     run.when(start())
-    run.when(iterates("loop1", *range(1500)))
+    run.when(iterates("loop1", *range(600)))
     events = states = 0
     stored = snapshot(run.state.version, len(encode(run.state)))
-    for index in range(1500):
+    for index in range(600):
         before = len(run.events)
-        run.when(done(f"a[{index}]", {"row": index, "text": "x" * 80}))
+        run.when(done(f"a[{index}]", {"row": index, "text": "x" * 250}))
         size = len(e.encode(run.events[before:]))
         events += size
         stored = stored.followed_by(size) if stored else None
@@ -85,4 +85,4 @@ def test_a_long_loop_writes_as_many_bytes_as_its_events_have():
             stored = snapshot(run.state.version, state)
     while_small = BIG * BIG // 100  # each of them whole, up to the size from which on they are big
     assert states < while_small + 3 * events
-    assert states < 1500 * len(encode(run.state)) / 4
+    assert states < 600 * len(encode(run.state)) / 4
