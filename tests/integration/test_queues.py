@@ -20,7 +20,14 @@ from linkflow.bootstrap import System
 from linkflow.config import Config
 from linkflow.contracts.frontend import FrontendApi, RedriveRequest, RunRequest
 from linkflow.contracts.history import DescribeRequest, HistoryApi, HistoryRequest, SweepRequest
-from linkflow.contracts.matching import ClaimRequest, LettersRequest, MatchingApi, QueuesRequest
+from linkflow.contracts.matching import (
+    ClaimRequest,
+    ConfigureRequest,
+    LettersRequest,
+    MatchingApi,
+    QueueRule,
+    QueuesRequest,
+)  # fmt: skip
 from linkflow.contracts.worker import DrainRequest, WorkerApi
 from linkflow.domain import definition as d
 from linkflow.domain import events as e
@@ -122,6 +129,25 @@ async def test_a_named_queue_is_served_by_its_own_workers_alone(house: House) ->
         async with house.worker("gpu") as gpu:
             await house.becomes(run, "completed")
             assert (await house.workers(run))["render"] == gpu
+
+
+@pytest.mark.parametrize("rule", [QueueRule(), QueueRule(WORKSPACE)], ids=["queue", "workspace"])
+async def test_a_rate_also_holds_for_what_follows_on_a_result(house: House, rule: QueueRule) -> None:
+    """A worker would take the next task along with its result's reply."""
+    slow = msgspec.structs.replace(rule, rate=0.0001, burst=2)
+    other = QueueRule("0190f000-0000-7000-8000-00000000aaaa", rate=0.0001)
+    await house.frontend.configure(ConfigureRequest("slow", rules=(slow, other)))
+    workflow = await house.workflow(*(d.Node(f"n{at}", "noop", queue="slow") for at in range(5)))
+    free = await house.workflow(*(d.Node(f"n{at}", "noop", queue="default") for at in range(5)))
+    async with house.worker("slow", "default"):
+        run = (await house.run(workflow)).execution_id
+        async with asyncio.timeout(15):
+            while len(await house.workers(run)) < 2:  # noqa: ASYNC110 - another process's doing
+                await asyncio.sleep(0.02)
+        assert (await house.run(free, wait=10)).status == "completed"
+        assert set(await house.workers(run)) == {"n0", "n1"}, "the burst, and then nothing for hours"
+        await house.frontend.configure(ConfigureRequest("slow", rules=(rule,)))
+        await house.becomes(run, "completed")
 
 
 async def test_one_worker_may_serve_several(house: House) -> None:

@@ -457,11 +457,13 @@ class Open(Struct, frozen=True):
 
 
 class Copy(Struct, frozen=True):
-    """What the queue's store has of a queue's settings. `settled` is false while they are being changed."""
+    """What the queue's store has of a queue's settings. `settled` is false while they are being changed. `paced` names
+    what has a rate, as (workspace, fairness key)."""
 
     revision: int
     max_backlog: int = 0
     settled: bool = True
+    paced: frozenset[tuple[str, str]] = frozenset()
 
 
 class SettingsCopies(Protocol):

@@ -45,8 +45,12 @@ class Lease(Struct, frozen=True, omit_defaults=True):
     expires_at: int = 0
 
 
-class ClaimReply(Struct, frozen=True):
+class ClaimReply(Struct, frozen=True, omit_defaults=True):
+    """`paced` names what has a rate in the queues that were asked for, as (workspace, fairness key): only the queue
+    hands such tasks out, so a worker that is given one by another way gives it back."""
+
     leases: tuple[Lease, ...]
+    paced: dict[str, frozenset[tuple[str, str]]] = {}
 
 
 class HeartbeatRequest(Struct, frozen=True, omit_defaults=True):

@@ -121,7 +121,7 @@ class Matching:
             if not leases:
                 leases = await self._queue.claim(request.queues, request.worker, request.limit, wait, lease)
             if leases or left <= wait:
-                return ClaimReply(tuple(leases))
+                return ClaimReply(tuple(leases), self._desk.paced(request.queues))
 
     async def heartbeat(self, request: HeartbeatRequest) -> HeartbeatReply:
         """Renew leases; the reply names those that are lost."""

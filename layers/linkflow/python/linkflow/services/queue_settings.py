@@ -75,6 +75,10 @@ class QueueSettingsDesk:
         """How many tasks a partition of it may have."""
         return self._known.get(queue, (0.0, Copy(0)))[1].max_backlog or self._max_backlog
 
+    def paced(self, queues: Iterable[str]) -> dict[str, frozenset[tuple[str, str]]]:
+        """What has a rate in these queues, as (workspace, fairness key); those without any are absent."""
+        return {queue: known[1].paced for queue in queues if (known := self._known.get(queue)) and known[1].paced}
+
     async def settings(self, queue: str) -> QueueSettings:
         """How a queue is set up."""
         kept = await self._book.read(queue)
@@ -112,14 +116,19 @@ class QueueSettingsDesk:
         book, or the store may lose the mark of a later copy that ours has spoilt."""
         settings = await self._book.read(queue)
         for _ in range(TRIES):
-            written = await self._copies.put(settings, effective(settings.rules))
+            rules = effective(settings.rules)
+            written = await self._copies.put(settings, rules)
             latest = await self._book.read(queue)
             if written and latest.revision == settings.revision:
                 if settings.revision:
                     _log.info("Settings of the task queue %s, revision %d, are in use", queue, settings.revision)
-                return Copy(settings.revision, settings.max_backlog)
+                return Copy(settings.revision, settings.max_backlog, paced=_paced(rules))
             settings = latest
         raise Unavailable(f"The settings of the task queue {queue} change too quickly; try again.")
+
+
+def _paced(rules: Sequence[QueueRule]) -> frozenset[tuple[str, str]]:
+    return frozenset((rule.workspace_id, rule.fairness) for rule in rules if rule.rate)
 
 
 def effective(rules: Sequence[QueueRule]) -> list[QueueRule]:

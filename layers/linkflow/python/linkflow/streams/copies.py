@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from linkflow.contracts.matching import QueueRule, QueueSettings
 from linkflow.ports import Copy
 
@@ -19,6 +21,7 @@ from .scripts import Script
 from .shapes import Shapes
 
 UNSETTLED_MS = 30_000
+_paced = msgspec.json.Decoder(frozenset[tuple[str, str]]).decode
 _UNSETTLED = b"changing"
 
 
@@ -40,8 +43,10 @@ class Copies:
             return None
         if text == _UNSETTLED:
             return Copy(0, settled=False)
-        revision, _, bound = text.partition(b" ")
-        return Copy(int(revision), int(bound))
+        revision, bound, *paced = text.split(b" ", 2)
+        if not paced:
+            return None  # an earlier release's mark
+        return Copy(int(revision), int(bound), paced=_paced(paced[0]))
 
     async def unsettle(self, queue: str) -> None:
         with reachable():
@@ -60,7 +65,8 @@ class Copies:
             gone = [QueueRule(*name) for name in there if name not in wanted]
             other = [rule for name, rule in wanted.items() if there.get(name) != rule]
             await self._rules.set(queue, [*gone, *other], shape.places(queue))
-        args = (settings.revision, settings.max_backlog)
+        paced = msgspec.json.encode(sorted((rule.workspace_id, rule.fairness) for rule in rules if rule.rate))
+        args = (settings.revision, settings.max_backlog, paced)
         return bool(await self._mark.run(self._clients.commands, [self._key(queue)], args))
 
     def _key(self, queue: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from linkflow.config import Config
@@ -82,6 +82,7 @@ class Worker:
         )
         self._changed = asyncio.Event()
         self._rests = Rests(self._held, clock, self._changed.set)
+        self._paced: Mapping[str, frozenset[tuple[str, str]]] = {}
         self._closing = False
         self._looping = False
         self._givebacks: set[asyncio.Task[None]] = set()
@@ -173,7 +174,8 @@ class Worker:
 
     async def _claim(self, queues: Sequence[str], wait: float) -> int:
         limit = min(self._room(), MAX_CLAIM)
-        leases = (await self._matching.claim(ClaimRequest(self.name, tuple(queues), limit, wait))).leases
+        reply = await self._matching.claim(ClaimRequest(self.name, tuple(queues), limit, wait))
+        leases, self._paced = reply.leases, reply.paced
         try:
             states = await self._states(leases)
         except LinkFlowError:  # each tries by itself, so that those that need nothing run
@@ -218,13 +220,21 @@ class Worker:
         return found
 
     def _take(self, task: Task) -> None:
-        """A task that came in a reply. One that comes when we close goes to the queue: nobody else has it."""
-        if self._closing:
+        """A task that came in a reply. One that comes when we close goes to the queue: nobody else has it. So does one
+        that the queue hands out at a rate."""
+        if self._closing or self._is_paced(task):
             giveback = asyncio.create_task(self._held.give_back([Job(task, "")]))
             self._givebacks.add(giveback)
             giveback.add_done_callback(self._givebacks.discard)
         else:
             self._begin(task, "", None)
+
+    def _is_paced(self, task: Task) -> bool:
+        paced = self._paced.get(task.queue)
+        if not paced:
+            return False
+        workspace = task.workspace_id
+        return bool(paced & {("", ""), (workspace, ""), (workspace, task.fairness)})
 
     def _begin(self, task: Task, token: str, state: Read | None, lease: Lease | None = None) -> None:
         if found := self._held.find(task):
