@@ -80,7 +80,7 @@ class JavaScript:
 
 def _told(text: str, request: dict[str, Any], code: str) -> dict[str, Any]:
     """The realm's word on how a script ended, as an answer."""
-    answer: dict[str, Any] = json.loads(text)
+    answer = _own(text)
     if answer.pop("pending", None):
         answer["error"] = {"kind": "error", "message": "the script waits for something that never comes"}
     elif failure := answer.get("error"):
@@ -93,6 +93,21 @@ def _told(text: str, request: dict[str, Any], code: str) -> dict[str, Any]:
             name: answer[name] for name in ("logs", "dropped")
         }
     return answer
+
+
+def _own(text: str) -> dict[str, Any]:
+    """What the realm wrote: a script that changed how JSON is written has changed only its own answer."""
+    try:
+        answer = json.loads(text)
+        found = {"logs": [str(line) for line in answer["logs"]], "dropped": int(answer["dropped"])}
+        if "error" in answer:
+            known = {name: str(answer["error"][name]) for name in ("name", "message", "stack")}
+            at = {"at": int(answer["error"]["at"])} if "at" in answer["error"] else {}
+            return found | {"error": known | at}
+        return found | ({"json": str(answer["json"])} if "json" in answer else {"pending": True})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        broken = {"name": "Error", "message": "the script broke its own answer", "stack": ""}
+        return {"error": broken, "logs": [], "dropped": 0}
 
 
 def _failure(text: str, code: str) -> dict[str, Any]:
