@@ -18,7 +18,6 @@ from linkflow.domain.errors import Forbidden, InvalidInput, LimitExceeded, NoSlo
 from linkflow.domain.ids import derived_id, shard_of_execution
 from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, WaitEvent
 from linkflow.domain.state import decode
-from linkflow.postgres.blobs import PostgresBlobs
 from linkflow.services.history import History
 from tests.integration.test_history import World, world
 
@@ -234,8 +233,8 @@ async def test_a_history_that_leaves_no_room(world: World):
 
 async def test_what_a_fork_refers_to_is_its_own(world: World):
     """Large results of the source are kept outside, under its name: its fork has copies, and outlives them."""
-    blobs = PostgresBlobs(world.database)
-    world.history = History(world.store, world.matching, world.doorbell, world.clock, Config(), blobs=blobs)  # type: ignore[arg-type]
+    blobs = world.blobs()
+    world.history = world.another(blobs=blobs)
     nodes = (d.Node("a", "noop"), d.Node("loop", "loop"), d.Node("b", "noop"), d.Node("z", "noop"))
     edges = (
         d.Edge("1", "t", "a"),
@@ -254,7 +253,7 @@ async def test_what_a_fork_refers_to_is_its_own(world: World):
     assert len(keys) >= 5
     assert all(key.startswith(f"{world.workspace}/{made.execution_id}/") for key in keys)
     assert await world.sound(made.execution_id)
-    await blobs.drop([(source, world.workspace)])
+    await blobs.drop([(world.workspace, source)])
     await world.report(made.execution_id, "b[1]", Completed("new"))
     assert (await blobs.get(sorted(keys))).keys() == keys
 

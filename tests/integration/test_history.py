@@ -22,9 +22,12 @@ from linkflow.domain import ids
 from linkflow.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Sleep
 from linkflow.domain.replay import replay
+from linkflow.ports import Blobs
+from linkflow.postgres.blobs import PostgresBlobs
 from linkflow.postgres.database import Database
 from linkflow.postgres.executions import PostgresEvents
 from linkflow.postgres.sharded import ShardedEvents
+from linkflow.postgres.sharded_blobs import ShardedBlobs
 from linkflow.postgres.shards import Shards
 from linkflow.services.history import History
 
@@ -65,10 +68,15 @@ class World:
         self.workspace = str(uuid.uuid4())
         self.history = self.another()
 
-    def another(self) -> History:
+    def another(self, **more: Any) -> History:
         """One more History process over the same database, with a cache of its own."""
         lane = getattr(self.store, "lane", None) if self.shards else None
-        return History(self.store, self.matching, self.doorbell, self.clock, Config(), lane=lane)  # type: ignore[arg-type]
+        return History(self.store, self.matching, self.doorbell, self.clock, Config(), lane=lane, **more)  # type: ignore[arg-type]
+
+    def blobs(self) -> Blobs:
+        if self.shards is None:
+            return PostgresBlobs(self.database)
+        return ShardedBlobs(self.shards, {name: PostgresBlobs(one) for name, one in self.shards.databases.items()})
 
     async def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What a statement gives in every database."""

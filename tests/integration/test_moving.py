@@ -370,6 +370,31 @@ async def test_a_move_can_be_given_up_until_it_is_handed_over(world: Movable) ->
     assert await _seen(world, started) == before
 
 
+async def test_a_mover_whose_connection_breaks_in_the_write_stop_stops_nobody(
+    world: Movable, urls: tuple[str, str]
+) -> None:
+    workflow, started = await _lively(world)
+
+    async def breaks(name: str) -> None:
+        if name == "stopped":
+            with psycopg.connect(urls[0], autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND state = 'idle in transaction' AND pid <> pg_backend_pid()"
+                )
+
+    with pytest.raises(Unavailable):
+        await world.mover(breaks).move(*ALL, "b")
+    again = await world.history.start(h.StartBatch((world.request(workflow, idempotency_key="k3"),)))
+    assert (again.results[0].error, again.results[0].execution_id) == (None, started[3])
+    assert await world.report(started[0], "n0", Completed())
+    await world.mover().move(*ALL, "b")
+    await world.report(started[0], "n1", Completed())
+    assert await world.status(started[0]) == "completed"
+    assert await world.sound(started[0])
+    assert (await world.where())[MAIN] == set()
+
+
 async def test_only_the_range_that_moves_stands_still_and_only_at_the_end(world: Movable) -> None:
     flows: dict[bool, str] = {}
     while len(flows) < 2:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import psycopg
 import pytest
 
@@ -161,6 +162,13 @@ async def test_a_database_refuses_shards_that_it_has_not(split: Split) -> None:
                 await c.execute(f"INSERT INTO {statement} VALUES {values.format(id)}")  # type: ignore[arg-type]
 
 
+async def test_an_id_that_does_not_carry_its_workflow_s_shard_is_refused(split: Split) -> None:
+    request = split.request(await split.chain_in("b"))
+    strange = msgspec.structs.replace(request, execution_id=ids.execution_id(split.clock.now_ms(), 1, 1))
+    reply = await split.history.start(h.StartBatch((strange, request)))
+    assert [result.error and result.error.code for result in reply.results] == ["invalid_input", None]
+
+
 async def test_timers_of_all_are_read_in_order_and_fired_where_they_are(split: Split) -> None:
     now, started = split.clock.now_ms(), []
     for n, name in enumerate((MAIN, "b", MAIN, "b")):
@@ -245,6 +253,7 @@ def test_databases_are_named_in_the_environment() -> None:
 
     one, two = "postgresql://u:p@h1,h2/db?a=b", "postgres://x/y"
     assert read(f"b={one}, c-2={two}") == {"b": one, "c-2": two}
+    assert read("") == read(" , ") == {}
     assert read(f"b={one}\nc={two}") == {"b": one, "c": two}
     assert read(f'{{"b": "{one}"}}') == {"b": one}
     for text in ("b", "b=mysql://x", f"default={two}", f"B={two}", one, f'{{"default": "{two}"}}'):

@@ -275,7 +275,7 @@ _DAILY = "upkeep, once in a while: what it reads is what it tidies"
 COLD: dict[str, dict[str, str]] = {
     "moving": dict.fromkeys(
         (
-            "alone", "not_alone", "found", "begin", "phase", "end", "strangers", "wait", "patience", "as_mover", "still",
+            "alone", "not_alone", "found", "begin", "phase", "end", "strangers", "wait", "patience", "as_mover", "not_for_ever", "still",
             "mark", "unmark", "hold", "note_changes", "forget_changes", "clear_changes", "changes", "drop_changes",
             "columns", "read", "read_all", "read_keys", "incoming", "receive", "take_in", "drop_incoming", "drop_keys",
             "drop_all", "count", "rates", "put_rates", "drop_rates", "clear_map", "put_map", "runs",

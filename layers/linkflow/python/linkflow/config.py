@@ -155,7 +155,7 @@ def _parse(name: str, text: str) -> object:
 def _pairs(text: str) -> dict[str, str]:
     """``name=url`` pairs; a URL may have commas of its own."""
     parts = re.split(r"[,\s]+(?=[^,\s=]+=postgres)", text.strip(", \t\n"))
-    return {name: url for name, _, url in (part.partition("=") for part in parts)}
+    return {name: url for name, _, url in (part.partition("=") for part in parts if part)}
 
 
 def _check_databases(found: Mapping[str, object]) -> None:

@@ -47,7 +47,7 @@ FEW_NOTES = 200
 """So many may be left for the write stop."""
 
 ROUNDS = 50
-LOCK_WAIT, STOP_WAIT = "300ms", "5s"
+LOCK_WAIT, STOP_WAIT, STOP_LIMIT = "300ms", "5s", "60s"
 LOCK_TRIES, PAUSE = 100, 0.1
 
 COPYING, DROPPING = "copying", "dropping"
@@ -205,6 +205,7 @@ class Mover:
         began = time.monotonic()
         async with giving.transaction() as connection:
             await connection.execute(_sql["patience"], {"wait": STOP_WAIT})
+            await connection.execute(_sql["not_for_ever"], {"wait": STOP_LIMIT})
             await connection.execute(_sql["as_mover"])
             await connection.execute(_sql["wait"], {"lock": GATE})
             began = time.monotonic()

@@ -37,6 +37,10 @@ SELECT pg_advisory_xact_lock(%(lock)s)
 -- Wait so long for a lock, in this transaction.
 SELECT set_config('lock_timeout', %(wait)s, true)
 
+-- name: not_for_ever
+-- A mover that is frozen in the write stop is sent away, and the range goes on where it was.
+SELECT set_config('idle_in_transaction_session_timeout', %(wait)s, true)
+
 -- name: as_mover
 -- The guard lets this transaction pass.
 SELECT set_config('linkflow.mover', 'on', true)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from linkflow.domain import commands as c
+from linkflow.domain.errors import InvalidInput
+from linkflow.domain.ids import shard_of_execution, shard_of_workflow
 from linkflow.domain.state import State
 from linkflow.ports import Transition
 
@@ -48,3 +50,13 @@ class Lanes:
 
     def remembered(self, id: str, version: int) -> State | None:
         return self._of(id).remembered(id, version)
+
+
+def check_shard(execution_id: str, workflow_id: str) -> None:
+    """A run has to be beside its workflow's keys and slots. Raises `InvalidInput`."""
+    shard = shard_of_workflow(workflow_id)
+    if shard_of_execution(execution_id) != shard:
+        raise InvalidInput(
+            f"Runs of this workflow have the shard {shard:03x} in their ids, behind the 7; leave the id out and one is"
+            " made.", details={"id": execution_id}
+        )  # fmt: skip

@@ -34,7 +34,7 @@ from .committer import Committer
 from .forker import Forker
 from .guard import limits_of
 from .holders import Holders
-from .lanes import Commits, Lanes
+from .lanes import Commits, Lanes, check_shard
 from .loading import load_encoded
 from .messages import Messenger
 from .packing import Packer
@@ -88,6 +88,7 @@ class History:
             return Committer(store, self._plans, clock, self._after, limits_of(config), ahead, packer, self._knock)
 
         self._committer: Commits = Lanes(lane, committer) if lane else committer()
+        self._split = lane is not None
         self.remembered = self._committer.remembered
         """States for a worker in the same process: what it would decode is here already."""
         self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, packer)
@@ -113,6 +114,8 @@ class History:
         try:
             caller().require(CONTROL, item.workspace_id)
             _check_ids(item.execution_id, item.workflow_id, item.workspace_id)
+            if self._split:
+                check_shard(item.execution_id, item.workflow_id)
             if item.on_conflict not in ON_CONFLICT:
                 raise InvalidInput(f"on_conflict is one of {', '.join(ON_CONFLICT)}.")
             parent = e.Parent(**msgspec.structs.asdict(item.parent)) if item.parent else None
