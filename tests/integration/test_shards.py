@@ -75,6 +75,7 @@ async def frail(split_urls: tuple[str, str]) -> AsyncIterator[tuple[Split, Wire]
     with acting_as(SERVICE):
         yield made, wire
     await made.history.close()
+    await made.shards.close()
     await main.close()
     await b.close()
     wire.close()
@@ -197,6 +198,7 @@ async def test_a_database_that_is_away_takes_only_its_own_runs_with_it(frail: tu
     )
     assert [result.recorded for result in done.results] == [True, False]
     assert (done.results[1].error and done.results[1].error.code) == "unavailable"
+    assert split.shards.away == {"b"}, "nothing waits for it any more"
     with pytest.raises(Unavailable):
         await split.status(there)
     with pytest.raises(Unavailable):  # a list without half of the runs would be a lie
@@ -218,6 +220,8 @@ async def test_a_database_that_is_away_takes_only_its_own_runs_with_it(frail: tu
             reply = await split.history.complete(h.CompleteBatch((h.Report(there, "n0", 1, Completed()),)))
             if reply.results[0].recorded:
                 break
+            await asyncio.sleep(0.01)
+    assert split.shards.away == frozenset()
     await split.history.close()
     assert decode((await split.store.load([there]))[there].state).runs["n1"].status == "scheduled"
 

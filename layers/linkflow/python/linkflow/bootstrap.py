@@ -154,7 +154,8 @@ class System:
             from linkflow.postgres.shards import Shards
 
             others = {name: self._database(f"database:{name}", url) for name, url in self.config.databases.items()}
-            return Shards(self.database, others)
+            made: Shards = self._closing(Shards(self.database, others))
+            return made
 
         found: Shards = self._once("shards", build)
         return found

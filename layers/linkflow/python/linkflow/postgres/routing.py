@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from linkflow.domain.errors import Unavailable
-from linkflow.observability import logger
 
 from .executions import PostgresEvents
-from .shards import MAIN, TRIES, ShardMap, Shards, by_database, first_error, is_moved, moved
+from .shards import BRIEFLY, MAIN, TRIES, ShardMap, Shards, by_database, first_error, is_moved, moved
 
 I = TypeVar("I")  # noqa: E741
 T = TypeVar("T")
@@ -51,7 +51,8 @@ class Router:
             groups = by_database(left, shard, map)
             names = [name for name, _ in groups]
             done = await asyncio.gather(
-                *(self._verified(map, name, work, part) for (name, _), part in groups.items()), return_exceptions=True
+                *(self._verified(map, name, work, part, soft) for (name, _), part in groups.items()),
+                return_exceptions=True,
             )
             left, away = [], []
             for part, outcome in zip(groups.values(), done, strict=True):
@@ -71,12 +72,20 @@ class Router:
         raise moved()
 
     async def _verified(
-        self, map: ShardMap, name: str, work: Callable[[PostgresEvents, list[I]], Awaitable[T]], part: list[I]
+        self,
+        map: ShardMap,
+        name: str,
+        work: Callable[[PostgresEvents, list[I]], Awaitable[T]],
+        part: list[I],
+        soft: bool,
     ) -> T:
-        found = await work(self._stores[name], part)
-        if not await self._shards.is_current(map, name):
-            raise moved()
-        return found
+        async def ask() -> T:
+            found = await work(self._stores[name], part)
+            if not await self._shards.is_current(map, name):
+                raise moved()
+            return found
+
+        return await self._shards.asked(name, ask, BRIEFLY if soft else None)
 
     async def _one(self, shard: int, work: Callable[[PostgresEvents], Awaitable[T]]) -> T:
         """`work` where one shard is."""
@@ -102,29 +111,30 @@ class Router:
     async def _as_of(
         self, map: ShardMap, name: str, work: Callable[[str, PostgresEvents, ShardMap], Awaitable[T]]
     ) -> T:
-        found = await work(name, self._stores[name], map)
-        if not await self._shards.is_current(map, name):
-            raise moved()
-        return found
+        async def ask() -> T:
+            found = await work(name, self._stores[name], map)
+            if not await self._shards.is_current(map, name):
+                raise moved()
+            return found
+
+        return await self._shards.asked(name, ask)
 
     async def _wherever(self, work: Callable[[str, PostgresEvents, ShardMap], Awaitable[T]]) -> list[T]:
         """`work` in every database that answers: for what is looked at again and again. Raises if none does."""
         map = await self._shards.current()
         found = await asyncio.gather(
-            *(work(name, store, map) for name, store in self._stores.items()), return_exceptions=True
+            *(self._shards.asked(name, partial(work, name, store, map)) for name, store in self._stores.items()),
+            return_exceptions=True,
         )
-        return those_that_answered(list(self._stores), found)
+        return those_that_answered(found)
 
 
-def those_that_answered(names: Sequence[str], found: Sequence[T | BaseException]) -> list[T]:
+def those_that_answered(found: Sequence[T | BaseException]) -> list[T]:
     """Raises what went wrong, unless some database is just away."""
     kept = [outcome for outcome in found if not isinstance(outcome, BaseException)]
     errors = [outcome for outcome in found if isinstance(outcome, BaseException)]
     if errors and (not kept or not _all_away(errors)):
         raise errors[0]
-    for name, outcome in zip(names, found, strict=True):
-        if isinstance(outcome, BaseException):
-            logger.warning("A database does not answer; the others go on", extra={"database": name})
     return kept
 
 

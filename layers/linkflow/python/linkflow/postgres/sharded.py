@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from linkflow.contracts.controlling import Bulk, BulkError, BulkRequest
 from linkflow.contracts.history import Beat, DueTimer, Execution, HistoryReply, LastBeat, Task, TaskRef
 from linkflow.domain.errors import Unavailable, VersionConflict
 from linkflow.domain.ids import shard_of_execution, shard_of_workflow
-from linkflow.observability import logger
 from linkflow.ports import BulkPage, KeptEvent, Snapshot, StoredMessage, Transition
 
 from .admission import PostgresDoor
@@ -54,11 +54,15 @@ class ShardedEvents(ShardedLists):
                     verdicts[item.execution_id] = AWAY
             groups = by_database(here, lambda t: t.shard, map, apart=True)
             done = await asyncio.gather(
-                *(self._commit_at(map, name, part) for (name, _), part in groups.items()), return_exceptions=True
+                *(
+                    self._shards.asked(name, partial(self._commit_at, map, name, part))
+                    for (name, _), part in groups.items()
+                ),
+                return_exceptions=True,
             )
             left = []
-            for (name, _), part, outcome in zip(groups, groups.values(), done, strict=True):
-                left += self._judge(name, part, outcome, verdicts)
+            for part, outcome in zip(groups.values(), done, strict=True):
+                left += self._judge(part, outcome, verdicts)
             if not left:
                 break
             await self._shards.newer(map)
@@ -67,9 +71,7 @@ class ShardedEvents(ShardedLists):
             raise Unavailable("The database does not answer now; try again.")
         return [verdicts[t.execution_id] for t in transitions]
 
-    def _judge(
-        self, name: str, part: list[Transition], outcome: Verdicts | BaseException, verdicts: Verdicts
-    ) -> list[Transition]:
+    def _judge(self, part: list[Transition], outcome: Verdicts | BaseException, verdicts: Verdicts) -> list[Transition]:
         """Note the verdicts of one database; returns what has to be tried elsewhere."""
         if not isinstance(outcome, BaseException):
             verdicts.update(outcome)
@@ -78,7 +80,6 @@ class ShardedEvents(ShardedLists):
             return part
         if not isinstance(outcome, Unavailable):
             raise outcome
-        logger.warning("A database does not answer; the others go on", extra={"database": name})
         verdicts.update((item.execution_id, AWAY) for item in part)
         return []
 

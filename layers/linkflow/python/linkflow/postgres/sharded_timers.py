@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -16,7 +17,7 @@ from linkflow.ports import Move, Schedule
 from .database import Database
 from .queries import queries
 from .routing import enough, those_that_answered
-from .shards import MAIN, Shards
+from .shards import BRIEFLY, MAIN, Shards
 from .timers import PostgresTimers
 
 FIRINGS_AT_ONCE = 1000
@@ -51,13 +52,19 @@ class ShardedTimers:
             await self._shards.owned(map, name, strange[:1], lambda timer: timer.execution_id)
             return found
 
-        found = await asyncio.gather(*(of(*pair) for pair in self._stores.items()), return_exceptions=True)
-        timers = [timer for part in those_that_answered(list(self._stores), found) for timer in part]
+        found = await asyncio.gather(
+            *(self._shards.asked(name, partial(of, name, store), BRIEFLY) for name, store in self._stores.items()),
+            return_exceptions=True,
+        )
+        timers = [timer for part in those_that_answered(found) for timer in part]
         return sorted(timers, key=lambda timer: timer.due_at)[:limit]
 
     async def next_due(self) -> int | None:
-        found = await asyncio.gather(*(store.next_due() for store in self._stores.values()), return_exceptions=True)
-        return min((at for at in those_that_answered(list(self._stores), found) if at is not None), default=None)
+        found = await asyncio.gather(
+            *(self._shards.asked(name, store.next_due, BRIEFLY) for name, store in self._stores.items()),
+            return_exceptions=True,
+        )
+        return min((at for at in those_that_answered(found) if at is not None), default=None)
 
     async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]:
         return await self._main.due_schedules(now_ms, limit)
@@ -99,7 +106,11 @@ class ShardedTimers:
             by_name.setdefault(map.owner(id) if id else "", []).append(id)
         asked = [(name, ids) for name, ids in by_name.items() if name in self._shards.databases]
         answers = await asyncio.gather(
-            *(open_runs(self._shards.databases[name], ids) for name, ids in asked), return_exceptions=True
+            *(
+                self._shards.asked(name, partial(open_runs, self._shards.databases[name], ids), BRIEFLY)
+                for name, ids in asked
+            ),
+            return_exceptions=True,
         )
         running = set(by_name.get("", ())) - {""}
         for (name, ids), answer in zip(asked, answers, strict=True):

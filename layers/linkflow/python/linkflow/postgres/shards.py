@@ -8,7 +8,8 @@ a second try, and never a wrong answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextvars import Context
 from typing import TypeVar
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from linkflow.domain.errors import LinkFlowError, Unavailable
 from linkflow.domain.ids import SHARDS, shard_of_execution
 from linkflow.observability import logger
 
-from .database import NOT_HERE, Connection, Database
+from .database import NOT_HERE, RETRY_STATES, Connection, Database
 from .queries import queries
 
 MAIN = "default"
@@ -28,6 +29,15 @@ TRIES = 3
 
 AGAIN = 0.05
 """Seconds after which it is asked again whose a shard is that was nobody's."""
+
+PROBE = 0.5
+"""Seconds between two looks at a database that was away."""
+
+BRIEFLY = 1.0
+"""Seconds that one database is waited for where others have work to do meanwhile."""
+
+ANSWERED = (NOT_HERE, "55P03", *RETRY_STATES)
+"""What a database says that is there."""
 
 HOME_WAIT = 2.0
 """Seconds that a database has to say what it holds; it is asked again by whoever needs it."""
@@ -88,11 +98,57 @@ class Shards:
         self.databases: dict[str, Database] = {MAIN: main, **others}
         self.map: ShardMap | None = None
         self._reading = asyncio.Lock()
+        self._probes: dict[str, asyncio.Task[None]] = {}
         self._again_at = 0.0
 
     @property
     def main(self) -> Database:
         return self.databases[MAIN]
+
+    @property
+    def away(self) -> frozenset[str]:
+        """Databases that did not answer, and are being looked for."""
+        return frozenset(self._probes)
+
+    async def asked(self, name: str, work: Callable[[], Awaitable[T]], patience: float | None = None) -> T:
+        """`work` at one database. One that did not answer is not waited for again until it does: what is asked of
+        several at once would be as slow as that one. Raises `Unavailable`."""
+        if name in self._probes:
+            raise Unavailable("The database does not answer now; try again.", details={"database": name})
+        try:
+            async with asyncio.timeout(patience):
+                return await work()
+        except TimeoutError:
+            self._look_for(name)
+            raise Unavailable("The database does not answer now; try again.", details={"database": name}) from None
+        except Unavailable as error:
+            if error.details.get("sqlstate", "") not in ANSWERED and "database" not in error.details:
+                self._look_for(name)
+            raise
+
+    def _look_for(self, name: str) -> None:
+        if name not in self._probes:
+            logger.warning("A database does not answer; the others go on", extra={"database": name})
+            self._probes[name] = asyncio.create_task(self._probe(name), context=Context())
+
+    async def _probe(self, name: str) -> None:
+        try:
+            while True:
+                try:
+                    await self.databases[name].ping()
+                except LinkFlowError:
+                    await asyncio.sleep(PROBE)
+                else:
+                    logger.info("A database is back", extra={"database": name})
+                    return
+        finally:
+            self._probes.pop(name, None)
+
+    async def close(self) -> None:
+        probes = list(self._probes.values())
+        for probe in probes:
+            probe.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
 
     async def current(self) -> ShardMap:
         """The map, read when it is first needed, and now and then while some shards are nobody's. Raises
