@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from linkflow.services.auth import Registration
@@ -11,9 +10,10 @@ from . import shapes
 from .bodies import Login, Refresh, Register
 from .guard import Anybody, SignedIn
 from .replying import reply
+from .routing import router as new_router
 from .wiring import Given
 
-router = APIRouter(prefix="/api/v1", tags=["Accounts"])
+router = new_router(prefix="/api/v1", tags=["Accounts"])
 
 
 @router.post("/auth/register", status_code=201)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -33,7 +32,6 @@ from . import (
     workspaces,
 )
 from .door import Door
-from .guard import PUBLIC, permission_of
 from .wiring import Services
 
 __all__ = ["Services", "create_app", "routes"]
@@ -55,13 +53,6 @@ ROUTERS = (
 )
 
 
-def _problem(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {problems.MEDIA_TYPE: {"schema": problems.SCHEMA}}}
-
-
-ERRORS: dict[int | str, dict[str, Any]] = {"default": _problem("Any error"), 422: _problem("The request is wrong")}
-
-
 def routes() -> Iterator[APIRoute]:
     """Every route of ours, with its full path."""
     for router in ROUTERS:
@@ -69,11 +60,7 @@ def routes() -> Iterator[APIRoute]:
 
 
 def create_app(services: Services) -> FastAPI:
-    """The app over these services. Raises `LookupError` where a route does not say who may call it."""
-    for route in routes():
-        permission = permission_of(route)
-        route.openapi_extra = {"x-permission": permission, **({"security": []} if permission == PUBLIC else {})}
-        route.responses = {**ERRORS, **route.responses}
+    """The app over these services. No route serves that does not say who may call it (`routing.Route`)."""
     app = FastAPI(
         title="LinkFlow",
         version=services.version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from linkflow.services.workspaces import Membership
@@ -14,9 +14,10 @@ from .bodies import Page
 from .guard import can
 from .paging import page
 from .replying import reply
+from .routing import router as new_router
 from .wiring import Given
 
-router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}/dead-letters", tags=["Dead letters"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}/dead-letters", tags=["Dead letters"])
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]

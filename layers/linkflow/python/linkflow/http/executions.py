@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from linkflow.domain.events import public
@@ -17,9 +17,10 @@ from .guard import can
 from .paging import id_cursor, number_cursor, page
 from .payloads import shown
 from .replying import reply
+from .routing import router as new_router
 from .wiring import Given, Services
 
-router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions"])
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import msgspec
-from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
 from linkflow.domain.events import public
@@ -14,9 +13,10 @@ from linkflow.services.workspaces import Membership
 
 from .executions import Viewer
 from .payloads import shown
+from .routing import router as new_router
 from .wiring import Given, Services
 
-router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions"])
 
 LINES = "application/x-ndjson"
 PAGE = 1000

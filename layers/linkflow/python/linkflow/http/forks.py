@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,10 +17,11 @@ from .guard import can
 from .idempotency import key_of, once
 from .paging import id_cursor, page
 from .replying import reply
+from .routing import router as new_router
 from .shapes import Json, at
 from .wiring import Given, Services
 
-router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Forks and bulk operations"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}", tags=["Forks and bulk operations"])
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]

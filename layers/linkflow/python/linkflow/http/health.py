@@ -6,16 +6,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from .guard import Anybody
 from .problems import problem
 from .replying import reply
+from .routing import router as new_router
 from .wiring import Given
 
-router = APIRouter(tags=["Health"])
+router = new_router(tags=["Health"])
 
 PATIENCE = 3.0
 """Seconds that a part has to answer."""

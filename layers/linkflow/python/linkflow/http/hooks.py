@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,10 +28,11 @@ from .guard import Anybody
 from .idempotency import key_of
 from .problems import problem
 from .replying import reply
+from .routing import router as new_router
 from .strict_json import Malformed
 from .wiring import Given, Services
 
-router = APIRouter(prefix="/webhooks", tags=["Webhooks"])
+router = new_router(prefix="/webhooks", tags=["Webhooks"])
 
 OTHER_METHODS = ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _METHODS = frozenset(("POST", *OTHER_METHODS))

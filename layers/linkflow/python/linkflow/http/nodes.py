@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from linkflow.domain.errors import NotFound
 
 from .guard import SignedIn
 from .replying import reply
+from .routing import router as new_router
 from .wiring import Given
 
-router = APIRouter(prefix="/api/v1/nodes", tags=["Node types"])
+router = new_router(prefix="/api/v1/nodes", tags=["Node types"])
 
 
 @router.get("")

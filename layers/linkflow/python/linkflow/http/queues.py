@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import BaseModel, Field, StringConstraints
 from starlette.responses import Response
 
@@ -13,9 +13,10 @@ from linkflow.services.workspaces import Membership
 
 from .guard import can
 from .replying import reply
+from .routing import router as new_router
 from .wiring import Given
 
-router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}/queues", tags=["Queues"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}/queues", tags=["Queues"])
 
 Viewer = Annotated[Membership, can("execution.view")]
 Limiter = Annotated[Membership, can("queue.limit")]

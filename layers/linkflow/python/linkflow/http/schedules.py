@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,10 +22,11 @@ from .guard import can
 from .idempotency import once
 from .paging import id_cursor, page
 from .replying import reply
+from .routing import router as new_router
 from .shapes import at
 from .wiring import Given
 
-router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}/schedules", tags=["Schedules"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}/schedules", tags=["Schedules"])
 
 Viewer = Annotated[Membership, can("workflow.view")]
 Operator = Annotated[Membership, can("workflow.activate")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,9 +18,10 @@ from .guard import can
 from .idempotency import key_of, once
 from .paging import id_cursor, page
 from .replying import reply
+from .routing import router as new_router
 from .wiring import Given
 
-router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}", tags=["Events and approvals"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}", tags=["Events and approvals"])
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]

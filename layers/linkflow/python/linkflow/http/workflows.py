@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,9 +17,10 @@ from .guard import can
 from .idempotency import key_of, once
 from .paging import id_cursor, number_cursor, page
 from .replying import etag, expected, reply
+from .routing import router as new_router
 from .wiring import Given, Services
 
-router = APIRouter(prefix="/api/v1/workspaces/{workspace_id}/workflows", tags=["Workflows"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}/workflows", tags=["Workflows"])
 
 Viewer = Annotated[Membership, can("workflow.view")]
 Creator = Annotated[Membership, can("workflow.create")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from linkflow.services.workspaces import Membership
@@ -13,9 +12,10 @@ from . import shapes
 from .bodies import MemberRole, NewMember, NewWorkspace
 from .guard import SignedIn, can
 from .replying import reply
+from .routing import router as new_router
 from .wiring import Given
 
-router = APIRouter(prefix="/api/v1/workspaces", tags=["Workspaces"])
+router = new_router(prefix="/api/v1/workspaces", tags=["Workspaces"])
 
 Viewer = Annotated[Membership, can("workspace.view")]
 
