@@ -22,6 +22,8 @@ class Size:
     stored: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     leak: tuple[int, ...] = (2_000, 20_000, 108_000)
     lambda_runs: int = 200
+    flush: float = 10.5
+    """Seconds after which Postgres has told of everything: a backend keeps its figures to itself for ten."""
     lambdas: bool = True
     """Build the layer and measure cold starts, where the tools for it are."""
 
@@ -41,6 +43,7 @@ QUICK = Size(
     stored=(1_000, 10_000),
     leak=(200, 600),
     lambda_runs=20,
+    flush=0.0,
 )
 TINY = Size(
     seconds=0.3,
@@ -53,6 +56,7 @@ TINY = Size(
     stored=(50, 200),
     leak=(20, 60),
     lambda_runs=2,
+    flush=0.0,
     lambdas=False,
 )
 
