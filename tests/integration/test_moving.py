@@ -466,6 +466,11 @@ async def test_shards_are_not_moved_behind_the_back_of_processes(world: Movable,
         await world.mover().move(0, 9, "b")
     assert await world.mover().move(0, 9, "b", force=True) == 10
     await lonely.close()
+    with psycopg.connect(urls[1], autocommit=True) as connection:
+        connection.execute("DELETE FROM linkflow_migrations WHERE number = 21")
+        with pytest.raises(Conflict, match="run linkflow migrate"):
+            await world.mover().move(10, 19, "b")
+        connection.execute("INSERT INTO linkflow_migrations (number, name) VALUES (21, 'shards')")
     with pytest.raises(InvalidInput, match="no database 'c'"):
         await world.mover().move(0, 9, "c")
     for first, last in ((-1, 3), (5, 4), (0, 4096)):

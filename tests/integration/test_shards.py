@@ -20,8 +20,10 @@ from linkflow.domain import ids
 from linkflow.domain.errors import InvalidInput, LinkFlowError, Unavailable, error_from
 from linkflow.domain.outcomes import CallWorkflow, Completed, Sleep
 from linkflow.domain.state import decode
+from linkflow.ports import Schedule
 from linkflow.postgres.database import NOT_HERE, Database
 from linkflow.postgres.migrate import migrate_all
+from linkflow.postgres.retention import Retention
 from linkflow.postgres.sharded_timers import ShardedTimers
 from linkflow.postgres.shards import MAIN, Shards
 from linkflow.postgres.timers import PostgresTimers
@@ -183,6 +185,56 @@ async def test_timers_of_all_are_read_in_order_and_fired_where_they_are(split: S
     assert (await split.history.fire(h.FireBatch(tuple(await timers.due(now + 10_000, 100))))).fired == 4
     assert [await split.status(id) for id in started] == ["completed"] * 4
     assert await timers.next_due() is None
+
+
+async def test_whether_a_schedule_s_run_goes_on_its_own_database_says(split: Split) -> None:
+    flows = [await split.chain_in(name) for name in (MAIN, "b")]
+    places = [Schedule(flow, "t", split.workspace, 1, "* * * * *", "UTC", 1, overlap="skip") for flow in flows]
+    runs: list[str] = []
+    async with split.database.connection() as c:
+        for flow in flows:
+            await c.execute(
+                "INSERT INTO schedules (workflow_id, node_id, workspace_id, workflow_version, cron, timezone)"
+                " VALUES (%s, 't', %s, 1, '', 'UTC')",
+                (flow, split.workspace),
+            )
+            for due in (1, 2):
+                runs.append(await split.start(flow))
+                await c.execute(
+                    "INSERT INTO schedule_firings (workflow_id, node_id, due_at, cause, outcome, at, overlap,"
+                    " execution_id, open) VALUES (%s, 't', %s, 'schedule', 'started', %s, 'skip', %s, true)",
+                    (flow, due, split.clock.now_ms(), runs[-1]),
+                )
+    for id in runs[::2]:
+        await split.report(id, "n0", Completed())
+
+    async def running() -> dict[str, bool]:
+        found = await split.timers().open_firings(places)
+        return {firing.execution_id: firing.running for firings in found.values() for firing in firings}
+
+    assert await running() == dict(zip(runs, (False, True, False, True), strict=True))
+    await split.timers().upkeep()
+    assert await running() == {runs[1]: True, runs[3]: True}, "what has ended is closed, wherever it was"
+
+
+async def test_old_runs_go_by_what_their_workflow_asks_for_in_the_main_database(split: Split) -> None:
+    short, long = await split.chain_in("b"), await split.chain_in("b", retention_days=40_000)
+    old = [ids.execution_id(10**12, ids.shard_of_workflow(flow), n) for n, flow in enumerate((short, long))]
+    b = split.shards.databases["b"]
+    async with b.connection() as c:
+        for id, flow in zip(old, (short, long), strict=True):
+            await c.execute(
+                "INSERT INTO executions (id, shard, workspace_id, workflow_id, workflow_version, status, mode, version,"
+                " started_at, closed_at, state) VALUES (%s, 0, %s, %s, 1, 1, 'api', 1, 1, %s, '')",
+                (id, split.workspace, flow, 10**12),
+            )
+    retention = Retention(b, 30, split.database)
+    async with b.connection() as c:
+        await c.execute("UPDATE shard_home SET move_role = 'out', move_first = 4000, move_last = 4001")
+        assert (await retention.run(split.clock.now_ms())).runs == 0, "while shards are moved nothing goes"
+        await c.execute("UPDATE shard_home SET move_role = NULL")
+    assert (await retention.run(split.clock.now_ms())).runs == 1
+    assert await split.runs_in("b") == {old[1]}
 
 
 async def test_a_database_that_is_away_takes_only_its_own_runs_with_it(frail: tuple[Split, Wire]) -> None:

@@ -55,6 +55,7 @@ NO_LOCK = "55P03"
 
 _sql = queries("moving")
 _shards = queries("shards")
+_migrations = queries("migrate")
 
 
 class Mover:
@@ -124,6 +125,10 @@ class Mover:
             if not covers((await home(connection)).ranges, of):
                 raise Internal(f"The map says that {source} has {of}, and it does not.")
             row = await (await connection.execute(_sql["strangers"], {"name": target})).fetchone()
+            here = set(await (await connection.execute(_migrations["applied"])).fetchall())
+        async with self._database(target).connection() as connection:
+            if here != set(await (await connection.execute(_migrations["applied"])).fetchall()):
+                raise Conflict(f"{source} and {target} are of different releases: run linkflow migrate.")
         if row and row[0] and not force:
             raise Conflict(
                 f"{row[0]} connections to {source} are of processes that do not know {target}: restart them with it in"

@@ -84,9 +84,18 @@ class ShardedEvents(ShardedLists):
         return []
 
     async def _commit_at(self, map: ShardMap, name: str, part: list[Transition]) -> Verdicts:
-        """Verdicts that count: what was refused by rows that are on their way out is left open."""
-        found = await self._stores[name].commit(part)
-        verdicts = dict(zip((item.execution_id for item in part), found, strict=True))
+        """Verdicts that count: what was refused by rows that are on their way out is left open, and so is what the
+        guard refused after other transitions were written."""
+        verdicts: Verdicts = {}
+        for piece in ([t for t in part if not t.expected], [t for t in part if t.expected]):
+            if piece:
+                try:
+                    found = await self._stores[name].commit(piece)  # one transaction
+                except Unavailable as error:
+                    if not verdicts or not is_moved(error):
+                        raise
+                    break
+                verdicts.update(zip((item.execution_id for item in piece), found, strict=True))
         doubtful = [id for id, verdict in verdicts.items() if verdict not in (OK, CONFLICT)]
         if doubtful and not await self._shards.is_current(map, name):
             for id in doubtful:
