@@ -64,6 +64,7 @@ from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
 from linkflow.nodes.registry import Registry
 from linkflow.postgres.database import Database
+from linkflow.postgres.reach import PostgresReach
 from linkflow.postgres.replies import PostgresReplies
 from linkflow.postgres.schedules import PostgresSchedules
 from linkflow.postgres.users import PostgresUsers
@@ -76,6 +77,7 @@ from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
 from linkflow.services.queues import Queues
+from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
 from linkflow.services.tokens import AccessTokens
 from linkflow.services.webhooks import Webhooks
@@ -435,6 +437,7 @@ def build(database: Database) -> Plane:
         world=World(frontend),
         dead_letters=DeadLetters(frontend),
         queues=Queues(frontend),
+        reach=WorkspaceReach(PostgresReach(database), clock, ("10.1.0.0/16", "*.intra.example")),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
         replies=PostgresReplies(database),
         clock=clock,

@@ -57,8 +57,8 @@ def test_aliases(registry: Registry, alias: str, type: str):
 
 def test_unknown_types_are_unknown(registry: Registry):
     assert registry.canonical("action_discord") is None
-    assert registry.resolve("code") is None
-    assert registry.outputs("code", {}) == ()
+    assert registry.resolve("telepathy") is None
+    assert registry.outputs("telepathy", {}) == ()
     assert "action_slack" in registry.check("action_slak", {})[0].message
 
 

@@ -260,11 +260,13 @@ class System:
     # Services
 
     def history(self) -> Any:
+        from linkflow.postgres.reach import PostgresReach
         from linkflow.services.history import History
 
         made = History(
             self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
             push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs, lane=self._lane(),
+            reach=PostgresReach(self.database),
         )  # fmt: skip
         self._parts["remembered"] = made.remembered
         return self._closing(made)
@@ -356,6 +358,7 @@ class System:
     def services(self) -> Services:
         """What the HTTP app is built from."""
         from linkflow.http.wiring import Services
+        from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.replies import PostgresReplies
         from linkflow.postgres.schedules import PostgresSchedules
         from linkflow.postgres.users import PostgresUsers
@@ -368,6 +371,7 @@ class System:
         from linkflow.services.executions import Executions
         from linkflow.services.forks import Forks
         from linkflow.services.queues import Queues
+        from linkflow.services.reach import WorkspaceReach
         from linkflow.services.schedules import Schedules
         from linkflow.services.tokens import AccessTokens
         from linkflow.services.webhooks import Webhooks
@@ -393,6 +397,7 @@ class System:
             world=World(frontend),
             dead_letters=DeadLetters(frontend),
             queues=Queues(frontend),
+            reach=WorkspaceReach(PostgresReach(database), clock, config.egress.delegate),
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
             replies=PostgresReplies(database),
             clock=clock,

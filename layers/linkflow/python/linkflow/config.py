@@ -19,6 +19,8 @@ class Egress(_Struct, frozen=True, kw_only=True):
 
     allow: tuple[str, ...] = ()
     """Hosts or networks that are reachable although private: ``127.0.0.1:9000``, ``10.1.0.0/16``, ``intra.example``."""
+    delegate: tuple[str, ...] = ()
+    """Private hosts and networks that workspaces may open for themselves; others only an operator opens for them."""
     resolve: dict[str, str] = {}
     """Fixed addresses, like curl's ``--resolve``: ``{"api.example:443": "127.0.0.1:8443"}``. Implies allow."""
     ca_file: str = ""

@@ -19,6 +19,7 @@ from linkflow.domain.commands import Start
 from linkflow.domain.decider import Session
 from linkflow.domain.definition import Definition
 from linkflow.domain.firings import YEAR_MS, Firing
+from linkflow.domain.reach import Reach
 
 
 class Clock(Protocol):
@@ -495,6 +496,18 @@ class QueueBook(Protocol):
 
     async def write(self, change: ConfigureRequest, at_ms: int) -> QueueSettings:
         """Make a change. Raises `LimitExceeded` where a workspace has too many rules."""
+        ...
+
+
+class ReachBook(Protocol):
+    """What workspaces may reach. Raises `Unavailable` while it does not answer."""
+
+    async def read(self, workspace_id: str) -> Reach:
+        """An empty one where nobody has said anything."""
+        ...
+
+    async def write(self, workspace_id: str, reach: Reach) -> None:
+        """Replace what there was."""
         ...
 
 

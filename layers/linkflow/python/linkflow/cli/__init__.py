@@ -7,6 +7,7 @@ import click
 from linkflow import __version__
 
 from .dead_letters import dead_letters
+from .egress import egress
 from .executions import executions
 from .nodes import nodes
 from .options import HOME, JSON, URL
@@ -70,6 +71,7 @@ main.add_command(executions)
 main.add_command(dead_letters)
 main.add_command(shards)
 main.add_command(nodes)
+main.add_command(egress)
 
 
 @main.command()

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from linkflow.domain.errors import ErrorData
 from linkflow.domain.outcomes import Outcome
+from linkflow.domain.reach import Reach
 
 from .controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
 
@@ -425,6 +426,16 @@ class DefinitionReply(Struct, frozen=True):
     definition: msgspec.Raw
 
 
+class ReachRequest(Struct, frozen=True):
+    """A worker asks what a workspace's nodes may reach."""
+
+    workspace_id: str
+
+
+class ReachReply(Struct, frozen=True):
+    reach: Reach
+
+
 class TouchRequest(Struct, frozen=True):
     """A worker still has these tasks, which came to it in a reply and not through Matching."""
 
@@ -477,6 +488,7 @@ class HistoryApi(Protocol):
     async def payloads(self, request: PayloadsRequest) -> PayloadsReply: ...
     async def load(self, request: LoadRequest) -> LoadReply: ...
     async def definition(self, request: DefinitionRequest) -> DefinitionReply: ...
+    async def reach(self, request: ReachRequest) -> ReachReply: ...
     async def touch(self, request: TouchRequest) -> TouchReply: ...
     async def beat(self, request: BeatBatch) -> BeatReply: ...
     async def sweep(self, request: SweepRequest) -> SweepReply: ...

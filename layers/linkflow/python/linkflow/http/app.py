@@ -18,6 +18,7 @@ from linkflow.services.webhooks import MethodNotAllowed
 from . import (
     accounts,
     dead_letters,
+    egress,
     executions,
     exports,
     forks,
@@ -49,6 +50,7 @@ ROUTERS = (
     waiting.router,
     dead_letters.router,
     queues.router,
+    egress.router,
     nodes.router,
 )
 

@@ -16,6 +16,7 @@ from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
 from linkflow.services.queues import Queues
+from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
@@ -42,6 +43,7 @@ class Services:
     world: World
     dead_letters: DeadLetters
     queues: Queues
+    reach: WorkspaceReach
     webhooks: Webhooks
     replies: ReplyStore
     clock: Clock

@@ -99,6 +99,7 @@ class Refusal(Struct, frozen=True):
 
 GOING_OUT: tuple[Fault, ...] = (
     Fault("egress_refused", "The address is not public, and nobody allowed it."),
+    Fault("egress_unknown", "What the workspace may reach cannot be told now.", True),
     Fault("egress_lookup", "The name has no address.", True),
     Fault("http_connect", "The connection cannot be made, or broke.", True),
     Fault("http_timeout", "There was no whole answer in time.", True),
@@ -107,4 +108,4 @@ GOING_OUT: tuple[Fault, ...] = (
     Fault("http_bad_request", "URL or headers cannot be sent."),
     Fault("http_bad_body", "The answer's compression is broken.", True),
 )
-"""What every node that goes out by HTTP may fail with. The first two are those of any protocol."""
+"""What every node that goes out by HTTP may fail with. The first three are those of any protocol."""

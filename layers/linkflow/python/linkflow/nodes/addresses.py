@@ -60,7 +60,7 @@ class _Allowed:
         if self.port is not None and self.port != port:
             return False
         return (
-            host == self.host
+            host == self.host or (self.host.startswith("*.") and host.endswith(self.host[1:]))
             if self.network is None
             else address.version == self.network.version and address in self.network
         )

@@ -90,7 +90,7 @@ class Database(Base):
         Fault("db_too_many_rows", "There are more rows than `max_rows`."),
         Fault("no_credential", "There is no connection string."),
         Fault("bad_credential", "The connection string cannot be used."),
-        *GOING_OUT[:2],
+        *GOING_OUT[:3],
     )
     examples = (
         Example(

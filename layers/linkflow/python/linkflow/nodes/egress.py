@@ -12,13 +12,17 @@ import asyncio
 import re
 import socket
 import ssl
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from linkflow.config import Egress as Settings
-from linkflow.nodes.addresses import Rules, literal
+from linkflow.domain.reach import Reach, place
+from linkflow.nodes.addresses import Rules, literal, normal
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.going import Going, Proxy, Tls
 from linkflow.nodes.inflate import Inflater
@@ -32,6 +36,8 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Addresses of a host, best first. Raises `OSError` if there are none."""
 
 MANY = 1024
+MANY_REACHES = 256
+"""Sets of rules whose connections are kept."""
 _USUAL = Going()
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -63,18 +69,53 @@ async def system_resolver(host: str, port: int) -> Sequence[str]:
 class EgressClient:
     """One for a worker process; `aclose` it at the end."""
 
-    def __init__(self, settings: Settings | None = None, *, resolver: Resolver = system_resolver) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, resolver: Resolver = system_resolver, only: tuple[str, ...] = ()
+    ) -> None:
+        """`only`: where it is not empty, nothing else may be reached (entries as in `domain.reach`)."""
         self._settings = settings or Settings()
         self._rules = Rules(self._settings)
+        self._only = tuple(place(text) for text in only)
         self._resolver = resolver
         self._outgoing: Outgoing | None = None
         self._open: set[tuple[str, int]] = set()
+        self._others: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], EgressClient] = OrderedDict()
+        self._busy = 0
+        self._retired = False
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._outgoing is not None:
-            await self._outgoing.close()
+        for other in self._others.values():
+            await other.aclose()
+        if (outgoing := self._outgoing) is not None:
             self._outgoing = None
+            await outgoing.close()
+
+    def within(self, reach: Reach) -> EgressClient:
+        """The client for a workspace with rules of its own: these, and the operator's. Its connections are its own as
+        well, or one workspace could go on where another was let in."""
+        if not reach.allow and not reach.only:
+            return self
+        key = (reach.allow, reach.only)
+        other = self._others.get(key)
+        if other is None:
+            settings = structs.replace(self._settings, allow=(*self._settings.allow, *reach.allow))
+            other = self._others[key] = EgressClient(settings, resolver=self._resolver, only=reach.only)
+            if len(self._others) > MANY_REACHES:
+                self._retire(self._others.popitem(last=False)[1])
+        self._others.move_to_end(key)
+        return other
+
+    def _retire(self, other: EgressClient) -> None:
+        other._retired = True
+        closing = asyncio.get_running_loop().create_task(other._close_idle())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def _close_idle(self) -> None:
+        if not self._busy:  # else the last call does it
+            await self.aclose()
 
     async def open_address(self, host: str, port: int) -> tuple[str, int]:
         """The checked address to connect to for protocols other than HTTP. Raises `NodeFailure` ``egress_refused``."""
@@ -97,7 +138,23 @@ class EgressClient:
         Raises `NodeFailure`: ``egress_refused``, ``egress_lookup``, ``http_connect``, ``http_timeout``,
         ``http_too_large``, ``http_redirects``, ``http_bad_request`` (nothing was sent: URL or headers are wrong).
         """
-        hop = _Hop(method.upper(), _url(url), _clean(headers or {}), content)
+        self._busy += 1
+        try:
+            return await self._request(
+                _Hop(method.upper(), _url(url), _clean(headers or {}), content),
+                timeout,
+                follow_redirects,
+                verify,
+                going,
+            )
+        finally:
+            self._busy -= 1
+            if self._retired and not self._busy:
+                await self.aclose()
+
+    async def _request(
+        self, hop: _Hop, timeout: float, follow_redirects: bool, verify: bool, going: Going | None
+    ) -> Response:
         way = going or _USUAL
         tls = way.tls or Tls(verify)
         try:
@@ -148,13 +205,23 @@ class EgressClient:
 
     def _check_literal(self, host: str, spelt: str, port: int) -> None:
         if (spelt, port) not in self._open:
+            self._check_only(spelt, port)
             self._rules.check(host, (spelt,), port)
             if len(self._open) > MANY:
                 self._open.clear()
             self._open.add((spelt, port))
 
+    def _check_only(self, host: str, port: int) -> None:
+        name = normal(host)
+        if self._only and not any(one.has(name, port) for one in self._only):
+            raise NodeFailure(
+                "egress_refused", f"{host}:{port} is not among the places that this workspace may reach.",
+                retryable=False, details={"host": host, "port": port},
+            )  # fmt: skip
+
     async def _places(self, host: str, port: int) -> list[tuple[str, int]]:
         """Checked addresses and ports for `host`, best first."""
+        self._check_only(literal(host) or host, port)
         if fixed := self._rules.fixed(host, port):
             return [fixed]
         spelt = literal(host)

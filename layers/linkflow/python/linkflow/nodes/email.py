@@ -97,7 +97,7 @@ class Email(Base):
         Fault("smtp_refused", "The server refused the mail, or every recipient."),
         Fault("no_credential", "There is no server."),
         Fault("bad_credential", "The credential's port is no port."),
-        *GOING_OUT[:2],
+        *GOING_OUT[:3],
     )
     examples = (
         Example(

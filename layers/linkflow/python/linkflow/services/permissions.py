@@ -38,6 +38,7 @@ ADMIN = MEMBER | {
     "tag.delete",
     "execution.delete",
     "queue.limit",
+    "egress.update",
     "environment.create",
     "environment.deploy",
 }

@@ -19,10 +19,11 @@ from linkflow.domain import events as e
 from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.evolve import error_data
 from linkflow.domain.ids import is_uuid
+from linkflow.domain.reach import Reach
 from linkflow.domain.state import QUEUED, State
 from linkflow.domain.timing import ENTER, parse_timer
 from linkflow.domain.upcasting import current
-from linkflow.ports import Ahead, Blobs, Clock, Doorbell, EventStore, Transition
+from linkflow.ports import Ahead, Blobs, Clock, Doorbell, EventStore, ReachBook, Transition
 from linkflow.services.payloads import Payloads
 
 from .admission import Admission
@@ -69,11 +70,11 @@ class History:
     def __init__(
         self, store: EventStore, matching: MatchingApi, doorbell: Doorbell, clock: Clock, config: Config,
         *, push_before_reply: bool = False, ahead: Ahead | None = None, blobs: Blobs | None = None,
-        lane: Callable[[str], str] | None = None,
+        lane: Callable[[str], str] | None = None, reach: ReachBook | None = None,
     ) -> None:  # fmt: skip
         """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
         front of a run before its first commit; without it, workers do. Without `blobs` payloads of any size stay in the
-        rows. `lane` is the database of a run, where there are several."""
+        rows. `lane` is the database of a run, where there are several. `reach` says what workspaces may reach."""
         self._store = store
         self._matching = matching
         self._backlog = Backlog(matching, clock)
@@ -82,6 +83,7 @@ class History:
         self._config = config
         self._plans = Plans(store)
         self._payloads = Payloads(blobs) if blobs else None
+        self._reach = reach
         packer = Packer(self._payloads, config.blob_limit) if self._payloads else None
 
         def committer() -> Committer:
@@ -333,6 +335,11 @@ class History:
         if data is None:
             raise NotFound(f"There is no version {request.version} of this workflow.")
         return h.DefinitionReply(msgspec.Raw(data))
+
+    async def reach(self, request: h.ReachRequest) -> h.ReachReply:
+        """What a workspace's nodes may reach; nothing special where nobody keeps that."""
+        caller().require(COMPLETE)
+        return h.ReachReply(await self._reach.read(request.workspace_id) if self._reach else Reach())
 
     async def touch(self, request: h.TouchRequest) -> h.TouchReply:
         caller().require(COMPLETE)

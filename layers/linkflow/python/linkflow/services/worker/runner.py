@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -41,11 +41,12 @@ class Runner:
 
     def __init__(
         self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int,
-        scripts: Scripts | None = None,
+        scripts: Scripts | None = None, reach: Callable[[str], Egress] | None = None,
     ) -> None:  # fmt: skip
+        """`reach` gives the client for a workspace, in place of one for all."""
         self._scripts = scripts
         self._clock = clock
-        self._egress = egress
+        self._egress_of: Callable[[str], Egress | None] = reach or (lambda _workspace: egress)
         self._connections = connections
         self._max_payload = max_payload
 
@@ -121,7 +122,7 @@ class Runner:
             now_ms=clock.now_ms(),
             trigger=state.trigger,
             inputs=input if many else {split_key(run.sources[0])[0]: input} if run.sources else {},
-            egress=None if step.type.pure else self._egress,
+            egress=None if step.type.pure else self._egress_of(state.workspace_id),
             connections={} if step.type.pure else self._connections,
             evaluate=lambda text: compile_expression(text).evaluate(scope()),
         )

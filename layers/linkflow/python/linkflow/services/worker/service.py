@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from linkflow.config import Config
@@ -70,7 +70,9 @@ class Worker:
         self._next_door = NextDoor(remembered)
         self._loads = Together(self._load)
         self._plans = Plans(history, registry)
-        self._runner = Runner(clock, egress, config.connections, config.max_payload, scripts)
+        self._runner = Runner(
+            clock, egress, config.connections, config.max_payload, scripts, _reach_of(history, egress, clock)
+        )
         self._payloads = Payloads(blobs) if blobs else None
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)
@@ -322,6 +324,15 @@ class Worker:
         await self._reporter.flush(max(MARGIN / 2, end - asyncio.get_running_loop().time()))
         if self._givebacks:
             await asyncio.wait(set(self._givebacks), timeout=MARGIN / 2)
+
+
+def _reach_of(history: HistoryApi, egress: Egress | None, clock: Clock) -> Callable[[str], Egress] | None:
+    """Clients by workspace, where the client is the real one."""
+    from linkflow.nodes.egress import EgressClient
+
+    from .reaching import Reaches
+
+    return Reaches(history, egress, clock).of if isinstance(egress, EgressClient) else None
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
