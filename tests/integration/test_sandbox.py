@@ -168,10 +168,12 @@ def test_what_protects_a_process_here(language: Language) -> None:
         assert status["Uid"].split()[1] != "0"
         limits = Path(f"/proc/{process.pid}/limits").read_text()
         assert "Max file size             0                    0" in limits
-        assert Path(f"/proc/{process.pid}/environ").read_text().replace("\0", " ").split() in (
-            [],  # closed to us
-            ["LC_ALL=C.UTF-8", "TZ=UTC"],
-        )
+        try:
+            environ = Path(f"/proc/{process.pid}/environ").read_text()
+        except PermissionError:  # it is not ours any more
+            environ = ""
+        names = {variable.partition("=")[0] for variable in environ.split("\0") if variable}
+        assert names <= {"LC_ALL", "TZ", "LD_LIBRARY_PATH"}
     finally:
         process.close()
 
@@ -182,7 +184,7 @@ def test_what_protects_a_process_here(language: Language) -> None:
         ("javascript", "let x = 1;\n  nope.x", "error", 2),
         ("javascript", "let a = 1;\nlet b = ;", "error", 2),
         ("javascript", "const f = () => {\n  throw new RangeError('mine');\n};\nf()", "error", 2),
-        ("javascript", "while (true) { }", "timeout", 1),
+        ("javascript", "while (true) { }", "timeout", 0),
         ("javascript", "await null; while (true) { }", "timeout", 0),
         ("javascript", "await new Promise(() => { })", "error", 0),
         ("javascript", "const f = () => f(); f()", "stack", 1),

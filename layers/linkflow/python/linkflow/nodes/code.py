@@ -50,7 +50,9 @@ class CodeParams(Params):
     variables: dict[str, Any] = Field(
         default_factory=dict, description="Further names that the script sees, with their values."
     )
-    timeout: float = Field(10, gt=0, le=MAX_SECONDS, description="Seconds of CPU; time is as much and one more.")
+    timeout: float = Field(
+        10, gt=0, le=MAX_SECONDS, description="Seconds of CPU; by the clock twice that and two more."
+    )
 
     @model_validator(mode="after")
     def _names_are_names(self) -> CodeParams:

@@ -53,7 +53,7 @@ class Process:
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - our own program
                 arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
-                env={"LC_ALL": "C.UTF-8", "TZ": "UTC"}, cwd="/", start_new_session=True,
+                env={"LC_ALL": "C.UTF-8", "TZ": "UTC", **_kept()}, cwd="/", start_new_session=True,
             )  # fmt: skip
         except OSError:
             raise Died from None
@@ -138,6 +138,11 @@ class Process:
 def installed(language: Language) -> bool:
     """Is the engine of a language there?"""
     return all(importlib.util.find_spec(name) is not None for name in _MODULES[language])
+
+
+def _kept() -> dict[str, str]:
+    """Where Python finds its own libraries, on machines that have to be told."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 
 def _options(language: Language) -> dict[str, Any]:
