@@ -260,7 +260,7 @@ class TestTemplate:
         assert await self.filled("{{ input }}", "<") == "<"
 
     @pytest.mark.parametrize(
-        "template", ["{{#each x}}", "{{/if}}", "{{else}}", "{{#if x}}{{/each}}", "{{#with x}}{{/with}}", "{{ a + }}", "{{#if}}{{/if}}",
+        "template", ["{{#each x}}", "{{/if}}", "{{else}}", "{{#if x}}{{/each}}", "{{#with x}}{{/with}}", "{{ input.replace(/a/g, 1) }}", "{{ a + }}", "{{#if}}{{/if}}",
                      "{{#if 1}}{{else}}{{else}}{{/if}}", "{{#if 1}}" * 30 + "{{/if}}" * 30],
     )  # fmt: skip
     def test_what_is_refused(self, template: str):

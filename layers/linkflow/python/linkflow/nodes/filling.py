@@ -82,9 +82,13 @@ def _take(tag: str, line: int, open_: list[tuple[str, Any, list[Any], int]]) -> 
 
 def _expression(text: str, line: int) -> Compiled:
     try:
-        return compile_expression(text.strip())
+        compiled = compile_expression(text.strip())
     except ExpressionError as error:
         raise ValueError(f"line {line}: {error}") from None
+    if compiled.scripts:
+        # Each turn would be a call of the sandbox; a template's value can be made by an expression before it.
+        raise ValueError(f"line {line}: this needs JavaScript, which templates have not; put it into `value`")
+    return compiled
 
 
 class _Filling:
