@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+import httpx
 import psycopg
 import pytest
 
 from linkflow.contracts.frontend import RunReply
 from linkflow.domain.errors import DeadlineExceeded, NoSlot, RateLimited, TooManyStarts, Unavailable
+from linkflow.http.app import create_app
 from linkflow.postgres.database import Database
 from tests.integration.control.plane import Plane, build, check_problem, cron_document, document, hook_document
 
@@ -351,6 +354,18 @@ async def test_a_part_away_is_503_and_readiness_names_it(plane: Plane):
         assert response.headers["retry-after"] == "1"
         assert check_problem(await client.get("/health/ready"), 503)["checks"]["postgres"] == "down"
     await gone.database.close()
+
+
+async def test_one_of_several_databases_away_is_degraded_and_ready(plane: Plane):
+    async def away() -> None:
+        raise ConnectionError("refused")
+
+    app = create_app(replace(plane.services, watched={"postgres:b": away}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://linkflow.test") as client:
+        response = await client.get("/health/ready")
+    assert response.status_code == 200
+    checks = {"postgres": "ok", "valkey": "ok", "postgres:b": "down"}
+    assert response.json() == {"status": "degraded", "checks": checks}
 
 
 async def test_what_fails_inside_stays_inside(plane: Plane):
