@@ -151,6 +151,18 @@ async def test_closing_ends_the_processes() -> None:
     assert not is_there(pid)
 
 
+async def test_closing_ends_what_is_at_work() -> None:
+    made = Pool(1)
+    await run(made, "javascript", "return 1")
+    task = asyncio.create_task(run(made, "javascript", "while (true) { }", seconds=60))
+    while pids(made, "javascript"):  # noqa: ASYNC110 - until it is at work
+        await asyncio.sleep(0)
+    await made.close()
+    ran = await task
+    assert ran.error is not None
+    assert ran.error.kind == "crash"
+
+
 @pytest.mark.parametrize("language", ["javascript", "python"])
 def test_what_protects_a_process_here(language: Language) -> None:
     """Whatever the machine allows is in force; limits and the filter of system calls are on every Linux."""

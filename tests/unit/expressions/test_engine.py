@@ -157,6 +157,14 @@ def test_what_only_the_engine_has() -> None:
     assert wrong == []
 
 
+def test_within_braces_it_is_the_same() -> None:
+    """What ends an expression is found past regular expressions, comments and functions' bodies."""
+    for text, want in ONLY_THERE:
+        if want is not FAILED:
+            around = compile_value(f"<{{{{{text}}}}}> and {{{{ 4 / 2 / 1 }}}}")
+            assert [script.code for script in around.scripts] == [compile_expression(text).scripts[0].code], text
+
+
 def test_which_of_the_two_is_known_when_it_is_compiled() -> None:
     assert compile_value("{{ input.a.map(x => x.id) }} and {{ toUpper(b) }}").scripts == ()
     mixed = compile_value({"a": "{{ input.x }} {{ /a/.test(trigger.t) }}", "b": [{"{{ k.match(/x/)[0] }}": 1}]})

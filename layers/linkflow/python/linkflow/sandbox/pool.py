@@ -41,6 +41,7 @@ class Pool:
         self.size = size or max(1, min(4, os.cpu_count() or 1))
         self._threads = ThreadPoolExecutor(self.size, "linkflow-sandbox")
         self._idle: dict[str, list[Process]] = {"javascript": [], "python": []}
+        self._at_work: set[Process] = set()
         self._guard = threading.Lock()
         self._told: set[str] = set()
         self._closed = False
@@ -78,6 +79,8 @@ class Pool:
             left = [process for idle in self._idle.values() for process in idle]
             for idle in self._idle.values():
                 idle.clear()
+            for process in self._at_work:  # its own thread lets go of it
+                process.kill()
         for process in left:
             process.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -98,8 +101,13 @@ class Pool:
         """In a thread of the pool: have a process answer. One that died while it was idle is nobody's fault."""
         process = self._take(language)
         while not process.is_alive:
+            process.close()
             process = self._take(language)
         at_work.append(process)
+        with self._guard:
+            self._at_work.add(process)
+            if self._closed:
+                process.kill()
         try:
             answer = process.ask(request, seconds * 2 + GRACE)
         except Died as error:
@@ -108,6 +116,8 @@ class Pool:
             return {"error": {"kind": "crash", "message": "the engine ended while it ran the script"}}
         finally:
             at_work.clear()
+            with self._guard:
+                self._at_work.discard(process)
         self._give_back(language, process)
         return answer
 
