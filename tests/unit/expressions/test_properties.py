@@ -22,7 +22,9 @@ PIECES = r"""
     .trim() .split( .join( .flat( x=>x (a,b)=>a+b ([a])=>a ({a})=>a toUpper( round( jsonParse( toJson( dateAdd(
     dateFormat( now() random() randint( Math.max( Object.entries( JSON.stringify( String( Number( parseInt(
     constructor __proto__ __class__ credential .key toFixed toString( [1,2,3] {a:1} [[1],[2]] '2024-01-01' 'day'
-    'yyyy' é 😀 # @ = | & ~ ^
+    'yyyy' é 😀 # @ = | & ~ ^ /x/g / /[/ // /* */ x=>{ function return const let var if else for while do switch case
+    default: break; continue; try catch finally throw ++ -- += ??= >>> >>>= delete instanceof of (() => { })() {a}= [a]=
+    Date RegExp .match( .getTime() .push( f(){ ...r $lf _ await yield class async 1n
 """
 PIECE = st.sampled_from(PIECES.split())
 SOURCE = st.lists(PIECE, max_size=15).map(" ".join) | st.lists(PIECE, max_size=15).map("".join) | st.text(max_size=40)

@@ -20,6 +20,8 @@ class Reader:
         self.nesting = nesting
         self.functions = 0
         """Bodies of functions around this place; only in there something may be assigned."""
+        self.loops = self.switches = 0
+        """Those around this place in its own function."""
 
     @property
     def token(self) -> Token:

@@ -56,10 +56,18 @@ class Statements(Reader, ABC):
 
     def body(self) -> Block:
         """A function's body."""
-        self.functions += 1
+        around = self.loops, self.switches
+        self.functions, self.loops, self.switches = self.functions + 1, 0, 0
         block = self.block()
-        self.functions -= 1
+        self.functions, (self.loops, self.switches) = self.functions - 1, around
         return block
+
+    def looped(self) -> Node:
+        """A loop's body."""
+        self.loops += 1
+        node = self.statement()
+        self.loops -= 1
+        return node
 
     def statement(self) -> Node:
         return self.nested(self._statement)
@@ -130,10 +138,10 @@ class Statements(Reader, ABC):
         return value
 
     def _while(self, at: int, word: str) -> Node:
-        return While(at, self._bracketed(), self.statement(), True)
+        return While(at, self._bracketed(), self.looped(), True)
 
     def _do(self, at: int, word: str) -> Node:
-        body = self.statement()
+        body = self.looped()
         if not self.take_word("while"):
             raise self.unexpected("'while'")
         node = While(at, self._bracketed(), body, False)
@@ -152,7 +160,7 @@ class Statements(Reader, ABC):
                 if self.take_word(kind):
                     items = self.expression()
                     self.expect(")")
-                    return ForEach(at, kind, str(start.value), each, items, self.statement())
+                    return ForEach(at, kind, str(start.value), each, items, self.looped())
             self.position = place
             first = self._declaration(start.at, str(start.value))
         elif not self.next_is(";"):
@@ -166,7 +174,7 @@ class Statements(Reader, ABC):
             if not self.take(","):
                 break
         self.expect(")")
-        return For(at, first, test, tuple(step), self.statement())
+        return For(at, first, test, tuple(step), self.looped())
 
     def _return(self, at: int, word: str) -> Node:
         empty = self.next_is(";") or self.next_is("}") or self.on_new_line()
@@ -180,6 +188,8 @@ class Statements(Reader, ABC):
         return Leave(at, word, value)
 
     def _break(self, at: int, word: str) -> Node:
+        if not self.loops and (word == "continue" or not self.switches):
+            raise Fault(f"'{word}' stands outside of a loop", at)
         self._end()
         return Leave(at, word)
 
@@ -202,6 +212,7 @@ class Statements(Reader, ABC):
     def _switch(self, at: int, word: str) -> Node:
         value = self._bracketed()
         self.expect("{")
+        self.switches += 1
         cases: list[tuple[Node | None, tuple[Node, ...]]] = []
         while not self.take("}"):
             test: Node | None = None
@@ -214,6 +225,7 @@ class Statements(Reader, ABC):
             while not (self.word_is("case") or self.word_is("default") or self.next_is("}")):
                 found.append(self.statement())
             cases.append((test, tuple(found)))
+        self.switches -= 1
         return Switch(at, value, tuple(cases))
 
     # --- names that something is bound to
@@ -232,6 +244,8 @@ class Statements(Reader, ABC):
         while not self.take(")"):
             found.append(self.pattern())
             if not self.next_is(")"):
+                if found[-1].rest:
+                    raise Fault("the rest comes last", found[-1].at)
                 self.expect(",")
         return tuple(found)
 
