@@ -144,3 +144,25 @@ async def test_an_older_peer_without_streams_is_called_one_by_one(stand: GrpcSta
     finally:
         await transport.close()
         await server.stop(0)
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED])
+async def test_a_stream_that_breaks_off_fails_its_calls_for_now(code: grpc.StatusCode) -> None:
+    """However gRPC calls it: nobody knows whether they were made, so they may be made again."""
+
+    async def breaks(messages: Any, context: Any) -> None:
+        await context.read()
+        await context.abort(code, "core says")
+
+    server = grpc.aio.server()
+    rpc = grpc.stream_stream_rpc_method_handler(breaks, Asked.FromString, Answered.SerializeToString)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("linkflow.wire.Calls", {"Stream": rpc}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    transport = Grpc(f"127.0.0.1:{port}")
+    try:
+        with pytest.raises(errors.Unavailable):
+            await transport.call("echo", "echo", Value(1), Value, "token")
+    finally:
+        await transport.close()
+        await server.stop(0)

@@ -292,6 +292,7 @@ COLD: dict[str, dict[str, str]] = {
     "queue_settings": dict.fromkeys(
         ("read", "rules", "every", "change", "drop_rules", "add_rules", "own_lock", "own_rules"), _SETTING
     ),
+    "reach": {"read": "one row by its key, once in some seconds", "write": _PERSON},
     "audit": {"states_with_events": "a check that an operator runs, page by page"},
     "migrate": {
         "lock": "migration", "table": "migration", "applied": "migration", "record": "migration",

@@ -16,7 +16,6 @@ import msgspec
 
 from linkflow.domain.errors import DeadlineExceeded, ErrorData, Internal, LinkFlowError, Unavailable, error_from
 
-from .grpc_errors import from_rpc
 from .wire.call_pb2 import Answered, Asked
 
 STREAM = "/linkflow.wire.Calls/Stream"
@@ -115,8 +114,10 @@ class Stream:
                 if message.closing or (not self.open and not self._waiting):
                     self.retire()
         except grpc.aio.AioRpcError as error:
+            # Whatever else a stream ends with (gRPC has an "internal error from core" for a call that broke off), its
+            # calls have not been answered, and may be made again.
             missing = error.code() is grpc.StatusCode.UNIMPLEMENTED
-            ending = NotStreamed() if missing else from_rpc(error, "The peer", "stream")
+            ending = NotStreamed() if missing else Unavailable(f"The connection broke: {error.details()}")
         except asyncio.CancelledError:
             ending = Unavailable("The connection was closed.")
         finally:
