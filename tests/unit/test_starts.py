@@ -61,3 +61,19 @@ def test_a_function_starts_with_what_it_needs(name: str) -> None:
     assert found["callable"]
     assert found["collecting"]
     assert found["frozen"] > 10_000, "what stays is not looked at again"
+
+
+def test_help_needs_nothing_but_the_command_line() -> None:
+    code = "import json, sys, linkflow.cli; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {
+        "asyncio",
+        "fastapi",
+        "httpx",
+        "linkflow.bootstrap",
+        "linkflow.cli.admin",
+        "msgspec",
+        "psycopg",
+        "pydantic",
+    }
+    assert sorted(heavy & set(json.loads(done.stdout))) == []

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from .admin import on_stores
-from .client import say
 from .options import HOME, JSON
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def shards() -> None:
 @HOME
 def list_shards(as_json: bool, home: str) -> None:
     """Ranges of the 4,096 virtual shards with their database and their runs."""
-    raise SystemExit(on_stores(home, lambda config: asyncio.run(_list(config, as_json))))
+    _run(home, lambda config: _list(config, as_json))
 
 
 @shards.command()
@@ -45,14 +43,14 @@ def move(first: int, last: int, database: str, force: bool, home: str) -> None:
     Writes of the range are refused for a moment at the end (503, tried again by whoever writes). A move that was
     interrupted is finished by the same command.
     """
-    raise SystemExit(on_stores(home, lambda config: asyncio.run(_move(config, first, last, database, force))))
+    _run(home, lambda config: _move(config, first, last, database, force))
 
 
 @shards.command()
 @HOME
 def abort(home: str) -> None:
     """Give up a move that was interrupted while it was copying."""
-    raise SystemExit(on_stores(home, lambda config: asyncio.run(_abort(config))))
+    _run(home, _abort)
 
 
 def _shards(config: Config) -> tuple[Any, Shards]:
@@ -61,6 +59,14 @@ def _shards(config: Config) -> tuple[Any, Shards]:
 
     system = System(config, "shards")
     return system, system.shards or Shards(system.database, {})
+
+
+def _run(home: str, work: Callable[[Config], Coroutine[Any, Any, int]]) -> NoReturn:
+    import asyncio
+
+    from .admin import on_stores
+
+    raise SystemExit(on_stores(home, lambda config: asyncio.run(work(config))))
 
 
 async def _list(config: Config, as_json: bool) -> int:
@@ -107,5 +113,7 @@ async def _abort(config: Config) -> int:
         given_up = await Mover(known).abort()
     finally:
         await system.close()
+    from .client import say
+
     say("Given up; everything is where it was." if given_up else "Nothing is being moved.")
     return 0
