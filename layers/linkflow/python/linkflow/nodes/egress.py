@@ -141,7 +141,7 @@ class EgressClient:
         self._busy += 1
         try:
             return await self._request(
-                _Hop(method.upper(), _url(url), _clean(headers or {}), content),
+                _Hop(method.upper(), _target(url), _clean(headers or {}), content),
                 timeout,
                 follow_redirects,
                 verify,
@@ -166,17 +166,16 @@ class EgressClient:
                         return response
                     hop = hop.after(response.status_code, target)
         except TimeoutError:
-            raise NodeFailure("http_timeout", f"{hop.url.host} did not answer within {timeout:g} s.") from None
+            raise NodeFailure("http_timeout", f"{hop.at.host} did not answer within {timeout:g} s.") from None
         raise NodeFailure("http_redirects", f"More than {way.max_redirects} redirects.", retryable=False)
 
     async def _send(self, hop: _Hop, tls: Tls, way: Going) -> Response:
-        host = hop.url.host
-        if spelt := literal(host):  # nobody will be asked for its address: it is dialled as it was checked
-            self._check_literal(host, spelt, hop.port)
+        at = hop.at
+        if at.spelt:  # nobody will be asked for its address: it is dialled as it was checked
+            self._check_literal(at.host, at.spelt, at.port)
         if way.proxy is not None:
             await self._check_proxied(hop, way.proxy)
-        address = hop.address(spelt)
-        sent = self._client().send(hop.method, address, hop.wire_headers(), hop.content, tls, way.proxy)
+        sent = self._client().send(hop.method, at.address, hop.wire_headers(), hop.content, tls, way.proxy)
         most = min(way.max_body or self._settings.max_body, self._settings.max_body)
         async with sent as answer:
             return await self._read(hop, answer, most)
@@ -188,7 +187,7 @@ class EgressClient:
             raise NodeFailure("http_bad_request", "A proxy is written as http://host:port.", retryable=False)
         if spelt := literal(place.host):
             self._check_literal(place.host, spelt, place.port or 80)
-        await self._places(hop.url.host, hop.port)
+        await self._places(hop.at.host, hop.at.port)
 
     async def _read(self, hop: _Hop, answer: Answer, most: int) -> Response:
         headers: dict[str, str] = {}
@@ -201,7 +200,7 @@ class EgressClient:
             body.expect(int(length))
         async for chunk in answer.chunks:
             body.feed(chunk)
-        return Response(answer.status, headers, body.finish(), str(hop.url))
+        return Response(answer.status, headers, body.finish(), hop.at.text)
 
     def _check_literal(self, host: str, spelt: str, port: int) -> None:
         if (spelt, port) not in self._open:
@@ -254,26 +253,26 @@ class EgressClient:
 
 
 @dataclass(frozen=True, slots=True)
+class _Target:
+    """A URL, taken apart once. `address` is how it goes on the wire: host in ASCII (or the address that it spells,
+    `spelt`), path and query percent-encoded."""
+
+    url: httpx.URL
+    text: str
+    host: str
+    port: int
+    spelt: str | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Hop:
     """One request on the way."""
 
     method: str
-    url: httpx.URL
+    at: _Target
     headers: dict[str, str]
     content: bytes | None
-
-    @property
-    def port(self) -> int:
-        return self.url.port or (443 if self.url.scheme == "https" else 80)
-
-    def address(self, literal: str | None) -> str:
-        """The URL as it goes on the wire: host in ASCII (or this address, where it spells one), path and query
-        percent-encoded."""
-        place = self.url.netloc.decode("ascii")
-        if literal:
-            place = f"[{literal}]" if ":" in literal else literal
-            place += f":{self.url.port}" if self.url.port else ""
-        return f"{self.url.scheme}://{place}{self.url.raw_path.decode('ascii')}"
 
     def wire_headers(self) -> dict[str, str]:
         """The author's headers over those that are always sent."""
@@ -285,7 +284,7 @@ class _Hop:
         import httpx
 
         try:
-            url = _url(str(self.url.join(location)))
+            at = _target(str(self.at.url.join(location)))
         except httpx.InvalidURL:
             raise NodeFailure(
                 "http_redirects", "A redirect leads to something that is no URL.", retryable=False
@@ -294,9 +293,9 @@ class _Hop:
         if (status == 303 and method not in ("GET", "HEAD")) or (status in (301, 302) and method == "POST"):
             method, content = "GET", None
             headers = {name: value for name, value in headers.items() if name.lower() not in _BODY}
-        if _origin(url) != _origin(self.url):
+        if _origin(at.url) != _origin(self.at.url):
             headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
-        return _Hop(method, url, headers, content)
+        return _Hop(method, at, headers, content)
 
 
 _ALWAYS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "LinkFlow"}
@@ -323,6 +322,18 @@ def _url(text: str) -> httpx.URL:
             "egress_refused", "Put user name and password into a credential, not the URL.", retryable=False
         )
     return url
+
+
+@lru_cache(maxsize=MANY)
+def _target(text: str) -> _Target:
+    url = _url(text)
+    spelt = literal(url.host)
+    place = url.netloc.decode("ascii")
+    if spelt:
+        place = f"[{spelt}]" if ":" in spelt else spelt
+        place += f":{url.port}" if url.port else ""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return _Target(url, str(url), url.host, port, spelt, f"{url.scheme}://{place}{url.raw_path.decode('ascii')}")
 
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
