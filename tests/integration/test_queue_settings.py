@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -29,6 +29,8 @@ from linkflow.domain.ids import uuid7
 from linkflow.postgres import queue_settings
 from linkflow.services.queue_settings import effective
 from linkflow.streams.copies import Copies
+from linkflow.streams.partition import Place
+from linkflow.streams.rules import Rules
 
 A, B = str(uuid.uuid4()), str(uuid.uuid4())
 
@@ -141,6 +143,23 @@ async def test_many_who_change_at_once_agree_with_the_book(houses: list[House]) 
     assert kept.revision == 40
     assert len(kept.rules) == 5
     await houses[1].soon(kept.partitions, list(kept.rules))
+
+
+async def test_a_store_lost_while_its_copy_is_written(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the rules and the mark: a mark alone would hide that there are no rules."""
+    write, rule, lost = Rules.set, QueueRule(A, rate=5.0), False
+
+    async def interrupted(self: Rules, queue: str, rules: Sequence[QueueRule], places: Sequence[Place]) -> None:
+        nonlocal lost
+        await write(self, queue, rules, places)
+        if not lost:
+            lost = True
+            await house.flush()
+
+    monkeypatch.setattr(Rules, "set", interrupted)
+    await house.frontend.configure(ConfigureRequest("gpu", 3, rules=(rule,)))
+    assert lost
+    assert await house.in_valkey() == (3, [rule])
 
 
 async def test_a_change_whose_copy_was_lost_is_copied_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ half a minute at most: then it is gone, and the next one to look writes what the
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 import msgspec
@@ -54,8 +55,14 @@ class Copies:
 
     async def put(self, settings: QueueSettings, rules: Sequence[QueueRule]) -> bool:
         """Number of partitions, rules, then the mark. Only rules that differ are touched: the others' rates go on
-        from where they are. Of settings that nobody has made there is only the mark."""
+        from where they are. Of settings that nobody has made there is only the mark.
+
+        False where a later mark is there, or where the store was lost meanwhile, which nobody would see behind a mark.
+        """
         queue = settings.queue
+        witness = f"{self._key(queue)}ing:{secrets.token_hex(8)}"
+        with reachable():
+            await self._clients.commands.execute_command("SET", witness, 1, "PX", UNSETTLED_MS)
         if settings.revision:
             shape = await (
                 self._shapes.resize(queue, settings.partitions) if settings.partitions else self._shapes.of(queue)
@@ -67,7 +74,7 @@ class Copies:
             await self._rules.set(queue, [*gone, *other], shape.places(queue))
         paced = msgspec.json.encode(sorted((rule.workspace_id, rule.fairness) for rule in rules if rule.rate))
         args = (settings.revision, settings.max_backlog, paced)
-        return bool(await self._mark.run(self._clients.commands, [self._key(queue)], args))
+        return bool(await self._mark.run(self._clients.commands, [self._key(queue), witness], args))
 
     def _key(self, queue: str) -> str:
         return f"{home(self._prefix, queue)}:copy"
