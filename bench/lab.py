@@ -27,10 +27,12 @@ SETTINGS = ("synchronous_commit", "fsync", "full_page_writes", "wal_level", "sha
 
 
 class Lab:
-    """Started with `with`. Everything is new and thrown away in the end, but for stores that the environment names."""
+    """Started with `with`. Everything is new and thrown away in the end, but for stores that the environment names, unless
+    it has to have stores of its own."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, own_stores: bool = False) -> None:
         self.home = home
+        self._own_stores = own_stores
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Lab:
@@ -47,7 +49,10 @@ class Lab:
         self._open.close()
 
     def _start(self) -> None:
-        stack = LocalStack(self.home, load())
+        config = load()
+        if self._own_stores:
+            config = msgspec.structs.replace(config, database_url="", redis_url="")
+        stack = LocalStack(self.home, config)
         config = self._open.enter_context(stack)
         migrate(config.database_url)
         self.url, self.redis_url, self.secret = config.database_url, config.redis_url, config.secret

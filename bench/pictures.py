@@ -61,7 +61,10 @@ def _growth(result: Result, small: str) -> dict[str, str]:
     if not (levels := _levels(result, "growth")):
         return {}
     labels = [f"{level['stored']:,}" for level in levels]
-    rates = [Series("chain-pure", [level["rate"] for level in levels])]
+    rates = [
+        Series("with so many stored", [level["rate"] for level in levels]),
+        Series("empty store, by turns", [level.get("beside", level)["rate"] for level in levels]),
+    ]
     names = [name for name in ("LinkFlow", "Postgres") if name.lower() in levels[0]["cpu_ms_per_unit"]]
     costs = [Series(name, [level["cpu_ms_per_unit"][name.lower()] for level in levels]) for name in names]
     return {

@@ -28,6 +28,11 @@ class Size:
     """Build the layer and measure cold starts, where the tools for it are."""
 
     @property
+    def turns(self) -> int:
+        """Runs of each side where two are measured by turns."""
+        return 2 * self.runs
+
+    @property
     def lead(self) -> float:
         """Seconds of load before a window opens."""
         return min(2.0, self.seconds / 3)

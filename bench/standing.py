@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -31,20 +32,45 @@ def _cost(figures: Figures) -> float:
 
 
 def growth(lab: Lab, size: Size) -> Figures:
-    """chain-pure on the store as it is (empty, where this is measured alone), then with more and more runs in it."""
+    """chain-pure on a store with more and more runs in it, each level by turns with a store that has none: machines are
+    faster at one time than at another, by more than what is looked for."""
     workflow, now = lab.save({**workflows.chain_pure(), "name": "bench growth"}), round(time.time() * 1000)
-    ask = {"at": "linkflow", "workflow": workflow, "trigger": TRIGGER, "in_flight": size.in_flight}
-    levels: list[Figures] = [{"stored": 0, "fill_s": 0.0, **_level(lab, size, ask)}]
+    full = (lab, _asking(workflow, size))
+    levels: list[Figures] = [{"stored": 0, "fill_s": 0.0, **_level(lab, size, full[1])}]
     for stored in size.stored:
         begin = time.perf_counter()
         fill(lab.database, workflow["id"], now, levels[-1]["stored"], stored)
-        levels.append({"stored": stored, "fill_s": round(time.perf_counter() - begin, 1), **_level(lab, size, ask)})
-    first, last = levels[0], levels[-1]
+        filled = round(time.perf_counter() - begin, 1)
+        with Lab(lab.home / f"beside-{stored}", own_stores=True) as empty:
+            bare = (empty, _asking(empty.save(workflows.chain_pure()), size))
+            beside, found = _by_turns(size, (bare, full))
+        levels.append({"stored": stored, "fill_s": filled, **found, "beside": beside, **_ratios(beside, found)})
+    last = levels[-1]
     problems = {name: count for level in levels for name, count in level["problems"].items()}
+    return {**last, "levels": levels, "problems": problems, "stored": lab.checked(workflow, problems)}
+
+
+def _asking(workflow: dict[str, Any], size: Size) -> dict[str, Any]:
+    return {"at": "linkflow", "workflow": workflow, "trigger": TRIGGER, "in_flight": size.in_flight}
+
+
+def _by_turns(size: Size, sides: Sequence[tuple[Lab, dict[str, Any]]]) -> list[Figures]:
+    """The same load on each, over and over, in an order that turns about."""
+    for lab, ask in sides:
+        lab.load("runs", seconds=size.warm_up, **ask)
+    runs: list[list[dict[str, Any]]] = [[] for _ in sides]
+    for turn in range(size.turns):
+        for at in (range(len(sides)), reversed(range(len(sides))))[turn % 2]:
+            lab, ask = sides[at]
+            runs[at].append(lab.load("runs", seconds=size.seconds, lead=size.lead, **ask))
+    return [combine(found, "executions/s") for found in runs]
+
+
+def _ratios(beside: Figures, found: Figures) -> dict[str, float]:
     return {
-        **last, "levels": levels, "problems": problems, "growth_ratio": round(last["rate"] / first["rate"], 3),
-        "cpu_ratio": round(_cost(first) / (_cost(last) or 1.0), 3), "stored": lab.checked(workflow, problems),
-    }  # fmt: skip
+        "growth_ratio": round(found["rate"] / (beside["rate"] or 1.0), 3),
+        "cpu_ratio": round(_cost(beside) / (_cost(found) or 1.0), 3),
+    }
 
 
 def in_flight(lab: Lab, size: Size) -> Figures:
