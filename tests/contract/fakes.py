@@ -264,13 +264,17 @@ class MemoryLimiter:
     async def take(self, key: str, per_second: float, burst: int, cost: int = 1) -> float:
         if per_second <= 0 or not 0 < cost <= burst:
             raise ValueError("A rate limit needs per_second > 0 and 0 < cost <= burst.")
+        return (await self.spend(key, per_second, burst, cost))[0]
+
+    async def spend(self, key: str, per_second: float, burst: int, cost: int = 1) -> tuple[float, int]:
         now = time.monotonic()
-        arrival = max(self._arrival.get(key, now), now) + cost / per_second
+        before = max(self._arrival.get(key, now), now)
+        arrival = before + cost / per_second
         early = arrival - burst / per_second - now
         if early > 0:
-            return early
+            return early, int(burst - (before - now) * per_second + 1e-6)
         self._arrival[key] = arrival
-        return 0.0
+        return 0.0, int(burst - (arrival - now) * per_second + 1e-6)
 
 
 class MemoryDoorbell:

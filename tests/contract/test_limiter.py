@@ -35,6 +35,13 @@ async def test_a_burst_passes_and_the_next_one_waits(limiter: RateLimiter) -> No
     assert await limiter.take("a", 10, 5) > 0
 
 
+async def test_it_says_how_much_is_left(limiter: StreamLimiter | MemoryLimiter) -> None:
+    assert [await limiter.spend("a", 0.01, 5, cost) for cost in (1, 1, 2)] == [(0, 4), (0, 3), (0, 1)]
+    wait, left = await limiter.spend("a", 0.01, 5, 2)
+    assert (90 < wait <= 100, left) == (True, 1), "what is refused takes nothing"
+    assert await limiter.spend("a", 0.01, 5) == (0, 0)
+
+
 async def test_a_refused_call_takes_nothing(limiter: RateLimiter) -> None:
     assert await limiter.take("a", 20, 2, cost=2) == 0
     for _ in range(50):

@@ -71,6 +71,7 @@ from linkflow.postgres.users import PostgresUsers
 from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
 from linkflow.postgres.workspaces import PostgresWorkspaces
+from linkflow.services.allowance import ApiAllowance
 from linkflow.services.auth import Auth
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
@@ -126,6 +127,10 @@ class CountingLimiter:
     async def take(self, key: str, per_second: float, burst: int, cost: int = 1) -> float:
         self.taken[key] = self.taken.get(key, 0) + cost
         return 0.0 if self.taken[key] <= self.free else 2.5
+
+    async def spend(self, key: str, per_second: float, burst: int, cost: int = 1) -> tuple[float, int]:
+        wait = await self.take(key, per_second, burst, cost)
+        return wait, max(0, min(burst, self.free) - self.taken[key])
 
 
 class RecordingFrontend:
@@ -440,6 +445,7 @@ def build(database: Database) -> Plane:
         reach=WorkspaceReach(PostgresReach(database), clock, ("10.1.0.0/16", "*.intra.example")),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
         replies=PostgresReplies(database),
+        allowance=ApiAllowance(limiter, 500),
         clock=clock,
         checks={"postgres": database.ping, "valkey": valkey},
         node_types=Registry.load().describe,

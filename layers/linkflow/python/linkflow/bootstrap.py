@@ -365,6 +365,7 @@ class System:
         from linkflow.postgres.webhooks import PostgresWebhooks
         from linkflow.postgres.workflows import PostgresWorkflows
         from linkflow.postgres.workspaces import PostgresWorkspaces
+        from linkflow.services.allowance import ApiAllowance
         from linkflow.services.auth import Auth
         from linkflow.services.dead_letters import DeadLetters
         from linkflow.services.definitions import Definitions
@@ -400,6 +401,7 @@ class System:
             reach=WorkspaceReach(PostgresReach(database), clock, config.egress.delegate),
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
             replies=PostgresReplies(database),
+            allowance=ApiAllowance(limiter, config.api_rate_limit),
             clock=clock,
             checks={"postgres": database.ping, "valkey": self.valkey.ping}, watched=self._watched(),
             node_types=self.registry.describe,

@@ -76,6 +76,8 @@ class Config(_Struct, frozen=True, kw_only=True):
     timer_horizon: float = 60.0
     rate_limit: int = 2000
     """Control calls per workspace and second before 429."""
+    api_rate_limit: int = 500
+    """Calls of the API per user or key and second before 429, in bursts of two seconds' worth; 0 for no limit."""
     max_payload: int = 1024 * 1024
     """Bytes of a node's output, a sub-workflow's input, and of a request's body. For all limits see docs/limits.md."""
     blobs: str = ""

@@ -526,6 +526,12 @@ class RateLimiter(Protocol):
         ...
 
 
+class Allowances(Protocol):
+    async def spend(self, key: str, per_second: float, burst: int, cost: int = 1) -> tuple[float, int]:
+        """Take `cost` from a bucket; returns 0 or the seconds until it will be there, and how much is left."""
+        ...
+
+
 class Ahead(Protocol):
     """Runs pure nodes before anything of a run is written."""
 

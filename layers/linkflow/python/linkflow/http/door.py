@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from linkflow.domain.errors import PayloadTooLarge
 
 from . import problems, strict_json
+from .defaults import limit_headers
 
 API = "/api/"
 
@@ -56,6 +57,7 @@ class Door:
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = id
                 headers["X-Content-Type-Options"] = "nosniff"
+                headers.update(limit_headers(scope))
             await send(message)
 
         try:

@@ -19,6 +19,7 @@ from linkflow.domain.errors import Unauthenticated
 from linkflow.services.tokens import Identity
 from linkflow.services.workspaces import Membership
 
+from . import defaults
 from .wiring import services_of
 
 PUBLIC, SIGNED_IN = "public", "signed-in"
@@ -35,17 +36,18 @@ class _Bearer(SecurityBase):
 
 class _SignedIn(_Bearer):
     async def __call__(self, request: Request) -> Identity:
-        return _identity(request)
+        return await _known(request)
 
 
 class _Needs(_Bearer):
     """Another tenant's workspace is not there (404); one's own may be forbidden (403)."""
 
     async def __call__(self, request: Request) -> Membership:
-        identity = _identity(request)
+        identity = await _known(request)
         workspaces = services_of(request).workspaces
         member = await workspaces.membership(identity.user_id, request.path_params["workspace_id"])
         member.require(self.permission)
+        defaults.inside(request, member.user_id, member.workspace_id)
         return member
 
 
@@ -54,6 +56,12 @@ class _Anybody:
 
     async def __call__(self) -> None:
         return None
+
+
+async def _known(request: Request) -> Identity:
+    identity = _identity(request)
+    await defaults.entered(request, identity.user_id, identity.user_id)
+    return identity
 
 
 def _identity(request: Request) -> Identity:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,6 +28,9 @@ _UNDER_WAY_MS = 35_000
 _LATER = (0.2, 5.0)
 """Seconds between tries to tell a store that was away what became of a call: the first, and the longest."""
 
+_NOT_KEPT = Reply(b"", 1, {}, b"")
+"""Stands for an answer that held a secret."""
+
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _HEADERS = ("etag", "location", "content-type", "cache-control")
 
@@ -41,31 +45,43 @@ def key_of(request: Request, *names: str) -> str:
     return ""
 
 
+class Scope(Struct, frozen=True):
+    """Within what a key is unique, and who gave it."""
+
+    id: str
+    user_id: str
+
+
 async def once(
-    request: Request, services: Services, who: Membership, act: Callable[[], Awaitable[Response]], key: str = ""
-) -> Response:
+    request: Request, services: Services, who: Membership | Scope, act: Callable[[], Awaitable[Response]],
+    key: str = "", *, kept: bool = True,
+) -> Response:  # fmt: skip
     """Do `act`, or repeat what it answered when this key came first. Errors are not kept: the call may be repeated.
-    `key` stands for the header where a body names what it is about.
+    `key` stands for the header where a body names what it is about. An answer that is not `kept` is not repeated: the
+    second call is a conflict.
 
     Raises `InvalidInput` where the key came with another request, `Conflict` while the first call is under way.
     """
     key = key or key_of(request)
-    if not key:
+    taken: set[str] = request.scope.setdefault("state", {}).setdefault("idempotency_keys", set())
+    if not key or key in taken:  # somebody further out sees to it
         return await act()
+    taken.add(key)
+    scope = who if isinstance(who, Scope) else Scope(who.workspace_id, who.user_id)
     now = services.clock.now_ms()
     ours_until = asyncio.get_running_loop().time() + _UNDER_WAY_MS / 1000 - _LATER[1]
-    fingerprint = await _fingerprint(request, who)
-    found = await services.replies.claim(who.workspace_id, key, fingerprint, now, now + _UNDER_WAY_MS)
+    fingerprint = await _fingerprint(request, scope)
+    found = await services.replies.claim(scope.id, key, fingerprint, now, now + _UNDER_WAY_MS)
     if found is not None:
         return _repeat(found, fingerprint)
     try:
         answer = await act()
     except BaseException:
-        await _surely(lambda: services.replies.drop(who.workspace_id, key), ours_until)
+        await _surely(lambda: services.replies.drop(scope.id, key), ours_until)
         raise
     headers = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
-    kept = Reply(fingerprint, answer.status_code, headers, bytes(answer.body))
-    await _surely(lambda: services.replies.keep(who.workspace_id, key, kept, now + KEPT_MS), ours_until)
+    stored = Reply(fingerprint, answer.status_code, headers, bytes(answer.body)) if kept else _NOT_KEPT
+    await _surely(lambda: services.replies.keep(scope.id, key, stored, now + KEPT_MS), ours_until)
     return answer
 
 
@@ -93,7 +109,7 @@ async def _later(tell: Callable[[], Awaitable[None]], until: float) -> None:
             return
 
 
-async def _fingerprint(request: Request, who: Membership) -> bytes:
+async def _fingerprint(request: Request, who: Scope) -> bytes:
     asked = f"{who.user_id} {request.method} {request.url.path}\n".encode()
     return hashlib.sha256(asked + await request.body()).digest()
 
@@ -103,4 +119,8 @@ def _repeat(found: Reply, fingerprint: bytes) -> Response:
         raise InvalidInput("This Idempotency-Key was used for another request. Take a new one.")
     if not found.status:
         raise Conflict("The first request with this Idempotency-Key is still under way. Try again in a moment.")
+    if found.status == _NOT_KEPT.status:
+        raise Conflict(
+            "An earlier request with this Idempotency-Key has done this. What it answered is shown only once."
+        )
     return Response(found.body, found.status, {**found.headers, "Idempotency-Replayed": "true"})

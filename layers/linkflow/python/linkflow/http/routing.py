@@ -10,7 +10,7 @@ from starlette._utils import get_route_path
 from starlette.routing import Match
 from starlette.types import Scope
 
-from . import problems
+from . import defaults, problems
 from .guard import PUBLIC, permission_of
 
 
@@ -43,6 +43,8 @@ class Route(APIRoute):
         try:
             super().__init__(path, endpoint, **options)
             permission = permission_of(self)
+            if permission != PUBLIC:
+                defaults.apply(self, self._reader)
         except BaseException:
             # Nothing of it may stay: half a route would serve, and ask for no permission.
             template = self._template
@@ -51,6 +53,13 @@ class Route(APIRoute):
             raise
         self.openapi_extra = {"x-permission": permission, **({"security": []} if permission == PUBLIC else {})}
         self.responses = {**ERRORS, **self.responses}
+
+    def _reader(self) -> APIRoute | None:
+        """The GET at the same address."""
+        from .app import routes  # which is made of these
+
+        same = (one for one in routes() if isinstance(one, Route) and one._template == self._template)
+        return next((one for one in same if "GET" in (one.methods or ())), None)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if self._late is not None:

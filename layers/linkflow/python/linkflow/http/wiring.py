@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from linkflow.ports import Clock
+from linkflow.services.allowance import ApiAllowance
 from linkflow.services.auth import Auth
 from linkflow.services.control_ports import ReplyStore
 from linkflow.services.dead_letters import DeadLetters
@@ -47,6 +48,7 @@ class Services:
     webhooks: Webhooks
     replies: ReplyStore
     clock: Clock
+    allowance: ApiAllowance = field(default_factory=lambda: ApiAllowance(None, 0))
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     watched: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     node_types: Callable[[bool], Sequence[Mapping[str, Any]]] = lambda _every: ()

@@ -13,6 +13,7 @@ from linkflow.services.workspaces import Membership
 
 from . import shapes
 from .bodies import Cursor, Document, Duplicate, Execute, Page
+from .defaults import own_key
 from .guard import can
 from .idempotency import key_of, once
 from .paging import id_cursor, number_cursor, page
@@ -124,6 +125,7 @@ async def version(
 
 
 @router.post("/{workflow_id}/execute", status_code=201)
+@own_key
 async def execute(
     request: Request,
     workflow_id: str,

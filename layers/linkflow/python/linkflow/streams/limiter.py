@@ -20,8 +20,12 @@ class StreamLimiter:
         Raises `ValueError` for a rate that is not positive or a cost above `burst`, which would never be there, and
         `Unavailable` while the store does not answer.
         """
+        return (await self.spend(key, per_second, burst, cost))[0]
+
+    async def spend(self, key: str, per_second: float, burst: int, cost: int = 1) -> tuple[float, int]:
+        """`take`, and how many units are left after it."""
         if per_second <= 0 or not 0 < cost <= burst:
             raise ValueError("A rate limit needs per_second > 0 and 0 < cost <= burst.")
         args = (1_000_000 / per_second, burst, cost)
-        waiting = await self._script.run(self._clients.commands, [f"{self._prefix}:{{rl:{key}}}"], args)
-        return int(waiting) / 1_000_000
+        wait, left = await self._script.run(self._clients.commands, [f"{self._prefix}:{{rl:{key}}}"], args)
+        return int(wait) / 1_000_000, int(left)
