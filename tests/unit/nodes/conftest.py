@@ -6,6 +6,7 @@ import pytest
 
 from linkflow.config import Egress
 from linkflow.nodes.egress import EgressClient
+from tests.unit.nodes.aws_peer import cloud as cloud  # a fixture
 
 
 @pytest.fixture

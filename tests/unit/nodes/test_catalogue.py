@@ -54,9 +54,9 @@ def mail() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def servers(postgres: Any, mail: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def servers(postgres: Any, valkey: Any, mail: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What examples need. An operator's connection may be on loopback; the clients are the real ones."""
-    return {"database": {"connection_string": postgres.url}, "smtp": mail}
+    return {"database": {"connection_string": postgres.url}, "redis": {"url": valkey.url}, "smtp": mail}
 
 
 @pytest.mark.parametrize(("node", "example"), EXAMPLES, ids=[f"{node.type}: {one.name}" for node, one in EXAMPLES])

@@ -86,7 +86,8 @@ class Aws(Credential):
     secret_access_key: Secret
     session_token: Secret = ""
     region: Text = "us-east-1"
-    service: Text = Field("execute-api", description="As in the signature: execute-api, s3, lambda …")
+    service: Text = Field("execute-api", description="For HTTP requests, as in the signature: execute-api, s3 …")
+    endpoint: Text = Field("", description="Another address of the service: a store that speaks S3, or a test's.")
 
 
 class TlsClient(Credential):
@@ -143,6 +144,23 @@ class Postgres(Credential):
     title = "Postgres"
 
     connection_string: Secret = Field(description="postgresql://user:password@host:5432/database")
+    ca: Text = Field("", description="Authorities to trust, in PEM.", json_schema_extra={"widget": "textarea"})
+
+
+class Mysql(Credential):
+    kind = "mysql"
+    title = "MySQL"
+
+    connection_string: Secret = Field(description="mysql://user:password@host:3306/database?ssl-mode=verify_identity")
+    ca: Text = Field("", description="Authorities to trust, in PEM.", json_schema_extra={"widget": "textarea"})
+
+
+class Redis(Credential):
+    kind = "redis"
+    title = "Redis or Valkey"
+
+    url: Secret = Field(description="redis://user:password@host:6379/0, or rediss:// with TLS.")
+    ca: Text = Field("", description="Authorities to trust, in PEM.", json_schema_extra={"widget": "textarea"})
 
 
 class SigningKey(Credential):
@@ -156,7 +174,7 @@ KINDS: Mapping[str, type[Credential]] = {
     kind.kind: kind
     for kind in (
         HttpBasic, HttpBearer, HttpHeader, HttpQuery, OAuth2Client, OAuth2Refresh, Aws, TlsClient, HttpProxy, Slack,
-        Smtp, Ai, Postgres, SigningKey,
+        Smtp, Ai, Postgres, Mysql, Redis, SigningKey,
     )
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4: the headers that sign a request."""
+"""AWS Signature Version 4: the headers that sign a request, and addresses that are signed themselves."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 _PLAIN = "-_.~"
+_ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def canonical_url(url: str) -> str:
@@ -25,8 +26,8 @@ def signed(
 ) -> dict[str, str]:
     """Headers to add. `url` is canonical; `keys` are the fields of a credential of the kind ``aws``."""
     parts = urlsplit(url)
-    at = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    region, service = keys["region"], keys["service"]
+    at = _moment(now_ms)
+    service = keys["service"]
     digest = hashlib.sha256(content).hexdigest()
     added = {"X-Amz-Date": at}
     if keys.get("session_token"):
@@ -40,12 +41,43 @@ def signed(
     names = ";".join(sorted(kept))
     path = parts.path if service == "s3" else quote(parts.path, safe="/" + _PLAIN)
     canonical = "\n".join((method, path, parts.query, lines, names, digest))
-    scope = f"{at[:8]}/{region}/{service}/aws4_request"
-    text = "\n".join(("AWS4-HMAC-SHA256", at, scope, hashlib.sha256(canonical.encode()).hexdigest()))
-    key = f"AWS4{keys['secret_access_key']}".encode()
-    for part in (at[:8], region, service, "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    credential = f"Credential={keys['access_key_id']}/{scope}"
-    added["Authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
+    credential = f"Credential={keys['access_key_id']}/{_scope(at, keys)}"
+    added["Authorization"] = (
+        f"{_ALGORITHM} {credential}, SignedHeaders={names}, Signature={_signature(canonical, at, keys)}"
+    )
     return added
+
+
+def presigned(method: str, url: str, keys: Mapping[str, str], seconds: int, now_ms: int) -> str:
+    """An address of S3 that lets whoever has it do this one thing, for so long."""
+    at = _moment(now_ms)
+    token = {"X-Amz-Security-Token": keys["session_token"]} if keys.get("session_token") else {}
+    query = {
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{keys['access_key_id']}/{_scope(at, keys)}",
+        "X-Amz-Date": at,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": "host",
+        **token,
+    }
+    base, _, given = url.partition("?")
+    full = canonical_url(f"{base}?{'&'.join(filter(None, (given, urlencode(query))))}")
+    parts = urlsplit(full)
+    canonical = "\n".join((method, parts.path, parts.query, f"host:{parts.netloc}\n", "host", "UNSIGNED-PAYLOAD"))
+    return f"{full}&X-Amz-Signature={_signature(canonical, at, keys)}"
+
+
+def _moment(now_ms: int) -> str:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _scope(at: str, keys: Mapping[str, str]) -> str:
+    return f"{at[:8]}/{keys['region']}/{keys['service']}/aws4_request"
+
+
+def _signature(canonical: str, at: str, keys: Mapping[str, str]) -> str:
+    text = "\n".join((_ALGORITHM, at, _scope(at, keys), hashlib.sha256(canonical.encode()).hexdigest()))
+    key = f"AWS4{keys['secret_access_key']}".encode()
+    for part in (at[:8], keys["region"], keys["service"], "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
