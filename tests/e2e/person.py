@@ -119,7 +119,7 @@ class Person:
         """Wait for the end of a run; what the API says of it then."""
         events = self.follow(execution, lambda found: bool(found) and found[-1]["type"] in CLOSING, timeout)
         shown = self.get(f"{self.base}/executions/{execution}")["execution"]
-        rows = self.get(f"{self.base}/executions/{execution}/nodes")["data"]
+        rows = self.get(f"{self.base}/executions/{execution}/nodes", inline=1_048_576)["data"]
         return Run(shown, events, {row["key"]: row for row in rows})
 
 

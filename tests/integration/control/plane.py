@@ -58,6 +58,7 @@ from linkflow.contracts.matching import (
     StatsReply,
     StatsRequest,
 )
+from linkflow.contracts.usage import UsageReply, UsageRequest, UsageSpan
 from linkflow.domain.comparing import Plan, Report
 from linkflow.domain.errors import Conflict, LinkFlowError, NotFound
 from linkflow.domain.ids import uuid7
@@ -77,10 +78,12 @@ from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
+from linkflow.services.inspecting import Inspecting
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
 from linkflow.services.tokens import AccessTokens
+from linkflow.services.usage import Usage
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.workspaces import Workspaces
@@ -147,6 +150,7 @@ class RecordingFrontend:
         self.bulk_operations: dict[str, Bulk] = {}
         self.approvals_open: list[tuple[str, Approval]] = []
         self.took: tuple[str, ...] = ()
+        self.spans: list[UsageSpan] = []
         self.blobs: dict[str, bytes] = {}
         self.dead_letters: list[DeadLetter] = []
         self.own_rules: dict[str, dict[str, tuple[QueueRule, ...]]] = {}
@@ -277,6 +281,11 @@ class RecordingFrontend:
         found = self.executions.get(request.execution_id)
         if found is None or found.workspace_id != request.workspace_id:
             raise NotFound("There is no such execution.")
+
+    async def usage(self, request: UsageRequest) -> UsageReply:
+        self._enter("execution.view", request)
+        spans = [one for one in self.spans if request.first <= one.at < request.beyond]
+        return UsageReply(tuple(spans), {"running": 2} if request.with_open else {})
 
     async def stats(self, request: StatsRequest) -> StatsReply:
         raise NotFound("Not here.")
@@ -427,6 +436,7 @@ def build(database: Database) -> Plane:
     clock, frontend, limiter = MovableClock(), RecordingFrontend(), CountingLimiter()
     users, store, down = PostgresUsers(database), PostgresWorkflows(database), set[str]()
     definitions = Definitions(store)
+    executions = Executions(frontend, definitions, clock)
 
     async def valkey() -> None:
         if "valkey" in down:
@@ -436,11 +446,13 @@ def build(database: Database) -> Plane:
         auth=Auth(users, AccessTokens(SECRET), clock, limiter=limiter),
         workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
         workflows=Workflows(store, definitions, Registry.load(), frontend, clock),
-        executions=Executions(frontend, definitions, clock),
+        executions=executions,
+        inspecting=Inspecting(executions),
         forks=Forks(frontend),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
         world=World(frontend),
         dead_letters=DeadLetters(frontend),
+        usage=Usage(frontend, clock),
         queues=Queues(frontend),
         reach=WorkspaceReach(PostgresReach(database), clock, ("10.1.0.0/16", "*.intra.example")),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),

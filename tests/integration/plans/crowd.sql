@@ -76,4 +76,9 @@ INSERT INTO bulk_operations (id, workspace_id, verb, request, actor, status, tar
 SELECT pg_temp.nth(3, n), pg_temp.nth(1, pg_temp.owner(n)), 'cancel', '{}', '',
        CASE WHEN n % 1000 = 1 THEN 'running' ELSE 'completed' END, ARRAY[pg_temp.nth(0, n)], false, 0, 0, n
 FROM generate_series(0, 9999) n;
+INSERT INTO tallies (workspace_id, workflow_id, at, started, nodes)
+SELECT pg_temp.nth(1, pg_temp.owner(n)), pg_temp.nth(2, pg_temp.owner(n)), n, 1, 10 FROM generate_series(0, 19999) n;
+INSERT INTO usage_sums
+SELECT pg_temp.nth(1, pg_temp.owner(n / 10)), 60, 3600000::bigint * (n / 100), pg_temp.nth(2, n % 100), 1, 1, 1, 1, '{}', '{}', 0, 0, 0
+FROM generate_series(0, 99999) n ON CONFLICT DO NOTHING;
 ANALYZE;

@@ -38,6 +38,7 @@ _OUTBOX = {
     "timer_due": all_of(10**12), "message_name": all_of("m2"), "message_kind": all_of("kind"),
     "message_body": all_of(b"{}"), "message_offer": all_of(10**12),
 }  # fmt: skip
+_TALLY = {"tally": all_of(21), "compute": all_of(900), "tally_at": 1}
 _PAGE = {"workspace": BIG, "before": "f" * 32, "limit": PAGE, "status": -1, "mode": ""}
 _WEBHOOK_PAGE = {**_PAGE, "before": nth(0, 50_000), "mode": "webhook"}
 _KEYS = [f"key{n}" for n in range(BATCH)]
@@ -51,13 +52,13 @@ HOT: dict[str, Cases] = {
             "id": _NEW, "shard": all_of(1), "workspace": all_of(BIG), "workflow": all_of(FLOW),
             "workflow_version": all_of(1), "status": all_of(0), "mode": all_of("webhook"), "version": all_of(3),
             "started": all_of(1), "closed": all_of(0), "parent": all_of(None), "state": all_of(b"{}"),
-            "events": all_of(b"[]"), "key": [f"new{n}" for n in range(BATCH)], "format": 1, "task_id": _NEW,
+            "events": all_of(b"[]"), "key": [f"new{n}" for n in range(BATCH)], "format": 1, "task_id": _NEW, **_TALLY,
             "timer_id": _NEW, "message_id": _NEW, **_OUTBOX,
         },
         "holder": {"workflow": FLOW, "key": "k1"},
         "advance": {
             "id": _OLD, "expected": all_of(9), "version": all_of(12), "status": all_of(1), "closed": all_of(3),
-            "state": all_of(b"{}"), "events": all_of(b"[]"), "snapshot": all_of(0), "format": 1, "done_id": _OLD,
+            "state": all_of(b"{}"), "events": all_of(b"[]"), "snapshot": all_of(0), "format": 1, "done_id": _OLD, **_TALLY,
             "done_key": all_of("node"), "done_attempt": all_of(1), "gone_id": _OLD,
             "gone_name": all_of("sleep/node/1"), "task_id": _OLD, "timer_id": _OLD, "message_id": _OLD, **_OUTBOX,
         },
@@ -153,6 +154,22 @@ HOT: dict[str, Cases] = {
             {"workflow": nth(0, 0), "node": "", "due": -1, "cause": "", "limit": PAGE},
             {"workflow": nth(2, 100), "node": "s0", "due": 5, "cause": "", "limit": PAGE},
         ],
+    },
+    "tallies": {
+        "take": {"limit": 1000},
+        "add": {
+            "workspace": all_of(BIG), "span": all_of(60), "at": [3_600_000 * n for n in range(BATCH)],
+            "workflow": all_of(FLOW), "started": all_of(1), "nodes": all_of(10), "compute": all_of(900),
+            "bytes": all_of(100), "ended": all_of("{0,1}"), "durations": all_of("{0,0,1}"), "input": all_of(0),
+            "output": all_of(0), "cost": all_of(0),
+        },
+        "sums": {"workspace": BIG, "span": 60, "workflow": FLOW, "first": 0, "beyond": 3_600_000 * 24, "limit": 10_000},
+        "count_ai": {
+            "workspace": all_of(BIG), "workflow": all_of(FLOW), "at": all_of(1), "input": all_of(9),
+            "output": all_of(3), "cost": all_of(0),
+        },
+        "open_of_workspace": {"workspace": BIG, "statuses": [0, 6, 7, 8, 9], "most": 1000},
+        "open_of_workflow": {"workflow": FLOW, "workspace": BIG, "statuses": [0, 6, 7, 8, 9], "most": 1000},
     },
     "beats": {
         "beat": {
@@ -302,6 +319,7 @@ COLD: dict[str, dict[str, str]] = {
         "lock": _DAILY, "patience": _DAILY, "own": _DAILY, "moving": _DAILY, "partitions": _DAILY, "count": _DAILY,
         "forget": _DAILY, "drop_partition": _DAILY, "clear_history": _DAILY, "clear_blobs": _DAILY,
     },
+    "tallies": {"forget": _DAILY},
     "timers": {
         "upkeep_lock": _DAILY, "upkeep": _DAILY, "close_firings": _DAILY, "drop_old_firings": _DAILY,
         "drop_many_firings": _DAILY,

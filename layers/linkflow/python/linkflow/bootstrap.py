@@ -371,10 +371,12 @@ class System:
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
         from linkflow.services.forks import Forks
+        from linkflow.services.inspecting import Inspecting
         from linkflow.services.queues import Queues
         from linkflow.services.reach import WorkspaceReach
         from linkflow.services.schedules import Schedules
         from linkflow.services.tokens import AccessTokens
+        from linkflow.services.usage import Usage
         from linkflow.services.webhooks import Webhooks
         from linkflow.services.workflows import Workflows
         from linkflow.services.workspaces import Workspaces
@@ -385,6 +387,7 @@ class System:
         users, workflows = PostgresUsers(database), PostgresWorkflows(database)
         definitions, frontend, limiter = Definitions(workflows), self.client(FrontendApi), StreamLimiter(self.valkey)
         tokens = AccessTokens(config.secret, config.token_ttl)
+        executions = Executions(frontend, definitions, clock)
         return Services(
             auth=Auth(
                 users, tokens, clock, refresh_ttl=config.refresh_ttl, open_registration=config.open_registration,
@@ -392,11 +395,13 @@ class System:
             ),
             workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
             workflows=Workflows(workflows, definitions, self.registry, frontend, clock),
-            executions=Executions(frontend, definitions, clock),
+            executions=executions,
+            inspecting=Inspecting(executions),
             forks=Forks(frontend),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
             world=World(frontend),
             dead_letters=DeadLetters(frontend),
+            usage=Usage(frontend, clock),
             queues=Queues(frontend),
             reach=WorkspaceReach(PostgresReach(database), clock, config.egress.delegate),
             webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),

@@ -14,6 +14,7 @@ from msgspec import Struct
 from linkflow.contracts.controlling import Bulk, BulkError, BulkOptions, BulkRequest
 from linkflow.contracts.history import Beat, DueTimer, Execution, HistoryReply, LastBeat, ListRequest, Task, TaskRef
 from linkflow.contracts.matching import ConfigureRequest, DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
+from linkflow.contracts.usage import UsageRequest, UsageSpan
 from linkflow.domain.admission import Line
 from linkflow.domain.commands import Start
 from linkflow.domain.decider import Session
@@ -96,6 +97,20 @@ class Transition(Struct, frozen=True):
     """The event up to which the row's state is folded, where that is not rewritten."""
     entrance: Entrance | None = None
     source_id: str = ""
+    nodes: int = 0
+    """Attempts of node runs that ended; `compute_us` is how long they ran."""
+    compute_us: int = 0
+    ended: bool = False
+    """The run ended with this."""
+    ai: AiUse | None = None
+
+
+class AiUse(Struct, frozen=True):
+    """Tokens of model calls, and millionths of a dollar."""
+
+    input: int
+    output: int
+    cost: int = 0
 
 
 class WaitRow(Struct, frozen=True):
@@ -234,7 +249,23 @@ class BulkStore(Protocol):
     async def release_bulks(self, owner: str, now_ms: int) -> None: ...
 
 
-class EventStore(BulkStore, Protocol):
+class UsageStore(Protocol):
+    """Statistics of runs. Every transition has told its part of them in its own transaction."""
+
+    async def gather(self, limit: int) -> int:
+        """Sum up what transitions have told, at most about `limit` of their tallies; returns how many."""
+        ...
+
+    async def usage(self, request: UsageRequest) -> list[UsageSpan]:
+        """In the order of time."""
+        ...
+
+    async def open_runs(self, workspace_id: str, workflow_id: str, most: int) -> dict[str, int]:
+        """Open runs by status, each counted up to `most`."""
+        ...
+
+
+class EventStore(BulkStore, UsageStore, Protocol):
     """Execution state and events. One database, or several behind a shard map."""
 
     async def commit(self, transitions: Sequence[Transition]) -> list[str]:

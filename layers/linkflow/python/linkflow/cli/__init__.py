@@ -12,6 +12,7 @@ from .executions import executions
 from .nodes import nodes
 from .options import HOME, JSON, URL
 from .shards import shards
+from .usage import usage
 
 QUEUE = click.option(
     "--queue", "queues", multiple=True, help="A queue that the worker serves; may be repeated (default: as configured)."
@@ -68,6 +69,8 @@ def import_(files: tuple[str, ...], activate: bool, home: str, url: str) -> None
 
 
 main.add_command(executions)
+main.add_command(executions, "execution")
+main.add_command(usage)
 main.add_command(dead_letters)
 main.add_command(shards)
 main.add_command(nodes)

@@ -7,11 +7,17 @@ from typing import Any
 
 import click
 
+from .looking import add_to
 from .options import HOME, JSON, URL
+from .usage import stats
 
 INPUT = click.option("--input", "data", default=None, help="Other input as JSON, or @FILE.")
 VERSION = click.option("--version", default="", help="Workflow version: a number or `latest` (default: the run's own).")
 DRY = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+WHERE = (
+    "A filter; may be given several times. NAME is status, workflow_id, mode, version, environment, error_code, text, "
+    "started_after, started_before, min_duration, max_duration (seconds), source_id or attributes.SOMETHING."
+)
 REASON = click.option("--reason", default="", help="Why, for the history.")
 
 
@@ -32,6 +38,23 @@ def executions(
         from .work import executions as listing
 
         raise SystemExit(listing(home, url, status, workflow, limit, as_json, source))
+
+
+add_to(executions)
+executions.add_command(stats)
+
+
+@executions.command("list")
+@click.option("--where", multiple=True, metavar="NAME=VALUE", help=WHERE)
+@click.option("--limit", default=20, show_default=True)
+@JSON
+@HOME
+@URL
+def list_runs(where: tuple[str, ...], limit: int, as_json: bool, home: str, url: str) -> None:
+    """List runs, newest first, that fit all of --where."""
+    from .work import list_where
+
+    raise SystemExit(list_where(home, url, where, limit, as_json))
 
 
 def _from_node(verb: str, help: str) -> None:

@@ -117,23 +117,59 @@ def import_files(home: str, url: str, files: tuple[str, ...], activate: bool) ->
     return guarded(work)
 
 
+def list_where(home: str, url: str, where: tuple[str, ...], limit: int, as_json: bool) -> int:
+    """Runs that fit filters as ``name=value``, over as many pages as it takes."""
+
+    def work() -> int:
+        filters = _filters(where)
+        found: list[dict[str, Any]] = []
+        with connected(home, url) as api:
+            cursor = ""
+            while len(found) < limit:
+                page = api.get(
+                    f"{api.base}/executions", **filters, cursor=cursor, per_page=min(100, limit - len(found))
+                )
+                found += page["data"]
+                cursor = page["meta"]["next_cursor"]
+                if not cursor:
+                    break
+        _print_runs(found, as_json)
+        return 0
+
+    return guarded(work)
+
+
+def _filters(where: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in where:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--where {text}: write it as NAME=VALUE.")
+        found.setdefault(name.strip(), []).append(value.strip())
+    return found
+
+
 def executions(home: str, url: str, status: str, workflow: str, limit: int, as_json: bool, source: str = "") -> int:
     def work() -> int:
         with connected(home, url) as api:
             found = api.get(
                 f"{api.base}/executions", status=status, workflow_id=workflow, per_page=limit, source_id=source
             )["data"]
-        if as_json:
-            print(json.dumps(found, indent=2))
-            return 0
-        for item in found:
-            took = f"{item['duration_ms']} ms" if item["duration_ms"] is not None else "-"
-            print(f"{item['id']}  {item['status']:<10} {item['mode']:<12} {item['started_at'] or '-':<24}  {took}")
-        if not found:
-            say("No runs yet. `linkflow run WORKFLOW.json` starts one.")
+        _print_runs(found, as_json)
         return 0
 
     return guarded(work)
+
+
+def _print_runs(found: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for item in found:
+        took = f"{item['duration_ms']} ms" if item["duration_ms"] is not None else "-"
+        print(f"{item['id']}  {item['status']:<10} {item['mode']:<12} {item['started_at'] or '-':<24}  {took}")
+    if not found:
+        say("No such runs. `linkflow run WORKFLOW.json` starts one.")
 
 
 def export(home: str, url: str, status: str, workflow: str, limit: int, output: str) -> int:

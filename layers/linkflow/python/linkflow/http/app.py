@@ -24,10 +24,12 @@ from . import (
     forks,
     health,
     hooks,
+    inspecting,
     nodes,
     problems,
     queues,
     schedules,
+    usage,
     waiting,
     workflows,
     workspaces,
@@ -44,7 +46,9 @@ ROUTERS = (
     workspaces.router,
     workflows.router,
     forks.router,  # before executions: /executions/bulk is no execution
+    usage.router,  # before executions: /executions/stats is none
     executions.router,
+    inspecting.router,
     exports.router,
     schedules.router,
     waiting.router,

@@ -15,7 +15,7 @@ from . import shapes
 from .bodies import Control, Cursor, Page
 from .guard import can
 from .paging import id_cursor, number_cursor, page
-from .payloads import shown
+from .payloads import INLINE, Shelf, shown
 from .replying import reply
 from .routing import router as new_router
 from .wiring import Given, Services
@@ -93,12 +93,18 @@ async def nodes(
     who: Viewer,
     cursor: Cursor = "",
     per_page: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    inline: Annotated[int, Query(ge=0, le=1024 * 1024)] = INLINE,
 ) -> Response:
-    """Its node runs in the order in which they came up: input, output, error, times. Loops have one an iteration."""
+    """Its node runs in the order in which they came up: input, output, error, times. Loops have one an iteration.
+
+    Values of up to `inline` bytes come along, as far as a megabyte in all goes; for others there are links and
+    previews.
+    """
     first = number_cursor(cursor)
     found = await services.executions.nodes(who, execution_id)
     page = await services.executions.filled(who, found[first : first + per_page])
-    rows = [shapes.node_run(run, who.workspace_id) for run in page]
+    shelf = Shelf(who.workspace_id, inline)
+    rows = [shapes.node_run(run, who.workspace_id, execution_id, shelf) for run in page]
     following = str(first + per_page) if len(found) > first + per_page else None
     return reply({"data": rows, "meta": {"next_cursor": following, "per_page": per_page, "total": len(found)}})
 

@@ -19,6 +19,7 @@ from linkflow.services.noderuns import PUBLIC_STATUS
 from linkflow.services.workflows import Shown
 from linkflow.services.world import ApprovalView
 
+from .payloads import Shelf, segment
 from .payloads import shown as shown_payload
 
 Json = dict[str, Any]
@@ -202,9 +203,10 @@ def started(run: RunReply, found: Workflow) -> Json:
     return document
 
 
-def node_run(run: RunOfNode, workspace_id: str) -> Json:
+def node_run(run: RunOfNode, workspace_id: str, execution_id: str, shelf: Shelf) -> Json:
     view, node = run.view, run.node
     over = bool(view.completed_at)
+    href = f"/api/v1/workspaces/{workspace_id}/executions/{execution_id}/nodes/{segment(view.key)}"
     return {
         "key": view.key,
         "node_id": node.id if node else view.key,
@@ -216,8 +218,8 @@ def node_run(run: RunOfNode, workspace_id: str) -> Json:
         "started_at": at(view.started_at),
         "completed_at": at(view.completed_at),
         "duration_ms": round(view.duration_us / 1000, 3) if over else None,
-        "input": shown_payload(run.input, workspace_id),
-        "output": shown_payload(view.output, workspace_id),
+        "input": shelf.put(run.input, f"{href}/input"),
+        "output": shelf.put(view.output, f"{href}/output"),
         "error": view.error,
         "child_execution_id": view.child or None,
         "heartbeat": heartbeat(view.heartbeat),

@@ -16,9 +16,11 @@ from linkflow.services.control_ports import ReplyStore
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
+from linkflow.services.inspecting import Inspecting
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
+from linkflow.services.usage import Usage
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.workspaces import Workspaces
@@ -39,10 +41,12 @@ class Services:
     workspaces: Workspaces
     workflows: Workflows
     executions: Executions
+    inspecting: Inspecting
     forks: Forks
     schedules: Schedules
     world: World
     dead_letters: DeadLetters
+    usage: Usage
     queues: Queues
     reach: WorkspaceReach
     webhooks: Webhooks

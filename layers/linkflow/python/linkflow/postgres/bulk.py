@@ -12,6 +12,7 @@ from linkflow.ports import BulkPage
 
 from .database import Database
 from .queries import queries
+from .statuses import STATUS
 
 _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _sql = queries("bulk")
@@ -103,8 +104,6 @@ class PostgresBulks:
 
 
 def _which(request: BulkRequest) -> dict[str, Any]:
-    from .executions import STATUS
-
     chosen = request.filter
     return {
         "workspace": request.workspace_id,

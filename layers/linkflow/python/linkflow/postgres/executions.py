@@ -21,13 +21,9 @@ from .beats import PostgresBeats, beaten, drop_beats
 from .bulk import PostgresBulks
 from .database import RETRY_STATES, Connection, Database
 from .queries import queries
+from .statuses import STATUS
+from .tallies import PostgresTallies, count_ai, tally_columns
 from .waits import PostgresWaits, columns, wait_args
-
-STATUS = (
-    "running", "completed", "failed", "cancelled", "timed_out", "terminated", "paused", "cancelling", "queued",
-    "collecting",
-)  # fmt: skip
-"""Names of the `status` column's numbers."""
 
 RARE_MODES = ("manual", "retry", "error", "fork", "rerun")
 """Modes that have an index of their own: people ask for these few among very many."""
@@ -41,7 +37,7 @@ _timers = queries("timers")
 _forks = queries("forks")
 
 
-class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks):
+class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks, PostgresTallies):
     """Implements `linkflow.ports.EventStore`."""
 
     def __init__(self, database: Database, republish_after_ms: int = 10_000) -> None:
@@ -103,25 +99,26 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks)
         return ["ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions]
 
     async def _create(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
-        if not any(t.new_waits or t.source_id for t in items):
-            rows = await (await connection.execute(_sql["create"], _args(self._create_args(items)))).fetchall()
+        if not any(t.new_waits or t.source_id or t.ai for t in items):
+            rows = await (await connection.execute(_sql["create"], self._create_args(items))).fetchall()
             return {id for (id,) in rows}
         async with connection.transaction():
-            rows = await (await connection.execute(_sql["create"], _args(self._create_args(items)))).fetchall()
+            rows = await (await connection.execute(_sql["create"], self._create_args(items))).fetchall()
             created = {id for (id,) in rows}
             await connection.execute(_sql["advance_waits"], wait_args([t for t in items if t.execution_id in created]))
             made = [t for t in items if t.source_id and t.execution_id in created]
             args = {"source": [t.source_id for t in made], "id": [t.execution_id for t in made]}
             await connection.execute(_forks["remember"], args)
+            await count_ai(connection, [t for t in items if t.execution_id in created])
         return created
 
     async def _advance(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
-        if not any(t.new_waits or t.done_waits or t.done_beats for t in items):
-            rows = await (await connection.execute(_sql["advance"], _args(self._advance_args(items)))).fetchall()
+        if not any(t.new_waits or t.done_waits or t.done_beats or t.ai for t in items):
+            rows = await (await connection.execute(_sql["advance"], self._advance_args(items))).fetchall()
             return {id for (id,) in rows}
         while items:
             async with connection.transaction() as transaction:
-                rows = await (await connection.execute(_sql["advance"], _args(self._advance_args(items)))).fetchall()
+                rows = await (await connection.execute(_sql["advance"], self._advance_args(items))).fetchall()
                 written = {id for (id,) in rows}
                 done = [t for t in items if t.execution_id in written]
                 lively = await beaten(connection, done)
@@ -130,6 +127,8 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks)
                 if any(t.new_waits or t.done_waits for t in done):
                     await connection.execute(_sql["advance_waits"], wait_args(done))
                 await drop_beats(connection, done)
+                if any(t.ai for t in done):
+                    await count_ai(connection, done)
                 return written
             items = [t for t in items if t.execution_id not in lively]
         return set()
@@ -143,40 +142,48 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks)
         return f"duplicate:{item.execution_id}"
 
     def _create_args(self, items: Sequence[Transition]) -> dict[str, Any]:
-        return {
-            "id": [t.execution_id for t in items],
-            "shard": [t.shard for t in items],
-            "workspace": [t.workspace_id for t in items],
-            "workflow": [t.workflow_id for t in items],
-            "workflow_version": [t.workflow_version for t in items],
-            "status": [_CODE[t.status] for t in items],
-            "mode": [t.mode for t in items],
-            "version": [t.version for t in items],
-            "started": [t.started_at for t in items],
-            "closed": [t.closed_at for t in items],
-            "parent": [t.parent_id or None for t in items],
-            "state": [t.state for t in items],
-            "events": [t.events for t in items],
-            "key": [t.idempotency_key for t in items],
-            **self._outbox(items),
-        }
+        return _args(
+            {
+                "id": [t.execution_id for t in items],
+                "shard": [t.shard for t in items],
+                "workspace": [t.workspace_id for t in items],
+                "workflow": [t.workflow_id for t in items],
+                "workflow_version": [t.workflow_version for t in items],
+                "status": [_CODE[t.status] for t in items],
+                "mode": [t.mode for t in items],
+                "version": [t.version for t in items],
+                "started": [t.started_at for t in items],
+                "closed": [t.closed_at for t in items],
+                "parent": [t.parent_id or None for t in items],
+                "state": [t.state for t in items],
+                "events": [t.events for t in items],
+                "key": [t.idempotency_key for t in items],
+                **tally_columns(items),
+                **self._outbox(items),
+            },
+            items,
+        )
 
     def _advance_args(self, items: Sequence[Transition]) -> dict[str, Any]:
         done = [(t.execution_id, key, attempt) for t in items for key, attempt in t.done_tasks]
         gone = [(t.execution_id, name) for t in items for name in t.done_timers]
-        return {
-            "id": [t.execution_id for t in items],
-            "expected": [t.expected for t in items],
-            "version": [t.version for t in items],
-            "status": [_CODE[t.status] for t in items],
-            "closed": [t.closed_at for t in items],
-            "state": [t.state for t in items],
-            "events": [t.events for t in items],
-            "snapshot": [t.snapshot for t in items],
-            **columns("done", ("id", "key", "attempt"), done),
-            **columns("gone", ("id", "name"), gone),
-            **self._outbox(items),
-        }
+        return _args(
+            {
+                "id": [t.execution_id for t in items],
+                "expected": [t.expected for t in items],
+                "version": [t.version for t in items],
+                "status": [_CODE[t.status] for t in items],
+                "closed": [t.closed_at for t in items],
+                "state": [t.state for t in items],
+                "events": [t.events for t in items],
+                "snapshot": [t.snapshot for t in items],
+                **tally_columns(items),
+                **columns("done", ("id", "key", "attempt"), done),
+                **columns("gone", ("id", "name"), gone),
+                **self._outbox(items),
+            },
+            items,
+        )
 
     def _outbox(self, items: Sequence[Transition]) -> dict[str, Any]:
         tasks = [
@@ -308,8 +315,8 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks)
             return await (await connection.execute(_sql[statement], args)).fetchall()
 
 
-def _args(columns: dict[str, list[Any]]) -> dict[str, Any]:
-    return {**arrays(columns), "format": FORMAT}
+def _args(columns: dict[str, list[Any]], items: Sequence[Transition]) -> dict[str, Any]:
+    return {**arrays(columns), "format": FORMAT, "tally_at": items[0].at}
 
 
 class _Id(msgspec.Struct):

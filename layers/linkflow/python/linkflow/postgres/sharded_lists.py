@@ -8,12 +8,14 @@ from msgspec.structs import replace
 
 from linkflow.contracts.controlling import BulkRequest
 from linkflow.contracts.history import Execution, ListRequest
+from linkflow.contracts.usage import UsageRequest, UsageSpan
 from linkflow.domain.ids import shard_of_workflow
 from linkflow.ports import StoredWait
 
 from .executions import PostgresEvents
 from .routing import Router, enough
 from .shards import ShardMap
+from .tallies import together
 
 CHOSEN_AT_ONCE = 10_000
 
@@ -71,6 +73,30 @@ class ShardedLists(Router):
             return await self._shards.owned(map, name, found, lambda wait: wait.execution_id)
 
         return [wait for part in await self._wherever(waits) for wait in part][:limit]
+
+    async def usage(self, request: UsageRequest) -> list[UsageSpan]:
+        async def spans(name: str, store: PostgresEvents, map: ShardMap) -> list[UsageSpan]:
+            return await store.usage(request)
+
+        return together([span for part in await self._all(spans) for span in part])
+
+    async def open_runs(self, workspace_id: str, workflow_id: str, most: int) -> dict[str, int]:
+        """While a range is moved, its runs may be counted twice."""
+
+        async def count(name: str, store: PostgresEvents, map: ShardMap) -> dict[str, int]:
+            return await store.open_runs(workspace_id, workflow_id, most)
+
+        found: dict[str, int] = {}
+        for part in await self._all(count):
+            for status, many in part.items():
+                found[status] = min(most, found.get(status, 0) + many)
+        return found
+
+    async def gather(self, limit: int) -> int:
+        async def count(name: str, store: PostgresEvents, map: ShardMap) -> int:
+            return await store.gather(limit)
+
+        return sum(await self._wherever(count))
 
     async def count_runs(self, request: BulkRequest) -> int:
         return len(await self._chosen(request))

@@ -14,6 +14,7 @@ from linkflow.ports import Move, Schedule
 from .database import Connection, Database
 from .queries import queries
 from .retention import Retention
+from .tallies import forget_usage
 
 KEEP_MS = 30 * 86_400_000
 """How long records of firings are kept."""
@@ -109,6 +110,7 @@ class PostgresTimers:
                 await connection.execute(_sql["close_firings"])
             await connection.execute(_sql["drop_old_firings"], {"before": now - KEEP_MS})
             await connection.execute(_sql["drop_many_firings"], {"keep": KEEP_ROWS})
+            await forget_usage(connection, now)
             return int(row[0]) if row else 0
 
 

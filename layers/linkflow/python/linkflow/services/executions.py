@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from linkflow.ports import Clock
 
 from .definitions import Definitions
 from .noderuns import NodeRuns, NodeView
-from .payloads import Reader, holds_references
+from .payloads import SHOWN, Reader, holds_references
 from .workspaces import Membership
 
 MAX_WAIT = 20.0
@@ -78,7 +78,7 @@ class Executions:
 
     async def show(self, who: Membership, execution_id: str) -> tuple[Execution, State | None]:
         """Raises `NotFound`."""
-        execution = await self._describe(who, execution_id, with_state=True, in_full=True)
+        execution = await self.described(who, execution_id, with_state=True, in_full=True)
         if execution.state is None:
             return execution, None
         state = decode_state(execution.state)
@@ -92,10 +92,10 @@ class Executions:
         """Events after an id. With `wait` (seconds) and a run that goes on, wait for some. Raises `NotFound`."""
         deadline = self._clock.now_ms() + min(wait, MAX_WAIT) * 1000
         while True:
-            found = await self._events(who, execution_id, after, limit)
+            found = await self.events(who, execution_id, after, limit)
             if found.events:
                 return found
-            execution = await self._describe(who, execution_id)
+            execution = await self.described(who, execution_id)
             left = (deadline - self._clock.now_ms()) / 1000
             if left <= 0 or execution.status in CLOSED:
                 return found
@@ -103,20 +103,18 @@ class Executions:
 
     async def nodes(self, who: Membership, execution_id: str) -> list[RunOfNode]:
         """Every node run, in the order in which they came up. Raises `NotFound`."""
-        execution = await self._describe(who, execution_id, in_full=True)
-        runs, after, more = NodeRuns(), 0, True
-        while more:
-            found = await self._events(who, execution_id, after, _PAGE)
-            runs.feed(found.events)
-            after, more = found.last, found.more and bool(found.events)
+        execution = await self.described(who, execution_id, in_full=True)
+        runs = NodeRuns()
+        async for page in self.pages(who, execution_id):
+            runs.feed(page)
         runs.beat(execution.beats)
-        nodes = await self._nodes_of(execution)
+        nodes = await self.nodes_of(execution)
         return [RunOfNode(view, nodes.get(split_key(view.key)[0]), runs.input_of(view)) for view in runs.views.values()]
 
-    async def filled(self, who: Membership, found: Sequence[RunOfNode]) -> list[RunOfNode]:
-        """The same with large inputs and outputs, as far as they come along in one answer."""
+    async def filled(self, who: Membership, found: Sequence[RunOfNode], budget: int = SHOWN) -> list[RunOfNode]:
+        """The same with large inputs and outputs, as far as `budget` bytes of them go."""
         values = [[run.input, run.view.output] for run in found]
-        shown = await self._payloads.show(who.caller(), values)
+        shown = await self._payloads.show(who.caller(), values, budget)
         if shown is values:
             return list(found)
         return [
@@ -135,9 +133,10 @@ class Executions:
         with acting_as(who.caller()):
             return (await self._frontend.control(request)).status
 
-    async def _describe(
+    async def described(
         self, who: Membership, execution_id: str, with_state: bool = False, in_full: bool = False
     ) -> Execution:
+        """The run's row; `in_full` with what is beside it. Raises `NotFound`."""
         _check_id(execution_id)
         request = DescribeRequest((execution_id,), who.workspace_id, with_state, in_full)
         with acting_as(who.caller()):
@@ -146,13 +145,23 @@ class Executions:
             raise _unknown()
         return reply.executions[0]
 
-    async def _events(self, who: Membership, execution_id: str, after: int, limit: int) -> Events:
+    async def pages(self, who: Membership, execution_id: str, after: int = 0) -> AsyncIterator[list[dict[str, Any]]]:
+        """All events up to now behind one, page by page. Raises `NotFound`."""
+        more = True
+        while more:
+            found = await self.events(who, execution_id, after, _PAGE)
+            yield found.events
+            after, more = found.last, found.more and bool(found.events)
+
+    async def events(self, who: Membership, execution_id: str, after: int, limit: int) -> Events:
+        """Events after an id, those that there are now. Raises `NotFound`."""
         _check_id(execution_id)
         with acting_as(who.caller()):
             reply = await self._frontend.history(HistoryRequest(execution_id, who.workspace_id, after, limit))
         return Events(_events.decode(reply.events), reply.last, reply.more)
 
-    async def _nodes_of(self, execution: Execution) -> dict[str, Node]:
+    async def nodes_of(self, execution: Execution) -> dict[str, Node]:
+        """The nodes of the version that a run has, by id; none where that is gone."""
         try:
             definition = await self._definitions.get(execution.workflow_id, execution.workflow_version)
         except NotFound:

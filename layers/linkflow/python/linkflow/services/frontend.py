@@ -56,6 +56,7 @@ from linkflow.contracts.matching import (
     StatsReply,
     StatsRequest,
 )
+from linkflow.contracts.usage import UsageReply, UsageRequest
 from linkflow.domain.errors import InvalidInput, NotFound, Unavailable
 from linkflow.domain.ids import execution_id, is_uuid, shard_of_workflow
 from linkflow.domain.payloads import references, refuse_reserved
@@ -199,6 +200,11 @@ class Frontend:
         """What a workspace's references stand for; unknown keys, and another workspace's, are absent."""
         await self._enter("execution.view", request.workspace_id)
         return await self._history.payloads(request)
+
+    async def usage(self, request: UsageRequest) -> UsageReply:
+        """Statistics of a workspace's runs."""
+        await self._enter("execution.view", request.workspace_id)
+        return await self._history.usage(request)
 
     async def stats(self, request: StatsRequest) -> StatsReply:
         """The numbers of task queues."""

@@ -5,9 +5,10 @@ WITH input AS (
   SELECT * FROM unnest(
     %(id)s::uuid[], %(shard)s::smallint[], %(workspace)s::uuid[], %(workflow)s::uuid[], %(workflow_version)s::int[],
     %(status)s::smallint[], %(mode)s::text[], %(version)s::int[], %(started)s::bigint[], %(closed)s::bigint[],
-    %(parent)s::uuid[], %(state)s::bytea[], %(events)s::bytea[], %(key)s::text[]
+    %(parent)s::uuid[], %(state)s::bytea[], %(events)s::bytea[], %(key)s::text[], %(tally)s::int[],
+    %(compute)s::bigint[]
   ) AS u (id, shard, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state,
-          events, key)
+          events, key, tally, compute)
 ), keyed AS (
   INSERT INTO idempotency_keys (workflow_id, key, execution_id)
   SELECT workflow, key, id FROM input WHERE key <> ''
@@ -21,6 +22,11 @@ WITH input AS (
   FROM input WHERE key = '' OR id IN (SELECT execution_id FROM keyed)
   ON CONFLICT DO NOTHING
   RETURNING id
+), counted AS (
+  INSERT INTO tallies (workspace_id, workflow_id, at, started, nodes, compute_us, bytes, statuses, durations)
+  SELECT workspace, workflow, %(tally_at)s::bigint, count(*), sum(tally >> 1), sum(compute), sum(octet_length(events)),
+         array_agg(status) FILTER (WHERE tally & 1 = 1), array_agg(closed - started) FILTER (WHERE tally & 1 = 1)
+  FROM input WHERE id IN (SELECT id FROM written) GROUP BY 1, 2
 ), appended AS (
   INSERT INTO history (execution_id, first_event, last_event, events)
   SELECT i.id, 1, i.version, i.events FROM input i WHERE i.id IN (SELECT id FROM written)
@@ -51,8 +57,8 @@ SELECT execution_id::text FROM idempotency_keys WHERE workflow_id = %(workflow)s
 WITH input AS (
   SELECT * FROM unnest(
     %(id)s::uuid[], %(expected)s::int[], %(version)s::int[], %(status)s::smallint[], %(closed)s::bigint[],
-    %(state)s::bytea[], %(events)s::bytea[], %(snapshot)s::int[]
-  ) AS u (id, expected, version, status, closed, state, events, snapshot)
+    %(state)s::bytea[], %(events)s::bytea[], %(snapshot)s::int[], %(tally)s::int[], %(compute)s::bigint[]
+  ) AS u (id, expected, version, status, closed, state, events, snapshot, tally, compute)
 ), written AS (
   UPDATE executions e
   SET version = i.version, status = i.status, closed_at = i.closed,
@@ -60,7 +66,13 @@ WITH input AS (
       state_version = nullif(i.snapshot, 0), state_format = %(format)s,
       history_bytes = e.history_bytes + octet_length(i.events)
   FROM input i WHERE e.id = i.id AND e.version = i.expected
-  RETURNING e.id
+  RETURNING e.id, e.workspace_id, e.workflow_id, e.started_at
+), counted AS (
+  INSERT INTO tallies (workspace_id, workflow_id, at, nodes, compute_us, bytes, statuses, durations)
+  SELECT w.workspace_id, w.workflow_id, %(tally_at)s::bigint, sum(tally >> 1), sum(compute), sum(octet_length(events)),
+         array_agg(status) FILTER (WHERE tally & 1 = 1),
+         array_agg(CASE WHEN w.started_at > 0 THEN i.closed - w.started_at ELSE 0 END) FILTER (WHERE tally & 1 = 1)
+  FROM written w JOIN input i ON i.id = w.id GROUP BY 1, 2
 ), appended AS (
   INSERT INTO history (execution_id, first_event, last_event, events)
   SELECT i.id, i.expected + 1, i.version, i.events FROM input i WHERE i.id IN (SELECT id FROM written)

@@ -14,6 +14,7 @@ from linkflow.contracts import history as h
 from linkflow.contracts.base import caller
 from linkflow.contracts.controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
 from linkflow.contracts.matching import MatchingApi
+from linkflow.contracts.usage import MANY, UsageReply, UsageRequest
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound, Unavailable
@@ -53,6 +54,9 @@ MAX_LOAD = 4 * 1024 * 1024
 
 PAYLOADS_AT_ONCE = 16
 """Kept payloads that are read together."""
+
+GATHERED = 2000
+"""Tallies that are summed up for somebody who looks; the sweep sums up all."""
 
 MESSAGES_DEEP = 4
 """How far messages that lead to messages are waited for before a reply on Lambda; the sweep tells the others."""
@@ -316,6 +320,15 @@ class History:
                     return h.PayloadsReply(tuple(found), True)
                 found.append(h.Payload(key, msgspec.Raw(data)))
         return h.PayloadsReply(tuple(found))
+
+    async def usage(self, request: UsageRequest) -> UsageReply:
+        """As of now: what was told last is summed up first."""
+        caller().require(VIEW, request.workspace_id)
+        await self._store.gather(GATHERED)
+        spans = tuple(await self._store.usage(request))
+        if not request.with_open:
+            return UsageReply(spans)
+        return UsageReply(spans, await self._store.open_runs(request.workspace_id, request.workflow_id, MANY))
 
     async def load(self, request: h.LoadRequest) -> h.LoadReply:
         caller().require(COMPLETE)

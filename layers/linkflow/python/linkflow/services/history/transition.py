@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from linkflow.contracts.history import NO_STATE, Task
@@ -89,6 +91,7 @@ def transition(
     keep = stored is not None and not state.closed and stored.followed_by(len(events)) is not None
     data = b"" if keep else encode(state)
     start = decision.events[0] if expected == 0 else None
+    nodes, compute = _work(decision.events)
     return Transition(
         execution_id=state.execution_id,
         shard=shard_of_execution(state.execution_id),
@@ -118,7 +121,23 @@ def transition(
         snapshot=stored.version if stored is not None and keep else 0,
         entrance=_entrance(decision, plan) if state.slot is not None or state.fairness or decision.entry else None,
         source_id=start.source_id if isinstance(start, e.ExecutionStarted | e.ExecutionQueued) else "",
+        nodes=nodes,
+        compute_us=compute,
+        ended=state.closed and not decision.was_closed,
     )
+
+
+def _work(events: Sequence[e.Event]) -> tuple[int, int]:
+    """Attempts that ended with these events, and how long they ran, in µs. What a fork took over was counted."""
+    nodes = compute = 0
+    for event in events:
+        kind = type(event)  # on the way of every transition: far cheaper than `isinstance`
+        if (kind is e.NodeCompleted or kind is e.NodeFailed) and not event.kept_at:
+            nodes += 1
+            compute += event.duration_us  # type: ignore[union-attr]
+        elif kind is e.NodeTimedOut:
+            nodes += 1
+    return nodes, compute
 
 
 def _unbeaten(decision: Decision) -> tuple[tuple[str, int, int], ...]:

@@ -19,6 +19,8 @@ from .world import World
 
 PUSH_AT_ONCE = 500
 TELL_AT_ONCE = 50
+TALLIES = 20_000
+"""Summed up in one sweep: far more than are written between two."""
 
 
 class Sweeper:
@@ -54,6 +56,7 @@ class Sweeper:
         events = await self._world.look_again(limit)
         forgotten = await self._store.forget_events(now, limit)
         admitted = await self._admission.repair(limit)
+        await quietly(self._store.gather(TALLIES))
         seen = 0
         with suppress(LinkFlowError):  # the next sweep goes on with them
             seen = await self._bulk.work(BRIEFLY)
