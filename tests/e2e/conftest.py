@@ -27,6 +27,7 @@ REDIS_DATABASES = {
     "payloads": 6,
     "starting": 5,
     "scripts": 4,
+    "trials": 3,
 }
 
 

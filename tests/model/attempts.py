@@ -35,7 +35,7 @@ class Attempts(Endings):
 
     def complete(
         self, visit: Visit, output: Any, ports: Sequence[str] = ("main",), *, pinned: bool = False, signal_id: str = "",
-        answers: bool = False, respond: Any = None,
+        answers: bool = False, respond: Any = None, mocked: bool = False,
     ) -> None:  # fmt: skip
         if visit.node.type in BODIES and tuple(ports) == ("main",):
             ports = ("main", "done")
@@ -46,7 +46,7 @@ class Attempts(Endings):
         taken = sorted({e.source_output for e in self.plan.out(visit.node.id) if e.source_output in visit.ports})
         self.say(
             "NodeCompleted", node=visit.key, attempt=visit.attempt, output=output, ports=taken, pinned=pinned,
-            signal_id=signal_id, answers=answers, respond=respond,
+            signal_id=signal_id, answers=answers, respond=respond, mocked=mocked,
         )  # fmt: skip
 
     def _completed(self, visit: Visit, outcome: o.Completed) -> None:
@@ -56,6 +56,9 @@ class Attempts(Endings):
     def _sleeps(self, visit: Visit, outcome: o.Sleep) -> None:
         visit.doing, visit.due, visit.output = DELAY, max(outcome.until, self.now), outcome.output
         self.say("TimerStarted", node=visit.key, attempt=visit.attempt, due_at=visit.due, output=outcome.output)
+        if self.trial and self.trial.skip_delays:
+            self.say("TimerFired", node=visit.key, attempt=visit.attempt, skipped=True)
+            self.complete(visit, self.input(visit) if outcome.output is None else outcome.output)
 
     def _iterates(self, visit: Visit, outcome: o.Iterate) -> None:
         visit.doing, visit.items = LOOP, outcome.items
@@ -143,7 +146,9 @@ class Attempts(Endings):
         error = problem(outcome.error.code, outcome.error.retryable, **outcome.error.details)
         self.attempt_failed(visit, error, outcome.timed_out, outcome.retry_after, outcome.heartbeat)
 
-    def attempt_failed(self, visit: Visit, error: Error, timeout: str, at_least: int = 0, told: Any = None) -> None:
+    def attempt_failed(
+        self, visit: Visit, error: Error, timeout: str, at_least: int = 0, told: Any = None, *, mocked: bool = False
+    ) -> None:
         """Tried again if the policy says so."""
         policy = visit.node.retry or self.settings.retry or Retry()
         count = visit.attempt - visit.base
@@ -159,7 +164,8 @@ class Attempts(Endings):
             )  # fmt: skip
         else:
             self.say(
-                "NodeFailed", node=visit.key, attempt=visit.attempt, error=error, final=final, heartbeat=told
+                "NodeFailed", node=visit.key, attempt=visit.attempt, error=error, final=final, heartbeat=told,
+                pinned=False, mocked=mocked,
             )  # fmt: skip
         if visit.doing == CHILD and timeout:
             self._leave(visit)
@@ -170,7 +176,10 @@ class Attempts(Endings):
         wait *= 1 - policy.jitter * self.chance
         visit.attempt += 1
         visit.doing, visit.due = BACKOFF, self.now + max(ms(wait), at_least)
-        self.say("NodeRetryScheduled", node=visit.key, attempt=visit.attempt, due_at=visit.due)
+        skipped = bool(self.trial and self.trial.skip_delays) and self.status != "paused"
+        self.say("NodeRetryScheduled", node=visit.key, attempt=visit.attempt, due_at=visit.due, skipped=skipped)
+        if skipped:
+            self._again(visit)
 
     def give_up(self, visit: Visit, error: Error) -> None:
         """After the last attempt `on_error` speaks."""
@@ -202,5 +211,8 @@ class Attempts(Endings):
             return
         inner = problem("loop_item_failed", False, node=visit.key, index=index, error=error)
         self._forget(loop, loop.path)
-        self.say("NodeFailed", node=loop.key, attempt=loop.attempt, error=inner, final=True, heartbeat=None)
+        self.say(
+            "NodeFailed", node=loop.key, attempt=loop.attempt, error=inner, final=True, heartbeat=None,
+            pinned=False, mocked=False,
+        )  # fmt: skip
         self.give_up(loop, inner)

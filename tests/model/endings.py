@@ -16,7 +16,13 @@ class Endings(Standing):
         self.status = status
         self.say(event, **attributes)
         self.told += [("close", child, policy) for child, policy in self.loose if policy != "abandon"]
-        if status in ("failed", "timed_out") and self.settings.error_workflow and not self.in_error:
+        answers_failures = self.trial is None or self.trial.error_workflow
+        if (
+            status in ("failed", "timed_out")
+            and self.settings.error_workflow
+            and not self.in_error
+            and answers_failures
+        ):
             self.failures += 1
             self.told.append(("failed", self.id, self.settings.error_workflow, self.failures, self._obituary()))
         if self.parent:

@@ -82,11 +82,11 @@ class Run(Rules):
         if kind == "retry":
             if self.status == "paused":  # it starts when the run goes on
                 visit.over = True
-                self.say("TimerFired", node=key, attempt=visit.attempt)
+                self.say("TimerFired", node=key, attempt=visit.attempt, skipped=False)
             else:
                 self._again(visit)
         elif kind == "delay":
-            self.say("TimerFired", node=key, attempt=visit.attempt)
+            self.say("TimerFired", node=key, attempt=visit.attempt, skipped=False)
             self.complete(visit, self.input(visit) if visit.output is None else visit.output)
         elif kind == "escalate":
             visit.escalate = 0

@@ -33,6 +33,8 @@ class Play(Drawing):
         history = stage.history
         if what == "start":
             request = h.StartRequest(self.ids[ROOT], self.workspace, self.workflows["main"], 1, "t", about[0])
+            trial = self.scenario.trial
+            request = msgspec.structs.replace(request, mode="test" if trial else "manual", trial=trial)
             return (await history.start(h.StartBatch((request,)))).results[0].created
         if what == "reports":
             reports = tuple(self._report(stage, *result) for result in about[0])
@@ -84,7 +86,7 @@ class Play(Drawing):
         what, *about = self.action
         world = self.world
         if what == "start":
-            answer: Any = world.start(*about)
+            answer: Any = world.start(*about, self.scenario.trial)
         elif what == "reports":
             answer = [world.runs[run].report(key, attempt, outcome) for run, key, attempt, outcome in about[0]]
         elif what == "begin":

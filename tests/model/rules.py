@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from linkflow.domain.definition import Node
+from linkflow.domain.trial import Answer
 
 from .attempts import Attempts
-from .visit import CANCELLED, DONE, HELD, LOOP, OPEN, SKIPPED, TAKES_ROOM, TASK, Path, Visit, key_of, ms
+from .visit import CANCELLED, DONE, HELD, LOOP, OPEN, SKIPPED, TAKES_ROOM, TASK, Path, Visit, key_of, ms, problem
 
 
 class Rules(Attempts):
@@ -58,6 +59,8 @@ class Rules(Attempts):
         if ready and self._has_room():
             first = min(ready, key=lambda visit: self._preference(visit.key))
             yield lambda: self._again(first) if first.doing == HELD else self._schedule(first)
+        if self.pending:  # the oldest, when nothing else is to be done
+            yield self._stand_in
         if not ready and self.status != "paused" and not any(visit.active for visit in self.visits.values()):
             yield self._end
 
@@ -126,8 +129,35 @@ class Rules(Attempts):
         self._put_on(visit)
         if visit.node.disabled:
             self.complete(visit, self.input(visit), pinned=True)
-        elif visit.node.pinned_output is not None:
+        elif self.mode not in ("manual", "test"):  # what is pinned holds where somebody tries the workflow
+            return
+        elif visit.node.pinned_output is not None and not self._mocks(visit):
             self.complete(visit, visit.node.pinned_output, pinned=True)
+
+    def _mocks(self, visit: Visit) -> tuple[Answer, ...]:
+        mock = self.trial.mocks.get(visit.node.id) if self.trial else None
+        return mock.answers if mock else ()
+
+    def _stand_in(self) -> None:
+        """A mock answers an attempt; a pinned error is the end of it."""
+        visit, attempt = self.pending.pop(0)
+        if visit.doing != TASK or visit.attempt != attempt or self.visits.get(visit.key) is not visit:
+            return
+        answers = self._mocks(visit)
+        found = answers[min(attempt, len(answers)) - 1] if answers else None
+        if found and not found.error:
+            self.complete(visit, found.output, mocked=True)
+            return
+        given = found.error if found else visit.node.pinned_error
+        error = problem(given.code, given.retryable, **given.details)
+        if found:
+            self.attempt_failed(visit, error, "", mocked=True)
+            return
+        self.say(
+            "NodeFailed", node=visit.key, attempt=attempt, error=error, final=True, heartbeat=None, pinned=True,
+            mocked=False,
+        )  # fmt: skip
+        self.give_up(visit, error)
 
     def _put_on(self, visit: Visit) -> None:
         """An attempt becomes a task. Its time until a worker takes it starts, and that of all attempts if it is the
@@ -144,6 +174,9 @@ class Rules(Attempts):
             "NodeScheduled", node=visit.key, attempt=visit.attempt, sources=visit.sources, start_by=visit.start_by,
             close_by=visit.close_by,
         )  # fmt: skip
+        pinned = visit.node.pinned_error is not None and self.mode in ("manual", "test")
+        if pinned or self._mocks(visit):
+            self.pending.append((visit, visit.attempt))
 
     def _again(self, visit: Visit) -> None:
         self._put_on(visit)

@@ -13,6 +13,7 @@ from typing import Any
 
 from linkflow.domain import outcomes as o
 from linkflow.domain.definition import Definition, Edge, Node, Retry, Settings, Timeout
+from linkflow.domain.trial import Answer, Mock, Trial
 
 from .world import UNKNOWN
 
@@ -41,6 +42,8 @@ class Scenario:
     seed: int
     workflows: Mapping[str, Definition]
     verbs: tuple[Verb, ...] = ()
+    trial: Trial | None = None
+    """Of a scenario whose main run is a test run."""
 
     def outcome(self, run: str, node: Node, key: str, attempt: int, now: int) -> o.Outcome:
         """What an attempt comes to when it is reported at `now` (ms)."""
@@ -60,7 +63,25 @@ def draw(seed: int) -> Scenario:
     for name in ("child", "grandchild", MENDER):
         workflows[name] = _Drawing(random, 1).definition()
     cleans_up = any(edge.source_output == "cancelled" for edge in workflows["main"].edges)
-    return Scenario(seed, workflows, _verbs(random, cleans_up))
+    trial = _trial(Random(f"trial {seed}"), workflows["main"])
+    return Scenario(seed, workflows, _verbs(random, cleans_up), trial)
+
+
+def _trial(random: Random, definition: Definition) -> Trial | None:
+    if random.random() < 0.75:
+        return None
+    mocks = {node.id: _mock(random, node.id) for node in definition.nodes[1:] if random.random() < 0.3}
+    mocks.pop("t", None)
+    return Trial(mocks, skip_delays=random.random() < 0.5, error_workflow=random.random() < 0.5)
+
+
+def _mock(random: Random, id: str) -> Mock:
+    """Answers by attempt. A failure that ends its scope is left to real nodes: what else was done by then depends on
+    the order among those that are ready, which nothing says."""
+    answers = [Answer(f"mocked {id} {i}") for i in range(random.randint(1, 3))]
+    if random.random() < 0.4:
+        answers[0] = Answer(error=o.NodeError("boom", "boom!", random.random() < 0.8, {"of": id}))
+    return Mock(tuple(answers))
 
 
 def _verbs(random: Random, cleans_up: bool) -> tuple[Verb, ...]:
@@ -137,7 +158,7 @@ class _Drawing:
                 join=random.choice(["all", "all", "any"]),
                 on_error=random.choice(["stop", "continue", "branch", "branch"]),
                 disabled=random.random() < 0.04,
-                pinned_output=f"pinned {id}" if random.random() < 0.05 else None,
+                **_pinned(random, id),
                 retry=_retry(random),
                 timeout=_timeout(random),
             )
@@ -145,6 +166,14 @@ class _Drawing:
         if loop and random.random() < 0.85:
             self._scope(id, "each", depth + 1)
         return id
+
+
+def _pinned(random: Random, id: str) -> dict[str, Any]:
+    if (drawn := random.random()) >= 0.07:
+        return {}
+    if drawn < 0.05:
+        return {"pinned_output": f"pinned {id}"}
+    return {"pinned_error": o.NodeError("boom", "boom!", drawn < 0.06, {"of": id})}
 
 
 def _retry(random: Random) -> Retry | None:

@@ -49,7 +49,7 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
             edges = definition.edges[:index] + definition.edges[index + 1 :]
             yield scenario.with_workflow(name, _reachable(replace(definition, edges=edges)))
         for index, node in enumerate(definition.nodes):
-            for field in ("retry", "timeout", "on_error", "join", "disabled", "pinned_output"):
+            for field in ("retry", "timeout", "on_error", "join", "disabled", "pinned_output", "pinned_error"):
                 plain = {"retry": None, "timeout": None, "on_error": "stop", "join": "all", "disabled": False}.get(
                     field
                 )

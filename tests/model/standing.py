@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from linkflow.domain.definition import Definition
+from linkflow.domain.trial import Trial
 
 from .plan import Plan
 from .visit import APPROVAL, BACKOFF, CHILD, DELAY, EVENT, LOOP, OPEN, TAKES_ROOM, TASK, Error, Fact, Visit
@@ -44,6 +45,10 @@ class Standing:
         self.failed_node = ""
         self.said: list[Fact] = []
         self.told: list[tuple[Any, ...]] = []
+        self.trial: Trial | None = None
+        """Of a test run: its mocks, and whether it waits for delays."""
+        self.pending: list[tuple[Visit, int]] = []
+        """Attempts that came due and that something stands in for."""
         self.prefer: Sequence[str] = ()
         """Which of the nodes that are ready come first where there is not room for all: nothing says, so the engine
         may choose, and is followed."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linkflow.domain.definition import Definition
+from linkflow.domain.trial import Trial
 
 from .interpreter import Run
 from .visit import OPEN, Fact, problem
@@ -40,8 +41,8 @@ class World:
         for run in self.runs.values():
             run.now, run.prefer = now, prefer.get(run.id, ())
 
-    def start(self, trigger: Any) -> bool:
-        return self._start(ROOT, "main", trigger, "manual", None)
+    def start(self, trigger: Any, trial: Trial | None) -> bool:
+        return self._start(ROOT, "main", trigger, "test" if trial else "manual", None, trial=trial)
 
     def _start(
         self,
@@ -51,11 +52,12 @@ class World:
         mode: str,
         parent: dict[str, Any] | None,
         caused_by: str = "",
+        trial: Trial | None = None,
     ) -> bool:
         if id in self.runs:
             return False
         run = self.runs[id] = self.run_type(id, workflow, self.workflows[workflow], self.chance)
-        run.now, run.prefer = self.now, self._prefer.get(id, ())
+        run.now, run.prefer, run.trial = self.now, self._prefer.get(id, ()), trial
         return run.start(trigger, mode, parent, caused_by)
 
     def publish(self, id: str, name: str, key: str, payload: Any) -> set[str]:
@@ -90,7 +92,11 @@ class World:
                 "execution_id": parent_id, "node_key": key, "attempt": attempt,
                 "depth": above["depth"] + 1 if above else 1, "close_policy": call.parent_close, "in_error": self.runs[parent_id].in_error,
             }  # fmt: skip
-            self._start(id, call.workflow_id, call.input, "sub_workflow", parent)
+            above_it = self.runs[parent_id].trial
+            trial = (
+                Trial(skip_delays=above_it.skip_delays, error_workflow=above_it.error_workflow) if above_it else None
+            )
+            self._start(id, call.workflow_id, call.input, "test" if trial else "sub_workflow", parent, trial=trial)
         elif what == "failed":
             id, workflow, count, trigger = about
             if workflow == UNKNOWN:

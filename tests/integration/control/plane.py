@@ -83,6 +83,7 @@ from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
 from linkflow.services.tokens import AccessTokens
+from linkflow.services.trials import Trials
 from linkflow.services.usage import Usage
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
@@ -442,12 +443,15 @@ def build(database: Database) -> Plane:
         if "valkey" in down:
             raise ConnectionError("refused")
 
+    executions = Executions(frontend, definitions, clock)
+    workflows = Workflows(store, definitions, Registry.load(), frontend, clock)
     services = Services(
         auth=Auth(users, AccessTokens(SECRET), clock, limiter=limiter),
         workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
-        workflows=Workflows(store, definitions, Registry.load(), frontend, clock),
+        workflows=workflows,
         executions=executions,
         inspecting=Inspecting(executions),
+        trials=Trials(workflows, executions, frontend, Registry.load(), clock),
         forks=Forks(frontend),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
         world=World(frontend),

@@ -27,9 +27,12 @@ def forked(run: Run, node: str, *, by: Definition | None = None, **more: Any) ->
     fork = Run(by or run.definition)
     version = 2 if by else run.state.workflow_version
     fork.when(
-        c.Start(ID, WORKSPACE, WORKFLOW, version, "t", made.trigger, "fork", "ada", source_id=SOURCE, fork=made.fork),
+        c.Start(
+            ID, WORKSPACE, WORKFLOW, version, "t", made.trigger, "fork", "ada", source_id=SOURCE, fork=made.fork,
+            pins=made.source.goes_by_pins,
+        ),
         at=run.at + 60_000,
-    )
+    )  # fmt: skip
     return fork
 
 

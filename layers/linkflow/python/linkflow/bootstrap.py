@@ -376,6 +376,7 @@ class System:
         from linkflow.services.reach import WorkspaceReach
         from linkflow.services.schedules import Schedules
         from linkflow.services.tokens import AccessTokens
+        from linkflow.services.trials import Trials
         from linkflow.services.usage import Usage
         from linkflow.services.webhooks import Webhooks
         from linkflow.services.workflows import Workflows
@@ -388,15 +389,17 @@ class System:
         definitions, frontend, limiter = Definitions(workflows), self.client(FrontendApi), StreamLimiter(self.valkey)
         tokens = AccessTokens(config.secret, config.token_ttl)
         executions = Executions(frontend, definitions, clock)
+        authoring = Workflows(workflows, definitions, self.registry, frontend, clock)
         return Services(
             auth=Auth(
                 users, tokens, clock, refresh_ttl=config.refresh_ttl, open_registration=config.open_registration,
                 limiter=limiter,
             ),
             workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
-            workflows=Workflows(workflows, definitions, self.registry, frontend, clock),
+            workflows=authoring,
             executions=executions,
             inspecting=Inspecting(executions),
+            trials=Trials(authoring, executions, frontend, self.registry, clock),
             forks=Forks(frontend),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
             world=World(frontend),

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from linkflow.domain.comparing import Plan
+from linkflow.domain.trial import Trial
 
 
 class ForkRequest(Struct, frozen=True, omit_defaults=True):
@@ -30,6 +31,10 @@ class ForkRequest(Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     idempotency_key: str = ""
     new_id: str = ""
+    trial: Trial | None = None
+    """Of a fork that is a test run: it goes up to `node`."""
+    fresh: bool = False
+    """Results of nodes that have changed since are not kept."""
 
 
 class ForkReply(Struct, frozen=True, omit_defaults=True):

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from linkflow.domain.trial import Trial
+
 from .controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
 from .history import (
     ApprovalsReply,
@@ -58,6 +60,7 @@ class RunRequest(Struct, frozen=True, omit_defaults=True):
     on_conflict: str = "return_existing"
     execution_id: str = ""
     wait: float = 0.0
+    trial: Trial | None = None
 
 
 class RunReply(Struct, frozen=True, omit_defaults=True):

@@ -10,6 +10,7 @@ from msgspec import Struct
 from linkflow.domain.errors import ErrorData
 from linkflow.domain.outcomes import Outcome
 from linkflow.domain.reach import Reach
+from linkflow.domain.trial import Trial
 
 from .controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
 from .usage import UsageReply, UsageRequest
@@ -74,13 +75,15 @@ class StartRequest(Struct, frozen=True, omit_defaults=True):
     workflow_version: int
     trigger_node: str
     trigger: Any = None
-    mode: str = "manual"  # manual | api | webhook | schedule | retry | sub_workflow | error
+    mode: str = "manual"  # manual | api | webhook | schedule | retry | sub_workflow | error | test
     actor: str = ""
     idempotency_key: str = ""
     on_conflict: str = "return_existing"  # return_existing | reject | terminate_existing
     parent: ParentRef | None = None
     reply_to: str = ""
     """Inbox (a doorbell topic) that is rung with the result when the run closes."""
+    trial: Trial | None = None
+    """Of a test run."""
 
 
 class ParentRef(Struct, frozen=True, omit_defaults=True):

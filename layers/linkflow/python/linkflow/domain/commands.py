@@ -9,6 +9,7 @@ from msgspec import Struct
 from .comparing import Report
 from .events import Event, Parent
 from .outcomes import NodeError, Outcome
+from .trial import Trial
 
 
 class Fork(Struct, frozen=True):
@@ -44,6 +45,8 @@ class Start(Struct, frozen=True):
     fairness: str = ""
     source_id: str = ""
     fork: Fork | None = None
+    trial: Trial | None = None
+    pins: bool = False
 
 
 class Hold(Struct, frozen=True):

@@ -18,7 +18,7 @@ from .definition import Definition, Settings
 from .draft import DEFAULTS, Draft
 from .entering import admit, collect, deadline, hold
 from .failing import fail
-from .firing import current, fire
+from .firing import current, delay_over, fire
 from .flow import (
     advance,
     begin_items,
@@ -35,6 +35,7 @@ from .keeping import take_over
 from .limits import Limits
 from .outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Repeat, RequestApproval, Sleep, WaitEvent
 from .payloads import Stowage
+from .standing_in import stand_in
 from .state import (
     BACKOFF,
     CALLING,
@@ -96,6 +97,8 @@ def decide(
 def _settle(draft: Draft) -> None:
     """What follows from any command that led to events."""
     resume_scan(draft)
+    if draft.stand_ins:
+        stand_in(draft)
     close_if_done(draft)
     keep_time(draft)
 
@@ -125,7 +128,10 @@ def _start(draft: Draft, command: c.Start) -> None:
         slot=command.slot,
         fairness=command.fairness,
         source_id=command.source_id,
+        trial=command.trial,
+        pins=command.pins,
     )
+    draft.take_up()
     if command.fork is not None:
         take_over(draft, command, command.fork)
     else:
@@ -148,6 +154,8 @@ def _complete(draft: Draft, command: c.Complete) -> None:
         fail(draft, command.node, outcome, how)
     elif isinstance(outcome, Sleep):
         draft.emit(e.TimerStarted, **node, due_at=max(outcome.until, draft.at), output=outcome.output)
+        if draft.state.trial is not None and draft.state.trial.skip_delays:
+            delay_over(draft, command.node, draft.state.runs[command.node], skipped=True)
     elif isinstance(outcome, Iterate):
         body = draft.graph.body.get(draft.node_of(command.node)[0].id, ())
         draft.emit(

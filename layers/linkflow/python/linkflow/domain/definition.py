@@ -7,6 +7,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from .outcomes import NodeError
+
 TRIGGERS = ("trigger_manual", "trigger_webhook", "trigger_schedule")
 """Node types a run can start from."""
 
@@ -67,6 +69,8 @@ class Node(Struct, frozen=True, omit_defaults=True):
     priority: int = 0
     disabled: bool = False
     pinned_output: Any = None
+    pinned_error: NodeError | None = None
+    """What stands in for the node in manual and test runs: an output, or a failure without retries."""
     version: int = 1
     """Of the node type; a definition keeps the one that it was written for."""
 

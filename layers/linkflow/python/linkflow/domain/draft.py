@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from . import events as e
+from .cutting import cut
 from .definition import EACH, Settings
 from .evolve import apply, output_of
 from .graph import Graph, GraphNode
@@ -23,7 +25,8 @@ class Draft:
     """Emits events and folds them at once. `before` keeps each touched node run as it was, for the outbox's diff."""
 
     __slots__ = (
-        "_active", "at", "before", "chance", "events", "graph", "letting_in", "limits", "settings", "state", "stow",
+        "_active", "at", "before", "chance", "events", "graph", "letting_in", "limits", "settings", "stand_ins",
+        "state", "stow",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +45,23 @@ class Draft:
         self.events: list[e.Event] = []
         self.before: dict[str, NodeRun | None] = {}
         self._active: dict[Scope, int] | None = None
+        self.stand_ins: deque[tuple[str, int]] | None = None
+        """Attempts that came due, where something may stand in for them."""
+        if state.version:
+            self.take_up()
+
+    def take_up(self) -> None:
+        """What a run that people try goes by; known once it has started."""
+        trial = self.state.trial
+        if trial is not None or (self.graph.pinned_errors and self.state.goes_by_pins):
+            self.stand_ins = deque()
+        if trial is not None and (trial.up_to or trial.alone):
+            self.graph = cut(self.graph, trial)
+
+    def is_pinned(self, key: str, id: str) -> bool:
+        """Does what is pinned to a node stand in for it in this run? A mock goes before."""
+        state = self.state
+        return state.goes_by_pins and (state.trial is None or not state.trial.has_mock(key, id))
 
     def emit(self, kind: type[e.Base], **attributes: Any) -> None:
         """Append an event and fold it."""

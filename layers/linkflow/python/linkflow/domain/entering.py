@@ -32,7 +32,10 @@ def hold(draft: Draft, command: c.Hold) -> None:
         if draft.state.entry is not None:
             draft.emit(e.ExecutionHeld, **where)
     elif not draft.state.version:
-        draft.emit(e.ExecutionQueued, **where, **_carried(draft, start), parent=start.parent, source_id=start.source_id)
+        draft.emit(
+            e.ExecutionQueued, **where, **_carried(draft, start), parent=start.parent, source_id=start.source_id,
+            trial=start.trial, pins=start.pins,
+        )  # fmt: skip
 
 
 def _carried(draft: Draft, start: c.Start) -> dict[str, object]:
@@ -91,6 +94,8 @@ def admit(draft: Draft, command: c.Admit) -> None:
         workflow_version=state.workflow_version, trigger_node=state.trigger_node, trigger=trigger_of(state),
         mode=state.mode, actor=entry.actor, idempotency_key=entry.idempotency_key, parent=state.parent,
         reply_to=state.reply_to, caused_by=state.caused_by, timeout_at=deadline(draft),
-        slot=command.slot, fairness=command.fairness, source_id=state.source_id,
+        slot=command.slot, fairness=command.fairness, source_id=state.source_id, trial=state.trial,
+        pins=state.pins,
     )  # fmt: skip
+    draft.take_up()
     advance(draft, state.trigger_node)

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from .comparing import Report
 from .outcomes import NodeError
 from .payloads import Part
+from .trial import Trial
 from .upcasting import current
 
 
@@ -67,6 +68,10 @@ class ExecutionStarted(Base, frozen=True, tag="ExecutionStarted"):
 
     source_id: str = ""
     """The run that this one repeats, in whole (``rerun``) or from a node on (``fork``)."""
+    trial: Trial | None = None
+    """Of a test run: what stands in for nodes, and how far it goes."""
+    pins: bool = False
+    """What is pinned holds in this run, as it did in its source; in manual and test runs it always does."""
 
 
 class ExecutionForked(Base, frozen=True, tag="ExecutionForked"):
@@ -109,6 +114,8 @@ class ExecutionQueued(Base, frozen=True, tag="ExecutionQueued"):
     caused_by: str = ""
     source_id: str = ""
     fairness: str = ""
+    trial: Trial | None = None
+    pins: bool = False
 
 
 class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
@@ -281,7 +288,8 @@ class NodeStarted(Base, frozen=True, tag="NodeStarted"):
 
 
 class NodeCompleted(Base, frozen=True, tag="NodeCompleted"):
-    """`pinned` where the output was given in the definition. `started_at` is the worker's clock."""
+    """`pinned` where the output was given in the definition, or the node is disabled; `mocked` where a test run's mock
+    gave it. `started_at` is the worker's clock."""
 
     node: str
     attempt: int
@@ -295,12 +303,13 @@ class NodeCompleted(Base, frozen=True, tag="NodeCompleted"):
     pinned: bool = False
     signal_id: str = ""
     logs: tuple[str, ...] = ()
+    mocked: bool = False
 
 
 class NodeFailed(Base, frozen=True, tag="NodeFailed"):
     """One attempt failed. `final`: it was the last; then the node's `on_error` says what follows.
 
-    `heartbeat` is what its last heartbeat told, for the next attempt.
+    `heartbeat` is what its last heartbeat told, for the next attempt. `pinned` and `mocked` as in `NodeCompleted`.
     """
 
     node: str
@@ -312,6 +321,8 @@ class NodeFailed(Base, frozen=True, tag="NodeFailed"):
     worker: str = ""
     logs: tuple[str, ...] = ()
     heartbeat: Any = None
+    pinned: bool = False
+    mocked: bool = False
 
 
 class NodeTimedOut(Base, frozen=True, tag="NodeTimedOut", kw_only=True):
@@ -332,11 +343,12 @@ class NodeTimedOut(Base, frozen=True, tag="NodeTimedOut", kw_only=True):
 
 
 class NodeRetryScheduled(Base, frozen=True, tag="NodeRetryScheduled"):
-    """The next attempt starts at `due_at` (ms)."""
+    """The next attempt starts at `due_at` (ms); at once where a test run has `skipped` the time until then."""
 
     node: str
     attempt: int
     due_at: int
+    skipped: bool = False
 
 
 class NodeCancelled(Base, frozen=True, tag="NodeCancelled"):
@@ -360,10 +372,14 @@ class TimerStarted(Base, frozen=True, tag="TimerStarted"):
 
 
 class TimerFired(Base, frozen=True, tag="TimerFired"):
-    """A delay is over; or, in a pause, a backoff: then the next attempt starts when the run is resumed."""
+    """A delay is over; or, in a pause, a backoff: then the next attempt starts when the run is resumed.
+
+    `skipped`: a test run did not wait for it.
+    """
 
     node: str
     attempt: int
+    skipped: bool = False
 
 
 class TimerCancelled(Base, frozen=True, tag="TimerCancelled"):

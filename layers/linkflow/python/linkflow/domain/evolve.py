@@ -98,6 +98,11 @@ def _started(state: State, event: e.ExecutionStarted) -> None:
     state.slot = event.slot
     state.fairness = event.fairness
     state.source_id = event.source_id
+    state.pins = event.pins
+    if event.trial is not None:
+        state.trial = event.trial
+        if event.trial.given:
+            state.edited = {event.trial.alone: event.trial.input}
     # The trigger's run: its output is the trigger data, kept once (see `output_of`).
     state.runs[event.trigger_node] = NodeRun(DONE, ports=("main",))
 
@@ -118,6 +123,8 @@ def _queued(state: State, event: e.ExecutionQueued) -> None:
     state.parent = event.parent
     state.source_id = event.source_id
     state.fairness = event.fairness
+    state.trial = event.trial
+    state.pins = event.pins
     entry = Entry("", event.at, actor=event.actor, idempotency_key=event.idempotency_key)
     _in_line(state, entry, event)
 

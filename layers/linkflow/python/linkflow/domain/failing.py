@@ -8,9 +8,9 @@ from . import events as e
 from .definition import ERROR, MAIN, Retry
 from .draft import Draft, Path
 from .evolve import error_data
-from .flow import advance, begin_items
+from .flow import advance, begin_items, emit_scheduled
 from .outcomes import Failed, NodeError
-from .state import ACTIVE, CANCELLING, key_of
+from .state import ACTIVE, CANCELLING, PAUSED, key_of
 from .timing import backoff_ms
 
 _ONCE = Retry()
@@ -35,7 +35,11 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
         )  # fmt: skip
     if again:
         wait = max(backoff_ms(policy, tried, draft.chance), outcome.retry_after)
-        draft.emit(e.NodeRetryScheduled, node=key, attempt=run.attempt + 1, due_at=draft.at + wait)
+        trial = draft.state.trial
+        skipped = trial is not None and trial.skip_delays and draft.state.status != PAUSED
+        draft.emit(e.NodeRetryScheduled, node=key, attempt=run.attempt + 1, due_at=draft.at + wait, skipped=skipped)
+        if skipped:
+            emit_scheduled(draft, key, run.sources, run.attempt + 1, run.close_by)
     else:
         give_up(draft, key, error)
 

@@ -89,7 +89,7 @@ def _of_node(draft: Draft, kind: str, key: str, run: NodeRun, command: c.Fire) -
         else:
             emit_scheduled(draft, key, run.sources, run.attempt, run.close_by)
     elif kind == DELAY:
-        _delay_over(draft, key, run)
+        delay_over(draft, key, run)
     elif kind == WAIT:
         _time_out(draft, key, WAIT, command, retryable=False)
     elif run.started == (kind == START_TO_CLOSE):
@@ -108,9 +108,10 @@ def _no_heartbeat(draft: Draft, key: str, run: NodeRun, command: c.Fire) -> None
     _time_out(draft, key, HEARTBEAT, command, retryable=True)
 
 
-def _delay_over(draft: Draft, key: str, run: NodeRun) -> None:
+def delay_over(draft: Draft, key: str, run: NodeRun, *, skipped: bool = False) -> None:
+    """A delay has passed, or is not waited for."""
     output = draft.keep(draft.input_of(key)) if run.output is None else run.output
-    draft.emit(e.TimerFired, node=key, attempt=run.attempt)
+    draft.emit(e.TimerFired, node=key, attempt=run.attempt, skipped=skipped)
     draft.emit(e.NodeCompleted, node=key, attempt=run.attempt, output=output)
     advance(draft, key)
 

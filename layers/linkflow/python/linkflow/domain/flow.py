@@ -101,7 +101,7 @@ def schedule(draft: Draft, key: str, sources: tuple[str, ...], attempt: int) -> 
     planned = draft.node_of(key)[0]
     node = planned.node
     emit_scheduled(draft, key, sources, attempt)
-    if not node.disabled and node.pinned_output is None:
+    if not node.disabled and (node.pinned_output is None or not draft.is_pinned(key, node.id)):
         return False
     handed = draft.input_of(key) if node.disabled else node.pinned_output
     ports, output = passed_ports(planned, handed), draft.keep(handed)
@@ -114,6 +114,8 @@ def emit_scheduled(draft: Draft, key: str, sources: tuple[str, ...], attempt: in
     timeout = draft.node_of(key)[0].node.timeout
     edited = draft.state.edited
     given = {"edited": True, "input": edited[key]} if edited and key in edited else {}
+    if draft.stand_ins is not None:
+        draft.stand_ins.append((key, attempt))
     if timeout is None:
         draft.emit(e.NodeScheduled, node=key, attempt=attempt, sources=sources, **given)
         return

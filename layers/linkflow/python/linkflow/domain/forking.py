@@ -25,11 +25,16 @@ from .past import LoopPast, Past
 from .state import State, key_of, new, split_key
 
 _replace = msgspec.structs.replace
+FORK = "fork"
 Path = tuple[int, ...]
 
 
 class Ask(Struct, frozen=True):
-    """From which node (key) on, and with which input if `edited`. `version` is that of the definition it goes by."""
+    """From which node (key) on, and with which input if `edited`. `version` is that of the definition it goes by.
+
+    Results of `stale` nodes and of all behind them are not kept. With `on_the_way` what leads to the node may have to
+    run first.
+    """
 
     node: str
     version: int
@@ -37,6 +42,8 @@ class Ask(Struct, frozen=True):
     input: Any = None
     reset: bool = False
     reason: str = ""
+    stale: tuple[str, ...] = ()
+    on_the_way: bool = False
 
 
 class Planned(Struct, frozen=True):
@@ -66,12 +73,14 @@ def plan(execution_id: str, events: Sequence[e.Event], before: Definition, after
     if ask.version != state.workflow_version:
         fork = _replace(fork, report=keeper.report(before, after))
     start = c.Start(
-        execution_id, state.workspace_id, state.workflow_id, ask.version, state.trigger_node, trigger, fork=fork
-    )
+        execution_id, state.workspace_id, state.workflow_id, ask.version, state.trigger_node, trigger, FORK, fork=fork,
+        pins=state.goes_by_pins,
+    )  # fmt: skip
     # The fork's first transition, with room for all that is ready.
     settings = _replace(after.settings, max_parallel=0)
     forecast = decide(graphs[1], settings, new(execution_id), (start,), state.at)
-    _check(forecast, state, ask, keeper.reached)
+    if not ask.on_the_way:
+        _check(forecast, state, ask, keeper.reached)
     return Planned(fork, trigger, _told(graphs[1], forecast, fork, keeper), state)
 
 
@@ -119,6 +128,7 @@ class _Keeper:
         self._dropped: list[str] = []
         self.opened: list[OpenLoop] = []
         self.node, self.path = self._target()
+        self._stale = {behind for id in ask.stale for behind in self._behind(id)}
         self.reached = ask.node in past.scheduled
 
     def _target(self) -> tuple[GraphNode, Path]:
@@ -195,7 +205,7 @@ class _Keeper:
         ids = self._before.body.get(loop, ()) if loop else self._before.top
         for key in self._past.completed(ids, path):
             id = split_key(key)[0] if path else key
-            if id in without:
+            if id in without or id in self._stale:
                 continue
             if not self._same_place(id):
                 self._dropped.append(key)

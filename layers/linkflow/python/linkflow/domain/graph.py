@@ -65,10 +65,12 @@ class Graph:
     leads       edges that lead a clean-up branch
     labels      name -> id for ``$node["Name"]``; an id stands for itself unless another node has it as its name,
                 and the first node of the definition wins where a name is given twice
+    cuts        parts of this plan that test runs go by, see `cutting`
     """
 
     __slots__ = (
-        "back_edges", "body", "cleanup", "entries", "index", "labels", "leads", "nodes", "order", "top", "trigger",
+        "back_edges", "body", "cleanup", "cuts", "entries", "index", "labels", "leads", "nodes", "order",
+        "pinned_errors", "top", "trigger",
     )  # fmt: skip
 
     def __init__(self, definition: Definition, trigger_node_id: str) -> None:
@@ -104,6 +106,8 @@ class Graph:
         self.entries = {id: _entries(self.nodes[id]) for id in self.order if id in bodies}
         self.body = {id: tuple(n for n in self.order if self.nodes[n].loop == id) for id in self.entries}
         self.labels = _labels([node for node in by_id.values() if node.id in plan])
+        self.pinned_errors = any(node.node.pinned_error is not None for node in self.nodes.values())
+        self.cuts: dict[tuple[str, ...], Graph] = {}
 
     def is_loop(self, id: str) -> bool:
         """Does this plan node lead a loop body?"""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from .events import Parent
 from .outcomes import NodeError
 from .payloads import Part, item_of, whole
+from .trial import PINNING, Trial
 
 FORMAT = 3
 """Of the stored state. A new number has every stored state folded anew from its events when it is loaded: it is due
@@ -230,10 +231,19 @@ class State(Struct, omit_defaults=True, kw_only=True):
     source_id: str = ""
     edited: dict[str, Any] = {}
     """Inputs that somebody gave to node runs in place of their own, by key."""
+    trial: Trial | None = None
+    """Of a test run."""
+    pins: bool = False
+    """Goes by what is pinned, although its mode is none that does."""
 
     @property
     def closed(self) -> bool:
         return self.status in CLOSED
+
+    @property
+    def goes_by_pins(self) -> bool:
+        """Do pinned outputs stand in for their nodes?"""
+        return self.mode in PINNING or self.pins
 
     def copy(self) -> State:
         """A draft to fold further events into; values inside are immutable and shared."""

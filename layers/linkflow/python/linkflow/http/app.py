@@ -29,6 +29,7 @@ from . import (
     problems,
     queues,
     schedules,
+    trials,
     usage,
     waiting,
     workflows,
@@ -45,6 +46,7 @@ ROUTERS = (
     accounts.router,
     workspaces.router,
     workflows.router,
+    trials.router,
     forks.router,  # before executions: /executions/bulk is no execution
     usage.router,  # before executions: /executions/stats is none
     executions.router,

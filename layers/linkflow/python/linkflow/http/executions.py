@@ -28,7 +28,7 @@ Status = Literal[
     "", "queued", "collecting", "running", "cancelling", "paused", "completed", "failed", "cancelled", "timed_out",
     "terminated",
 ]  # fmt: skip
-Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow", "error", "fork", "rerun"]
+Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow", "error", "fork", "rerun", "test"]
 EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
 
 

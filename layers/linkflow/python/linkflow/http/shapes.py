@@ -12,6 +12,7 @@ from linkflow.contracts.matching import DeadLetter
 from linkflow.domain.definition import Definition
 from linkflow.domain.events import iso
 from linkflow.domain.state import Entry, State
+from linkflow.domain.trial import Trial
 from linkflow.services.auth import Session
 from linkflow.services.control_ports import Member, TriggerRow, User, Workflow, Workspace
 from linkflow.services.executions import RunOfNode
@@ -143,6 +144,7 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
         "error": msgspec.to_builtins(state.error),
         "failed_node": state.failed_node or None,
         "source": {"execution_id": state.source_id} if state.source_id else None,
+        "test": _trial(state.trial) if state.trial else None,
         "error_executions": list(found.error_runs),
         "warnings": [
             {"limit": said.limit, "value": said.value, "max": said.max, "at": at(said.at)} for said in state.warnings
@@ -151,6 +153,19 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
             key: {"status": PUBLIC_STATUS.get(run.status, run.status), "attempt": run.attempt}
             for key, run in state.runs.items()
         },
+    }
+
+
+def _trial(found: Trial) -> Json:
+    """How a test run differs; what the mocks say stands in its first event."""
+    return {
+        "up_to": found.up_to or found.alone or None,
+        "alone": bool(found.alone),
+        "mocked": list(found.mocks),
+        "blocked": list(found.blocked),
+        "skip_delays": found.skip_delays,
+        "error_workflow": found.error_workflow,
+        "limits": found.limits,
     }
 
 
@@ -215,6 +230,7 @@ def node_run(run: RunOfNode, workspace_id: str, execution_id: str, shelf: Shelf)
         "status": view.status,
         "attempt": view.attempt,
         "kept": view.kept,
+        "stood_in": view.by or None,
         "started_at": at(view.started_at),
         "completed_at": at(view.completed_at),
         "duration_ms": round(view.duration_us / 1000, 3) if over else None,

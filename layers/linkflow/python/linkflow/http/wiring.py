@@ -20,6 +20,7 @@ from linkflow.services.inspecting import Inspecting
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
+from linkflow.services.trials import Trials
 from linkflow.services.usage import Usage
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
@@ -43,6 +44,7 @@ class Services:
     executions: Executions
     inspecting: Inspecting
     forks: Forks
+    trials: Trials
     schedules: Schedules
     world: World
     dead_letters: DeadLetters

@@ -50,6 +50,7 @@ class Approval(Base):
     description: ClassVar[str] = "Ask people, and go one way or the other."
     category: ClassVar[str] = "logic"
     pure: ClassVar[bool] = True
+    acts: ClassVar[bool | None] = True
     params: ClassVar[builtins.type[Params]] = ApprovalParams
     help = """
     Outputs: `approved`, `rejected`, and `main`, which goes on only if it was approved. At `due` the node fails with

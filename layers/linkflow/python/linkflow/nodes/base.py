@@ -163,6 +163,9 @@ class NodeType(Protocol):
     pure: ClassVar[bool]
     """True if `run` only computes, in bounded time and memory: it may then run within History's process, fused with its
     neighbours, and again after a crash."""
+    acts: ClassVar[bool | None]
+    """True if it needs the world outside: it asks or changes something there, waits for an event or for people, or
+    calls a sub-workflow. Tests give such nodes a mock. None: what is not pure does."""
     params: ClassVar[builtins.type[Params]]
     expression_fields: ClassVar[tuple[str, ...]]
     """Dotted names of config fields that hold an expression as such; `run` evaluates them with `Context.evaluate`."""
@@ -196,6 +199,7 @@ class Base:
     description: ClassVar[str] = ""
     help: ClassVar[str] = ""
     pure: ClassVar[bool] = False
+    acts: ClassVar[bool | None] = None
     expression_fields: ClassVar[tuple[str, ...]] = ()
     path_fields: ClassVar[tuple[str, ...]] = ()
     literal_fields: ClassVar[tuple[str, ...]] = ()

@@ -72,6 +72,7 @@ class Code(Base):
     name: ClassVar[str] = "Code"
     description: ClassVar[str] = "Run JavaScript or Python."
     category: ClassVar[str] = "action"
+    acts: ClassVar[bool | None] = False
     params: ClassVar[builtins.type[Params]] = CodeParams
     literal_fields: ClassVar[tuple[str, ...]] = ("code", "script", "source")
     help = """

@@ -63,6 +63,7 @@ class Crypto(Base):
     name: ClassVar[str] = "Crypto"
     description: ClassVar[str] = "Sign and verify, and make ids and random tokens."
     category: ClassVar[str] = "data"
+    acts: ClassVar[bool | None] = False
     params: ClassVar[builtins.type[Params]] = CryptoParams
     slots = (Slot(SLOT, ("signing_key",), "The key of an HMAC, or a private key in PEM."),)
     help = """

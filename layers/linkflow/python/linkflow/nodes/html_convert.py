@@ -59,6 +59,7 @@ class Html(Base):
     name: ClassVar[str] = "HTML"
     description: ClassVar[str] = "Take values, text or tables out of HTML, or turn it into Markdown."
     category: ClassVar[str] = "data"
+    acts: ClassVar[bool | None] = False
     params: ClassVar[builtins.type[Params]] = HtmlParams
     help = """
     HTML is read as browsers do, whatever is wrong with it; nothing is fetched and no script runs. Text has its blanks

@@ -27,6 +27,7 @@ class JsonataQuery(Base):
     name: ClassVar[str] = "JSONata"
     description: ClassVar[str] = "Ask and reshape a value with JSONata."
     category: ClassVar[str] = "data"
+    acts: ClassVar[bool | None] = False
     params: ClassVar[builtins.type[Params]] = JsonataParams
     literal_fields: ClassVar[tuple[str, ...]] = ("query", "expression")
     help = """

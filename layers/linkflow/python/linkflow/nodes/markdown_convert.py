@@ -30,6 +30,7 @@ class Markdown(Base):
     name: ClassVar[str] = "Markdown"
     description: ClassVar[str] = "Turn Markdown into HTML."
     category: ClassVar[str] = "data"
+    acts: ClassVar[bool | None] = False
     params: ClassVar[builtins.type[Params]] = MarkdownParams
     help = """
     CommonMark with tables and strikethrough, up to 256 K characters. HTML in the text is shown as text, and links that

@@ -113,6 +113,13 @@ class Registry:
         node = self.resolve(type, version)
         return node is not None and node.pure
 
+    def acts(self, type: str, version: int = 0) -> bool:
+        """Does this type need the world outside? One that is not known may."""
+        node = self.resolve(type, version)
+        if node is None:
+            return True
+        return node.acts if node.acts is not None else not node.pure and node.category != "trigger"
+
     def check(self, type: str, config: Mapping[str, Any], version: int = 0) -> list[Problem]:
         """Every fault of a config as it is saved, with paths relative to it (``/url``).
 

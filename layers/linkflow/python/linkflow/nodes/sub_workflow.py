@@ -31,6 +31,7 @@ class SubWorkflow(Base):
     description: ClassVar[str] = "Start another workflow and take its result."
     category: ClassVar[str] = "logic"
     pure: ClassVar[bool] = True
+    acts: ClassVar[bool | None] = True
     params: ClassVar[builtins.type[Params]] = SubWorkflowParams
     help = """
     The node waits until the other workflow has ended, holding no worker, and hands on its result; a run that fails

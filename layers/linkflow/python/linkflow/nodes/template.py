@@ -36,6 +36,7 @@ class Template(Base):
     name: ClassVar[str] = "Template"
     description: ClassVar[str] = "Fill in a text, with parts that repeat and parts that are left out."
     category: ClassVar[str] = "data"
+    acts: ClassVar[bool | None] = False
     params: ClassVar[builtins.type[Params]] = TemplateParams
     literal_fields: ClassVar[tuple[str, ...]] = ("template", "text")
     help = """

@@ -43,6 +43,7 @@ class WaitForEvent(Base):
     description: ClassVar[str] = "Wait until an event comes from outside, and take its payload."
     category: ClassVar[str] = "logic"
     pure: ClassVar[bool] = True
+    acts: ClassVar[bool | None] = True
     params: ClassVar[builtins.type[Params]] = WaitParams
     help = """
     With a `key`, only an event that carries it ends the wait; without one, any of the name does. A wait that times out

@@ -35,6 +35,7 @@ class Xml(Base):
     name: ClassVar[str] = "XML"
     description: ClassVar[str] = "Read XML, or write a value as XML."
     category: ClassVar[str] = "data"
+    acts: ClassVar[bool | None] = False
     params: ClassVar[builtins.type[Params]] = XmlParams
     help = """
     An element is an object of what is in it, or its text; attributes are `@name`, text beside them is `#text`; an

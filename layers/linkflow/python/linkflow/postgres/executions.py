@@ -25,7 +25,7 @@ from .statuses import STATUS
 from .tallies import PostgresTallies, count_ai, tally_columns
 from .waits import PostgresWaits, columns, wait_args
 
-RARE_MODES = ("manual", "retry", "error", "fork", "rerun")
+RARE_MODES = ("manual", "retry", "error", "fork", "rerun", "test")
 """Modes that have an index of their own: people ask for these few among very many."""
 
 DEADLOCK_TRIES = 4

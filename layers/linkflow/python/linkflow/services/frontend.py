@@ -118,6 +118,8 @@ class Frontend:
         """
         await self._enter("workflow.execute", request.workspace_id)
         refuse_reserved(request.trigger, "" if request.mode == "webhook" else "/input")
+        if request.trial is not None:
+            refuse_reserved(msgspec.to_builtins(request.trial), "/mocks")
         start = self._start_request(request)
         if request.wait <= 0:
             started = await self._starts.start(start)
@@ -134,6 +136,8 @@ class Frontend:
         """A new run from an old one. Raises `InvalidInput` for what cannot be forked so."""
         await self._enter("workflow.execute", request.workspace_id)
         _known_form(request.execution_id)
+        if request.trial is not None:
+            refuse_reserved(msgspec.to_builtins(request.trial), "/mocks")
         return await _as_service(self._history.fork(request))
 
     async def bulk(self, request: BulkRequest) -> BulkReply:
@@ -299,6 +303,7 @@ class Frontend:
             idempotency_key=request.idempotency_key,
             on_conflict=request.on_conflict,
             reply_to=self._inbox.topic if request.wait > 0 else "",
+            trial=request.trial,
         )
 
     async def _run_and_wait(self, request: RunRequest, start: StartRequest) -> RunReply:

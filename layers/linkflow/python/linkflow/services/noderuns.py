@@ -53,6 +53,8 @@ class NodeView(Struct):
     heartbeat: LastBeat | None = None
     kept: bool = False
     """A fork took its result over; the times are its own."""
+    by: str = ""
+    """What stood in for it: ``pinned`` or ``mocked``; empty where it ran, or is disabled."""
     edited: bool = False
     input: Any = None
     """What a fork gave it in place of its own input, where `edited`."""
@@ -150,6 +152,7 @@ class NodeRuns:
     def _end(view: NodeView, kind: str, event: dict[str, Any]) -> None:
         view.status, view.completed_at = _ENDS[kind], event.get("kept_at") or event["at"]
         view.kept = "kept_at" in event
+        view.by = "mocked" if event.get("mocked") else "pinned" if event.get("pinned") else ""
         view.started_at = event.get("started_at") or view.started_at or view.scheduled_at
         view.duration_us = event.get("duration_us") or (view.completed_at - view.started_at) * 1000
         view.logs = tuple(event.get("logs", ())) or view.logs  # an error that was handled ends it once more

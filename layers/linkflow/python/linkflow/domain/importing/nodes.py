@@ -6,7 +6,7 @@ from typing import Any
 
 from linkflow.domain.definition import Node, Position
 from linkflow.domain.importing.fields import Fields, Report, check_json, same
-from linkflow.domain.importing.policies import read_retry, read_timeout
+from linkflow.domain.importing.policies import read_pinned_error, read_retry, read_timeout
 from linkflow.domain.state import split_key
 from linkflow.domain.validation.places import show, step
 
@@ -68,6 +68,7 @@ def _read_node(fields: Fields, place: int) -> Node:
         priority=fields.whole("priority", default=0),
         disabled=fields.flag("disabled"),
         pinned_output=fields.json("pinned_output"),
+        pinned_error=read_pinned_error(fields),
         version=fields.whole("version", default=1),
     )
     fields.unread(CANVAS)

@@ -6,7 +6,8 @@ from typing import Any
 
 from linkflow.domain.definition import Retry, Settings, Timeout
 from linkflow.domain.importing.entry import KEY_LIMIT, read_batch, read_concurrency, read_debounce, read_rate_limit
-from linkflow.domain.importing.fields import Fields
+from linkflow.domain.importing.fields import Fields, check_json
+from linkflow.domain.outcomes import NodeError
 from linkflow.domain.validation.places import show, step
 
 ORIGINAL_ATTEMPTS = 3
@@ -80,6 +81,26 @@ def read_timeout(owner: Fields) -> Timeout | None:
     )
     fields.unread(strict=True)
     return timeout
+
+
+def read_pinned_error(owner: Fields) -> NodeError | None:
+    """`pinned_error` of a node: the failure that stands in for it."""
+    fields = owner.object("pinned_error")
+    if fields is None:
+        return None
+    details = fields.object("details")
+    known = details is None or check_json(details.value, details.path, details.stored, fields.report)
+    code = fields.text("code", limit=_CODE_LIMIT)
+    if not code:
+        fields.fault("code", "code", "missing_field", "An error needs a code, such as 'http_timeout'.")
+    error = NodeError(
+        code=code or "error",
+        message=fields.text("message", limit=10_000, default=code),
+        retryable=fields.flag("retryable"),
+        details=details.value if details is not None and known else {},
+    )
+    fields.unread(strict=True)
+    return error
 
 
 def read_settings(document: Fields) -> tuple[Settings, float]:

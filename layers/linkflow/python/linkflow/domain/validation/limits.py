@@ -58,6 +58,11 @@ def _check_node(node: Node, path: str, findings: Findings) -> None:
     check_range(node.priority, -MAX_PRIORITY, MAX_PRIORITY, f"{path}/priority", "invalid_value", findings)
     if at := reserved(node.pinned_output, f"{path}/pinned_output"):
         findings.error(at, "reserved_name", f"Names that begin with {RESERVED} are LinkFlow's own; use another one.")
+    if node.pinned_error is not None:
+        if node.pinned_output is not None:
+            findings.error(f"{path}/pinned_error", "invalid_value", "A node is pinned to an output or to an error.")
+        if at := reserved(node.pinned_error.details, f"{path}/pinned_error/details"):
+            findings.error(at, "reserved_name", f"Names that begin with {RESERVED} are LinkFlow's own.")
     if node.retry:
         _check_retry(node.retry, f"{path}/retry", findings)
     for name in _TIMEOUTS if node.timeout else ():

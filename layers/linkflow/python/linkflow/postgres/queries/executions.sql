@@ -236,7 +236,7 @@ SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status
        closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
 FROM executions e
 WHERE workspace_id = %(workspace)s::uuid AND e.id < %(before)s::uuid
-  AND mode = %(mode)s AND mode IN ('manual', 'retry', 'error', 'fork', 'rerun') AND (%(status)s < 0 OR status = %(status)s)
+  AND mode = %(mode)s AND mode IN ('manual', 'retry', 'error', 'fork', 'rerun', 'test') AND (%(status)s < 0 OR status = %(status)s)
 ORDER BY e.id DESC LIMIT %(limit)s
 
 -- name: page_by_workflow
@@ -263,7 +263,7 @@ SELECT id::text, workspace_id::text, workflow_id::text, workflow_version, status
        closed_at, coalesce(parent_id::text, ''), NULL::bytea, NULL::bytea[]
 FROM executions e
 WHERE workflow_id = %(workflow)s::uuid AND workspace_id = %(workspace)s::uuid AND e.id < %(before)s::uuid
-  AND mode = %(mode)s AND mode IN ('manual', 'retry', 'error', 'fork', 'rerun') AND (%(status)s < 0 OR status = %(status)s)
+  AND mode = %(mode)s AND mode IN ('manual', 'retry', 'error', 'fork', 'rerun', 'test') AND (%(status)s < 0 OR status = %(status)s)
 ORDER BY e.id DESC LIMIT %(limit)s
 
 -- name: history

@@ -21,6 +21,7 @@ from linkflow.domain.errors import Internal, LinkFlowError, NoSlot, NotFound, Un
 from linkflow.domain.limits import LimitReached, Limits
 from linkflow.domain.payloads import Stowage
 from linkflow.domain.state import State, new
+from linkflow.domain.trial import starts_freely
 from linkflow.observability import logger
 from linkflow.ports import Ahead, Clock, EventStore, Transition
 
@@ -270,7 +271,7 @@ class Committer:
             state = new(item.execution_id)
             start = item.start
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
-            if plan.gate is not None:
+            if plan.gate is not None and not starts_freely(start.trial):
                 if plan.gate.doors and start.fork is None:  # what is kept cannot wait for a turn
                     self._hand_over(item, start, plan)
                     return None

@@ -291,8 +291,8 @@ def _collecting(gate: Gate, start: c.Start, key: str) -> c.Collect:
 
 
 def collects(gate: Gate, start: c.Start) -> bool:
-    """Does this start become part of a run that collects? A child and a rerun are runs of their own."""
-    return gate.collect is not None and start.parent is None and not start.source_id
+    """Does this start become part of a run that collects? A child, a rerun and a test run are runs of their own."""
+    return gate.collect is not None and start.parent is None and not start.source_id and start.trial is None
 
 
 def idempotency_keys(command: c.Start) -> tuple[str, ...]:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from linkflow.contracts.controlling import ForkReply, ForkRequest
 from linkflow.contracts.history import Execution
 from linkflow.domain import commands as c
 from linkflow.domain import definition as d
 from linkflow.domain import events as e
-from linkflow.domain.comparing import Plan, compare
+from linkflow.domain.comparing import Plan, Report, compare
+from linkflow.domain.cutting import check_target, cut, cut_definition
 from linkflow.domain.errors import InvalidInput, LimitExceeded, NotFound, Problem
 from linkflow.domain.forking import Ask, plan
 from linkflow.domain.graph import Graph
 from linkflow.domain.ids import execution_id, is_uuid, shard_of_execution
 from linkflow.domain.payloads import refuse_reserved
+from linkflow.domain.state import split_key
+from linkflow.domain.trial import TEST, Trial
 from linkflow.ports import Clock, EventStore
 
 from .lanes import Commits
@@ -40,6 +44,7 @@ class _Made(Struct, frozen=True):
     trigger: Any
     plan: Plan
     fork: c.Fork | None = None
+    pins: bool = False
 
 
 class Forker:
@@ -64,14 +69,14 @@ class Forker:
         source = await self._source(request)
         version = await self._version(request, source)
         made = await (self._rerun if request.verb == RERUN else self._fork)(request, source, version)
-        mode = RERUN if request.verb == RERUN else FORK
+        mode = TEST if request.trial is not None else RERUN if request.verb == RERUN else FORK
         reply = ForkReply("", source.workflow_id, version, mode, plan=made.plan)
         if request.dry_run:
             return reply
         command = c.Start(
             request.new_id or self._new_id(source.id), source.workspace_id, source.workflow_id, version,
             made.trigger_node, made.trigger, mode, request.actor, request.idempotency_key,
-            source_id=source.id, fork=made.fork,
+            source_id=source.id, fork=made.fork, trial=request.trial, pins=made.pins,
         )  # fmt: skip
         written = await self._committer.start(command)
         if not written.duplicate and (end := reset_of(written.decision)) is not None:
@@ -108,12 +113,26 @@ class Forker:
     async def _fork(self, request: ForkRequest, source: Execution, version: int) -> _Made:
         after = await self._definition(source, version)
         before = await self._definition(source, source.workflow_version)
-        reason = request.reason
-        ask = Ask(request.node, version, request.edited, request.input, request.verb == RESET, reason)
+        ask = Ask(request.node, version, request.edited, request.input, request.verb == RESET, request.reason)
+        if request.trial is not None:
+            stale = _stale(compare(before, after) if request.fresh else Report(), request.trial)
+            ask = replace(ask, stale=stale, on_the_way=True)
+            after = await self._part(source, after, request.trial)
         planned = plan(source.id, await self._events(source.id), before, after, ask)
         if len(planned.fork.kept) + ROOM > self._max_events:
             raise LimitExceeded(f"What the fork keeps has nearly {self._max_events:,} events, the limit of a history.")
-        return _Made(planned.source.trigger_node, planned.trigger, planned.plan, planned.fork)
+        return _Made(
+            planned.source.trigger_node, planned.trigger, planned.plan, planned.fork, planned.source.goes_by_pins
+        )
+
+    async def _part(self, source: Execution, after: d.Definition, trial: Trial) -> d.Definition:
+        """The part of the definition that a test run goes by."""
+        state = await load_one(self._store, source.id)
+        if state is None or state.trigger_node not in {node.id for node in after.nodes}:
+            return after  # which the plan refuses
+        graph = Graph(after, state.trigger_node)
+        check_target(graph, trial.up_to, "/node")
+        return cut_definition(after, cut(graph, trial))
 
     async def _rerun(self, request: ForkRequest, source: Execution, version: int) -> _Made:
         state = await load_one(self._store, source.id)
@@ -129,7 +148,7 @@ class Forker:
         if version != source.workflow_version:
             report = compare(await self._definition(source, source.workflow_version), after)
         trigger = request.input if request.edited else state.trigger
-        return _Made(state.trigger_node, trigger, Plan((), runs, report=report))
+        return _Made(state.trigger_node, trigger, Plan((), runs, report=report), pins=state.goes_by_pins)
 
     async def _events(self, execution_id: str) -> list[e.Event]:
         events: list[e.Event] = []
@@ -139,3 +158,9 @@ class Forker:
             events += e.decode(page.events)
             after, more = page.last, page.more
         return events
+
+
+def _stale(report: Report, trial: Trial) -> tuple[str, ...]:
+    """Nodes of which a test run wants a new result: they have changed since, or have a mock now."""
+    mocked = (split_key(key)[0] for key in trial.mocks)
+    return tuple(dict.fromkeys((*(change.node for change in report.changed), *report.rewired, *mocked)))

@@ -16,6 +16,7 @@ from linkflow.domain.errors import InvalidInput, LinkFlowError, NotFound
 from linkflow.domain.ids import is_uuid
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import CALLING
+from linkflow.domain.trial import TEST
 from linkflow.ports import EventStore, Message, StoredMessage
 
 from .lanes import Commits
@@ -70,7 +71,8 @@ class Messenger:
             version, trigger = await self._entrance(body.workspace_id, body.workflow_id)
             command = c.Start(
                 body.execution_id, body.workspace_id, body.workflow_id, version, trigger, body.input,
-                "sub_workflow", f"execution:{body.parent.execution_id}", "", body.parent,
+                TEST if body.trial else "sub_workflow", f"execution:{body.parent.execution_id}", "", body.parent,
+                trial=body.trial,
             )  # fmt: skip
             await self._committer.start(command)
             await self._still_wanted(body)

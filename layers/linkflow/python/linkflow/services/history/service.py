@@ -127,7 +127,7 @@ class History:
             parent = e.Parent(**msgspec.structs.asdict(item.parent)) if item.parent else None
             command = c.Start(
                 item.execution_id, item.workspace_id, item.workflow_id, item.workflow_version, item.trigger_node,
-                item.trigger, item.mode, item.actor, item.idempotency_key, parent, item.reply_to,
+                item.trigger, item.mode, item.actor, item.idempotency_key, parent, item.reply_to, trial=item.trial,
             )  # fmt: skip
             if not self._backlog.is_free:
                 plan = await self._plans.get(item.workflow_id, item.workflow_version, item.trigger_node)

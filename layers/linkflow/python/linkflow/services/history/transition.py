@@ -16,6 +16,7 @@ from linkflow.domain.outcomes import NodeError
 from linkflow.domain.snapshots import Stored
 from linkflow.domain.state import State, Wait, encode, split_key
 from linkflow.domain.timing import HEARTBEAT
+from linkflow.domain.trial import Trial
 from linkflow.ports import Entrance, Message, Slot, Transition, WaitRow
 
 from .plans import Plan
@@ -34,6 +35,7 @@ class StartChild(msgspec.Struct, frozen=True, omit_defaults=True):
     workflow_id: str
     input: object
     parent: e.Parent
+    trial: Trial | None = None
 
 
 class StartError(msgspec.Struct, frozen=True):
@@ -203,7 +205,7 @@ def _messages(decision: Decision, plan: Plan) -> tuple[Message, ...]:
     if state.parent is not None and state.closed and not decision.was_closed:
         body = ChildClosed(state.parent, state.execution_id, state.status, state.result, state.error)
         found.append(Message(f"{CHILD_CLOSED}/{state.version}", CHILD_CLOSED, _encode(body)))
-    if state.closed and plan.definition.settings.error_workflow:
+    if state.closed and plan.definition.settings.error_workflow and (state.trial is None or state.trial.error_workflow):
         found += [_start_error(state, plan, call) for call in error_calls(decision, plan.definition)]
     return tuple(found)
 
@@ -229,5 +231,6 @@ def reset_of(decision: Decision) -> EndSource | None:
 def _start_child(state: State, event: e.ChildStarted) -> Message:
     depth = state.parent.depth + 1 if state.parent else 1
     parent = e.Parent(state.execution_id, event.node, event.attempt, depth, event.close_policy, in_error(state))
-    body = StartChild(event.execution_id, state.workspace_id, event.workflow_id, event.input, parent)
+    trial = state.trial.for_child() if state.trial is not None else None
+    body = StartChild(event.execution_id, state.workspace_id, event.workflow_id, event.input, parent, trial)
     return Message(f"{START_CHILD}/{event.node}/{event.attempt}", START_CHILD, _encode(body))
