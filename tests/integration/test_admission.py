@@ -13,6 +13,7 @@ import pytest
 from linkflow.contracts import history as h
 from linkflow.domain import definition as d
 from linkflow.domain import events as e
+from linkflow.domain import ids
 from linkflow.domain.errors import Conflict, NoSlot
 from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, NodeError
 from linkflow.services.history import History
@@ -246,6 +247,26 @@ async def test_the_same_start_again_is_the_same_start(world: World) -> None:
     reply = await world.history.start(h.StartBatch((request,)))
     assert (reply.results[0].execution_id, reply.results[0].created) == (request.execution_id, False)
     assert len(await _slots(world)) == 2
+
+
+async def test_a_key_with_a_time_is_free_again_after_it(world: World) -> None:
+    for workflow in (await world.chain(1), await world.chain(1, concurrency=ONE)):
+        base = world.clock.now_ms()
+
+        def at(ms: int, key: str = "ttl:60000:k", workflow: Any = workflow, base: int = base) -> h.StartRequest:
+            id = ids.uuid7(base + ms, ms % 4096, ms)
+            return msgspec.structs.replace(world.request(workflow, idempotency_key=key), execution_id=id)
+
+        first, early, late, again = at(0), at(59_999), at(60_000), at(60_001)
+        reply = await world.history.start(h.StartBatch((first, early)))
+        assert [(one.execution_id, one.created) for one in reply.results] == [
+            (first.execution_id, True), (first.execution_id, False),
+        ]  # fmt: skip
+        for request in (late, again):
+            reply = await world.history.start(h.StartBatch((request,)))
+            assert (reply.results[0].execution_id, reply.results[0].created) == (late.execution_id, request is late)
+        other = [at(90_000, "ttl:never:k"), at(99_000, "ttl:never:k"), at(90_000, "ttlx:1:k"), at(99_000, "ttlx:1:k")]
+        assert [(await world.history.start(h.StartBatch((one,)))).results[0].created for one in other] == [True, False] * 2
 
 
 async def test_a_key_that_cannot_be_evaluated_refuses_the_start(world: World) -> None:

@@ -65,6 +65,7 @@ from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
 from linkflow.nodes.registry import Registry
 from linkflow.postgres.database import Database
+from linkflow.postgres.hook_calls import PostgresHookCalls
 from linkflow.postgres.reach import PostgresReach
 from linkflow.postgres.replies import PostgresReplies
 from linkflow.postgres.schedules import PostgresSchedules
@@ -79,6 +80,9 @@ from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
 from linkflow.services.inspecting import Inspecting
+from linkflow.services.hook_admin import HookDesk
+from linkflow.services.hook_log import HookLog
+from linkflow.services.hook_status import StatusTokens
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
@@ -459,7 +463,9 @@ def build(database: Database) -> Plane:
         usage=Usage(frontend, clock),
         queues=Queues(frontend),
         reach=WorkspaceReach(PostgresReach(database), clock, ("10.1.0.0/16", "*.intra.example")),
-        webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
+        webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter, clock=clock, tokens=StatusTokens(SECRET)),
+        hook_desk=HookDesk(PostgresHookCalls(database), frontend, clock),
+        hook_log=HookLog(PostgresHookCalls(database), clock, at_once=True),
         replies=PostgresReplies(database),
         allowance=ApiAllowance(limiter, 500),
         clock=clock,

@@ -33,6 +33,9 @@ PUBLIC_PATHS = {
     "/api/v1/auth/register",
     "/api/v1/auth/login",
     "/api/v1/auth/refresh",
+    "/webhook-runs/{token}",
+    "/webhook-test/{webhook_id}",
+    "/webhook-test/{webhook_id}/{path:path}",
     "/webhooks/{webhook_id}",
     "/webhooks/{webhook_id}/{path:path}",
 }

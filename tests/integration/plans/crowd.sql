@@ -21,6 +21,9 @@ INSERT INTO workflow_versions SELECT pg_temp.nth(2, n % 10000), 1 + n / 10000, '
 FROM generate_series(0, 19999) n;
 INSERT INTO webhooks SELECT 'hook' || n, pg_temp.nth(2, n), 'hook', pg_temp.nth(1, pg_temp.owner(n)), 1, true, '{}', 0
 FROM generate_series(0, 9999) n;
+INSERT INTO webhook_refusals
+SELECT pg_temp.nth(4, n), 'hook' || CASE WHEN n < 10000 THEN 1 ELSE n % 10000 END, 1000 + n, 'POST', '', '', 401, 'c', 'd', '{}', 0
+FROM generate_series(0, 29999) n;
 INSERT INTO schedules (workflow_id, node_id, workspace_id, workflow_version, cron, timezone, next_at, id)
 SELECT pg_temp.nth(2, n % 10000), 's' || n / 10000, pg_temp.nth(1, pg_temp.owner(n % 10000)), 1, '* * * * *', 'UTC', 1000 + n,
        pg_temp.nth(3, n)

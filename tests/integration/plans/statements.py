@@ -183,7 +183,7 @@ HOT: dict[str, Cases] = {
     "admission": {
         "lock": {"locks": list(range(BATCH))},
         "runs": {"ids": _OLD},
-        "holders": {"workflow": FLOW, "keys": [f"k{n}" for n in range(BATCH)]},
+        "holders": {"workflow": FLOW, "keys": [f"k{n}" for n in range(BATCH)], "newest": nth(0, 1)},
         "lines": [{"workflow": FLOW, "keys": _KEYS}, {"workflow": FLOW, "keys": ["busy"]}],
         "staying": {"workflow": FLOW, "keys": _KEYS},
         "rates": {"workflow": FLOW, "keys": _KEYS},
@@ -223,6 +223,19 @@ HOT: dict[str, Cases] = {
         "drop": {"execution": _OLD, "workspace": all_of(BIG)},
     },
     "webhooks": {"find": (["hook7", "hook9"],)},
+    "hook_calls": {
+        "note": {
+            "id": _NEW, "webhook": all_of("hook7"), "at": all_of(1), "method": all_of("POST"), "path": all_of(""),
+            "ip": all_of(""), "status": all_of(401), "code": all_of(""), "detail": all_of(""), "headers": all_of(b"{}"),
+            "size": all_of(0),
+        },
+        "forget_old": {"older": 1100},
+        "forget_many": {"webhooks": ["hook7", "hook9"], "most": 2},
+        "refusals": [{"webhook": "hook1", "before": before, "limit": PAGE} for before in (None, nth(4, 5_000))],
+        "of_workflow": {"workflow": FLOW, "workspace": BIG, "before": "", "limit": PAGE},
+        "of_workspace": [{"workspace": BIG, "before": before, "limit": PAGE} for before in ("", "hook5")],
+        "capture": {"webhook": "hook1", "now": 1, "most": 10, "id": nth(5, 1), "at": 1, "trigger": b"{}"},
+    },
     "replies": {
         "sweep": {"at": 20_000},
         "claim": {"workspace_id": BIG, "key": "new", "fingerprint": b"", "until": 1, "at": 0},
@@ -335,4 +348,5 @@ COLD: dict[str, dict[str, str]] = {
         "put_schedule": _PERSON, "drop_schedules": _PERSON, "delete": _PERSON,
     },
     "schedules": {"hold": _PERSON, "resume": _PERSON},
+    "hook_calls": dict.fromkeys(("get", "switch", "move", "listen", "forget_captures", "captures"), _PERSON),
 }  # fmt: skip

@@ -358,6 +358,7 @@ class System:
     def services(self) -> Services:
         """What the HTTP app is built from."""
         from linkflow.http.wiring import Services
+        from linkflow.postgres.hook_calls import PostgresHookCalls
         from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.replies import PostgresReplies
         from linkflow.postgres.schedules import PostgresSchedules
@@ -372,6 +373,9 @@ class System:
         from linkflow.services.executions import Executions
         from linkflow.services.forks import Forks
         from linkflow.services.inspecting import Inspecting
+        from linkflow.services.hook_admin import HookDesk
+        from linkflow.services.hook_log import HookLog
+        from linkflow.services.hook_status import StatusTokens
         from linkflow.services.queues import Queues
         from linkflow.services.reach import WorkspaceReach
         from linkflow.services.schedules import Schedules
@@ -407,7 +411,11 @@ class System:
             usage=Usage(frontend, clock),
             queues=Queues(frontend),
             reach=WorkspaceReach(PostgresReach(database), clock, config.egress.delegate),
-            webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter),
+            webhooks=Webhooks(
+                PostgresWebhooks(database), frontend, limiter, clock=clock, tokens=StatusTokens(config.secret)
+            ),
+            hook_desk=HookDesk(PostgresHookCalls(database), frontend, clock),
+            hook_log=HookLog(PostgresHookCalls(database), clock, at_once="AWS_LAMBDA_FUNCTION_NAME" in os.environ),
             replies=PostgresReplies(database),
             allowance=ApiAllowance(limiter, config.api_rate_limit),
             clock=clock,

@@ -32,6 +32,7 @@ from . import (
     trials,
     usage,
     waiting,
+    webhooks,
     workflows,
     workspaces,
 )
@@ -42,6 +43,8 @@ __all__ = ["Services", "create_app", "routes"]
 
 ROUTERS = (
     hooks.router,  # first, because routes are tried in order and this is the hot one
+    hooks.runs,
+    hooks.tests,
     health.router,
     accounts.router,
     workspaces.router,
@@ -57,6 +60,7 @@ ROUTERS = (
     dead_letters.router,
     queues.router,
     egress.router,
+    webhooks.router,
     nodes.router,
 )
 

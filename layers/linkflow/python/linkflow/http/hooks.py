@@ -9,10 +9,8 @@ over in time is 202 with the address of its status.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
@@ -20,25 +18,22 @@ from starlette.types import Scope
 from linkflow.contracts.frontend import RunReply
 from linkflow.domain.payloads import references
 from linkflow.services.control_ports import Webhook
+from linkflow.services.hook_rules import cors, preflight
 from linkflow.services.webhooks import Knock
 
-from . import strict_json
-from .door import is_json
 from .guard import Anybody
-from .idempotency import key_of
-from .problems import problem
+from .hook_bodies import fields, parsed, unpacked
+from .problems import problem, respond, said
 from .replying import reply
 from .routing import router as new_router
-from .strict_json import Malformed
 from .wiring import Given, Services
 
 router = new_router(prefix="/webhooks", tags=["Webhooks"])
+tests = new_router(prefix="/webhook-test", tags=["Webhooks"])
+runs = new_router(prefix="/webhook-runs", tags=["Webhooks"])
 
 OTHER_METHODS = ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _METHODS = frozenset(("POST", *OTHER_METHODS))
-MAX_FIELDS = 1000
-"""Fields of a form or a query."""
-
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "set-cookie", "content-security-policy"})
 # A workflow's answer has the console's origin: it may show a page, but not act as one of ours.
 _SANDBOX = {"Content-Security-Policy": "sandbox", "Cache-Control": "no-store"}
@@ -66,18 +61,79 @@ def shortcut(scope: Scope) -> tuple[str, str] | None:
 
 async def serve(request: Request, services: Services, webhook_id: str, path: str) -> Response:
     """What `receive` does."""
-    knock = Knock(
-        webhook_id=webhook_id,
-        path=path,
-        method=request.method,
-        headers=_headers(request),
-        query=_fields(request.scope.get("query_string", b"").decode("latin-1")),
-        ip=request.client.host if request.client else "",
-    )
-    webhook = await services.webhooks.admit(knock)
-    body = _body(await request.body(), request.headers.get("content-type", ""))
-    run = await services.webhooks.start(webhook, knock, body, key_of(request, "idempotency-key", "webhook-id"))
-    return _answer(request, services, webhook, run)
+    knock = _knock(request, webhook_id, path)
+    webhook = await services.webhooks.find(knock)
+    origin = knock.headers.get("origin", "")
+    allowed = cors(webhook.rules, origin)
+    if allowed and knock.method == "OPTIONS" and "access-control-request-method" in knock.headers:
+        wanted = knock.headers.get("access-control-request-headers", "")
+        return Response(status_code=204, headers=preflight(webhook.rules, origin, wanted))
+    raw = await request.body()
+    try:
+        response = await _taken(request, services, webhook, knock, raw)
+    except Exception as error:
+        response = respond(request, error)
+        await services.hook_log.refused(webhook, knock, response.status_code, said(response), len(raw))
+    response.headers.update(allowed)
+    return response
+
+
+async def _taken(request: Request, services: Services, webhook: Webhook, knock: Knock, raw: bytes) -> Response:
+    admitted = await services.webhooks.admit(webhook, knock, raw)
+    most = webhook.rules.max_body or services.max_body
+    plain = unpacked(raw, knock.headers.get("content-encoding", ""), most)
+    body = parsed(plain, knock.headers.get("content-type", ""))
+    run = await services.webhooks.start(webhook, knock, body, raw, admitted)
+    response = _answer(request, services, webhook, run)
+    if admitted.left >= 0:
+        limit = webhook.rules.rate_limit
+        response.headers["RateLimit-Policy"] = f'"webhook";q={limit};w=60'
+        response.headers["RateLimit"] = f'"webhook";r={admitted.left};t={-(-60 * (limit - admitted.left) // limit)}'
+    return response
+
+
+@tests.post("/{webhook_id}")
+@tests.post("/{webhook_id}/{path:path}")
+@tests.api_route("/{webhook_id}", methods=OTHER_METHODS, include_in_schema=False)
+@tests.api_route("/{webhook_id}/{path:path}", methods=OTHER_METHODS, include_in_schema=False)
+async def capture(request: Request, webhook_id: str, services: Given, _: Anybody, path: str = "") -> Response:
+    """The test address: what comes is kept and shown, and starts no run. It takes calls while somebody listens; a
+    secret is asked for as at the webhook itself."""
+    knock = _knock(request, webhook_id, path)
+    webhook = await services.webhooks.find(knock, active=False)
+    raw = await request.body()
+    await services.webhooks.admit(webhook, knock, raw)
+    plain = unpacked(raw, knock.headers.get("content-encoding", ""), services.max_body)
+    body = parsed(plain, knock.headers.get("content-type", ""))
+    trigger = await services.hook_desk.captured(webhook, knock, body, raw)
+    return reply({"message": "Captured.", "trigger": trigger}, 200, _SANDBOX)
+
+
+@runs.get("/{token}")
+async def status(request: Request, token: str, services: Given, _: Anybody) -> Response:
+    """How the run went that a webhook's call started: 202 while it goes on, then what the webhook would have answered.
+    The address comes with the 202 of the call, and is good for a day."""
+    run = await services.webhooks.status(token)
+    if run.answered:
+        return _given(run.result)
+    if run.closed and run.status == "completed":
+        return reply(
+            {"execution_id": run.execution_id, "status": run.status} if run.result is None else run.result,
+            200,
+            _SANDBOX,
+        )
+    if run.closed:
+        return _failed(request, run)
+    body: dict[str, Any] = {"execution_id": run.execution_id, "status": run.status}
+    if run.position:
+        body["position"] = run.position
+    return reply(body, 202, {**_SANDBOX, "Retry-After": "1"})
+
+
+def _knock(request: Request, webhook_id: str, path: str) -> Knock:
+    query = fields(request.scope.get("query_string", b"").decode("latin-1"))
+    ip = request.client.host if request.client else ""
+    return Knock(webhook_id, path, request.method, _headers(request), query, ip)
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -86,38 +142,6 @@ def _headers(request: Request) -> dict[str, str]:
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
-
-
-def _body(raw: bytes, content_type: str) -> Any:
-    """JSON, a form or text, by what the header says. Raises `Malformed`, or 415 for what is none of them."""
-    if not raw:
-        return None
-    if is_json(content_type):
-        return strict_json.load(raw)
-    if content_type.lower().startswith("multipart/"):
-        raise HTTPException(415, "Webhooks take JSON, URL-encoded forms and text, not multipart bodies.")
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        raise HTTPException(415, "The body is neither JSON nor UTF-8 text.") from None
-    if "\0" in text:
-        raise Malformed("The body has a NUL character, which cannot be stored.")
-    form = content_type.lower().startswith("application/x-www-form-urlencoded")
-    return _fields(text) if form else text
-
-
-def _fields(text: str) -> dict[str, Any]:
-    """A query or form: one value as it is, several as a list. Raises `Malformed`."""
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
-    except ValueError:
-        raise Malformed(f"A query or form is UTF-8 and has at most {MAX_FIELDS} fields.") from None
-    fields: dict[str, list[str]] = {}
-    for name, value in pairs:
-        if "\0" in name or "\0" in value:
-            raise Malformed("A query or form cannot have a NUL character.")
-        fields.setdefault(name, []).append(value)
-    return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
 
 
 def _answer(request: Request, services: Services, webhook: Webhook, run: RunReply) -> Response:
@@ -130,10 +154,9 @@ def _answer(request: Request, services: Services, webhook: Webhook, run: RunRepl
     if rules.mode == "wait" and run.closed:
         if run.status == "completed":
             return reply(run.result, 200, {**_SANDBOX, "X-Execution-Id": run.execution_id})
-        detail = "The workflow run that this call started did not complete."
-        extra = {"execution_id": run.execution_id, "execution_status": run.status}
-        return problem(request, 502, f"execution_{run.status}", detail, extra=extra)
-    status_url = f"{services.public_url}/api/v1/workspaces/{webhook.workspace_id}/executions/{run.execution_id}"
+        return _failed(request, run)
+    token = services.webhooks.status_token(webhook, run.execution_id)
+    status_url = f"{services.public_url}/webhook-runs/{token}" if token else ""
     headers = {**_SANDBOX, "X-Execution-Id": run.execution_id}
     if rules.mode == "immediate" and (rules.status or rules.body is not None):
         return _given({"status": rules.status or 200, "headers": headers, "body": rules.body})
@@ -142,7 +165,17 @@ def _answer(request: Request, services: Services, webhook: Webhook, run: RunRepl
         body["status"] = run.status
         if run.position:
             body["position"] = run.position
-    return reply(body, 202, {**headers, "Location": status_url})
+    if status_url:
+        headers["Location"] = status_url
+    if not run.created:
+        return reply(body, 200, {**headers, "Idempotency-Replayed": "true"})
+    return reply(body, 202, headers)
+
+
+def _failed(request: Request, run: RunReply) -> Response:
+    detail = "The workflow run that this call started did not complete."
+    extra = {"execution_id": run.execution_id, "execution_status": run.status}
+    return problem(request, 502, f"execution_{run.status}", detail, extra=extra)
 
 
 def _given(answer: Any) -> Response:

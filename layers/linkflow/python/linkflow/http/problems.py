@@ -138,6 +138,12 @@ def respond(request: Request, error: Exception) -> Response:
     return _internal(request)
 
 
+def said(response: Response) -> tuple[str, str]:
+    """Code and detail of a problem document."""
+    document = msgspec.json.decode(response.body)
+    return document["code"], document["detail"]
+
+
 async def handle(request: Request, error: Exception) -> Response:
     """`respond`, as an exception handler."""
     return respond(request, error)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 from starlette.requests import Request
 
+from linkflow.clock import SystemClock
 from linkflow.ports import Clock
 from linkflow.services.allowance import ApiAllowance
 from linkflow.services.auth import Auth
@@ -17,6 +18,8 @@ from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
 from linkflow.services.inspecting import Inspecting
+from linkflow.services.hook_admin import HookDesk
+from linkflow.services.hook_log import HookLog
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
@@ -52,8 +55,10 @@ class Services:
     queues: Queues
     reach: WorkspaceReach
     webhooks: Webhooks
+    hook_desk: HookDesk
     replies: ReplyStore
     clock: Clock
+    hook_log: HookLog = field(default_factory=lambda: HookLog(None, SystemClock()))
     allowance: ApiAllowance = field(default_factory=lambda: ApiAllowance(None, 0))
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     watched: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)

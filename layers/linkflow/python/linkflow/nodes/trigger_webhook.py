@@ -17,33 +17,94 @@ Method = Annotated[
     Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
 ]
+_PART = r"(:[A-Za-z_][A-Za-z0-9_]{0,63}|[A-Za-z0-9_-][A-Za-z0-9_.-]*)"
 Path = Annotated[
     str,
     BeforeValidator(lambda value: value.strip("/") if isinstance(value, str) else value),
-    StringConstraints(max_length=100, pattern=r"^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?$"),
+    StringConstraints(max_length=200, pattern=rf"^({_PART}(/{_PART})*)?$"),
 ]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$", to_lower=True)]
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[a-z0-9.-]+(:\d{1,5})?)$", to_lower=True)]
+
+
+class CustomSignature(Params):
+    """How a sender signs for whom there is no preset."""
+
+    header: HeaderName = "x-signature"
+    signed: str = Field(
+        "{body}", max_length=200, description="The text that is signed: {body}, {timestamp} and {id} in it."
+    )
+    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = Field("", max_length=50, description="Before the signature in its header, such as sha256=.")
+    timestamp_header: HeaderName | Literal[""] = ""
+    id_header: HeaderName | Literal[""] = Field(
+        "", description="A delivery's own id: a repeated one starts no second run."
+    )
+    key: Literal["text", "hex", "base64", "whsec"] = Field("text", description="What the secret is written in.")
+
+    @model_validator(mode="after")
+    def _says_what_it_signs(self) -> CustomSignature:
+        if "{body}" not in self.signed:
+            raise ValueError("`signed` has {body} in it, or anything could be sent")
+        if "{timestamp}" in self.signed and not self.timestamp_header:
+            raise ValueError("`signed` has {timestamp} in it: say which header it is in, `timestamp_header`")
+        if "{id}" in self.signed and not self.id_header:
+            raise ValueError("`signed` has {id} in it: say which header it is in, `id_header`")
+        return self
 
 
 class WebhookAuth(Auth):
-    """What a call must bring. The secret is hashed before the workflow is stored."""
+    """What a call must bring. A password, token or header's value is hashed before the workflow is stored; what
+    signatures are checked with is a credential."""
 
-    type: Literal["none", "basic", "bearer", "header"] = "none"
+    type: Literal["none", "basic", "bearer", "header", "hmac", "jwt"] = "none"  # type: ignore[assignment]
+    credential: str = Field(
+        "", max_length=100, description="hmac, jwt: the id of the credential with the secret or key."
+    )
+    preset: Literal["standard", "stripe", "github", "slack", "shopify", "custom"] = Field(
+        "standard", description="hmac: whose signatures."
+    )
+    custom: CustomSignature | None = Field(None, description="hmac, preset custom.")
+    tolerance: int = Field(300, ge=10, le=86_400, description="hmac, jwt: seconds that a signed time may be off.")
+    issuer: str = Field("", max_length=500, description="jwt: `iss` has to be this.")
+    audience: str = Field("", max_length=500, description="jwt: `aud` has to name this.")
 
     @model_validator(mode="after")
-    def _has_a_password(self) -> WebhookAuth:
+    def _has_what_it_needs(self) -> WebhookAuth:
         if self.type == "basic" and not self.password:
             raise ValueError("auth basic needs `password`")
+        if self.type in ("hmac", "jwt") and not self.credential:
+            raise ValueError(f"auth {self.type} needs `credential`")
+        if self.type == "hmac" and self.preset == "custom" and self.custom is None:
+            raise ValueError("preset custom needs `custom`")
+        return self
+
+
+class Dedupe(Params):
+    """Calls that are one."""
+
+    header: HeaderName | Literal[""] = Field("", description="By this header.")
+    key: str = Field(
+        "", max_length=2000, description="By this expression over the call, such as {{ trigger.body.id }}."
+    )
+    ttl: float = Field(0, ge=0, le=366 * 86_400, description="Seconds; 0 for as long as the run is kept.")
+
+    @model_validator(mode="after")
+    def _says_by_what(self) -> Dedupe:
+        if bool(self.header) == bool(self.key):
+            raise ValueError("say one of `header` and `key`")
         return self
 
 
 class WebhookParams(Params):
     """What the receiver asks of a call, and how it answers."""
 
-    path: Path = Field("", description="Letters, digits, - and _; / between parts.")
+    path: Path = Field("", description="Letters, digits, - _ and .; / between parts. :name is a parameter.")
     methods: Annotated[list[Method], BeforeValidator(to_list), Field(min_length=1)] = Field(
         default=["POST"], validation_alias=AliasChoices("methods", "method")
     )
-    auth: WebhookAuth = Field(default_factory=WebhookAuth)
+    auth: WebhookAuth = Field(default_factory=lambda: WebhookAuth())
     response_mode: Literal["immediate", "wait"] = Field(
         "immediate",
         validation_alias=AliasChoices("response_mode", "mode"),
@@ -53,6 +114,12 @@ class WebhookParams(Params):
     response_status: int = Field(200, ge=200, le=599)
     response_body: Any = None
     rate_limit: int | None = Field(None, ge=1, le=10_000, description="Calls a minute from one address.")
+    dedupe: Dedupe | None = None
+    cors_origins: Annotated[list[Origin], BeforeValidator(to_list), Field(max_length=50)] = Field(
+        default=[], description="Whose pages may call: https://shop.example, or * for any."
+    )
+    max_body: int | None = Field(None, ge=1, le=16 * 1024 * 1024, description="Bytes; below the installation's limit.")
+    raw_body: bool = Field(False, description="Give the run the bytes as well, as `raw` in base64.")
 
     _gather = model_validator(mode="before")(gather)
 
@@ -64,7 +131,8 @@ class WebhookTrigger(Trigger):
     params: ClassVar[builtins.type[Params]] = WebhookParams
     help = """
     The call is answered at once with `response_status` and `response_body`, or with `response_mode: wait` by the run's
-    `respond` node, within `wait_timeout` seconds. The original's flat `auth_type` with its fields is read too. A secret
+    `respond` node, within `wait_timeout` seconds. What signs, repeats or comes from a page in a browser is in
+    [webhooks.md](../webhooks.md). The original's flat `auth_type` with its fields is read too. A secret
     is hashed before the workflow is stored.
     """
     produces = {
@@ -77,6 +145,8 @@ class WebhookTrigger(Trigger):
                 "body": ANY,
                 "ip": {"type": "string"},
                 "path": {"type": "string"},
+                "params": {"type": "object", "description": "The path's parameters, where it has some."},
+                "raw": {"type": "string", "description": "The body's bytes in base64, with `raw_body`."},
             },
         }
     }
@@ -88,7 +158,11 @@ class WebhookTrigger(Trigger):
             output={"method": "POST", "path": "my-hook", "headers": {}, "query": {}, "body": {"order": "A7"}, "ip": ""},
         ),
     )
-    refuses = (Refusal({"path": "a b"}, "/path", "invalid_value"),)
+    refuses = (
+        Refusal({"path": "a b"}, "/path", "invalid_value"),
+        Refusal({"auth": {"type": "hmac"}}, "/auth", "invalid_value"),
+        Refusal({"cors_origins": ["shop.example"]}, "/cors_origins/0", "invalid_value"),
+    )
 
 
 node = WebhookTrigger()

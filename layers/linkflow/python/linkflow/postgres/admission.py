@@ -49,7 +49,9 @@ class PostgresDoor:
         if asked.ids:
             seen.ids.update(id for (id,) in await self._rows("runs", ids=list(asked.ids)))
         if asked.keys:
-            seen.holders.update(await self._rows("holders", workflow=workflow, keys=list(asked.keys)))
+            seen.holders.update(
+                await self._rows("holders", workflow=workflow, keys=list(asked.keys), newest=max(asked.ids))
+            )
         if asked.slots:
             seen.lines.update(await lines(self._connection, workflow, asked.slots))
             if asked.staying:

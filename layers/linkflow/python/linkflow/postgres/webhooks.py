@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from linkflow.services.control_ports import Webhook
-from linkflow.services.triggers import WebhookRules
+from linkflow.services.hook_rules import WebhookRules
 
 from .database import Database
 from .queries import queries

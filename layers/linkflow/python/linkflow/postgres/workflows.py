@@ -8,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from linkflow.services.control_ports import Change, TriggerRow, Workflow, WorkflowVersion
-from linkflow.services.triggers import WebhookRules
+from linkflow.services.hook_rules import WebhookRules
 
 from .database import Connection, Database
 from .queries import queries

@@ -43,6 +43,11 @@ class Forks:
         with acting_as(who.caller()):
             return await self._frontend.fork(request)
 
+    async def again(self, who: Membership, execution_id: str, reason: str) -> str:
+        """A new run from the start with the same data. Returns its id. Raises `NotFound`."""
+        made = await self.fork(who, execution_id, "rerun", BulkOptions(reason=reason))
+        return made.execution_id
+
     async def bulk(
         self, who: Membership, verb: str, chosen: BulkFilter, options: BulkOptions, *, limit: int, dry_run: bool
     ) -> BulkReply:

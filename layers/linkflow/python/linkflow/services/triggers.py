@@ -15,42 +15,27 @@ from msgspec import Struct
 
 from linkflow.domain import schedules
 from linkflow.domain.definition import Definition, Node
-from linkflow.domain.errors import InvalidDefinition, Problem
+from linkflow.domain.errors import InvalidDefinition, LinkFlowError, Problem
 from linkflow.domain.firings import YEAR_MS
 from linkflow.domain.timetable import Timetable, delay, following
+
+from .hook_rules import WebhookRules
+from .signatures import PRESETS, Scheme
+
+__all__ = ["Cron", "Hook", "WebhookRules", "digest", "read_schedule", "sealed", "triggers_of", "with_jitter"]
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from linkflow.nodes.auth import Auth
     from linkflow.nodes.trigger_schedule import ScheduleParams
+    from linkflow.nodes.trigger_webhook import WebhookAuth
 
 WEBHOOK, SCHEDULE = "trigger_webhook", "trigger_schedule"
 
 _SECRETS = ("password", "token", "header_value", "api_key")
 _NESTED = ("auth", "auth_config")
 _SEALED = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-class WebhookRules(Struct, frozen=True, omit_defaults=True):
-    """Who may call a webhook and what he is answered.
-
-    `secret` is the sha256 of the token, password or header value, in hex. `wait` is seconds, for mode ``wait``;
-    `status` and `body` are the fixed answer of mode ``immediate``, 0 meaning the usual one. `rate_limit` is calls a
-    minute and address, 0 meaning no limit.
-    """
-
-    path: str = ""
-    methods: tuple[str, ...] = ("POST",)
-    auth: str = "none"  # none | header | basic | bearer
-    header: str = ""
-    username: str = ""
-    secret: str = ""
-    mode: str = "immediate"  # immediate | wait
-    wait: float = 25.0
-    status: int = 0
-    body: Any = None
-    rate_limit: int = 0
 
 
 class Hook(Struct, frozen=True):
@@ -164,7 +149,51 @@ def _rules(node: Node) -> WebhookRules:
         status=given.response_status if "response_status" in given.model_fields_set else 0,
         body=given.response_body,
         rate_limit=given.rate_limit or 0,
+        credential=given.auth.credential if kind in ("hmac", "jwt") else "",
+        scheme=_scheme(given.auth),
+        dedupe_header=given.dedupe.header if given.dedupe else "",
+        dedupe=_expression(given.dedupe.key) if given.dedupe else "",
+        dedupe_ttl=round(given.dedupe.ttl * 1000) if given.dedupe else 0,
+        origins=tuple(given.cors_origins),
+        max_body=given.max_body or 0,
+        raw=given.raw_body,
+        issuer=given.auth.issuer,
+        audience=given.auth.audience,
     )
+
+
+def _scheme(auth: WebhookAuth) -> Scheme | None:
+    """How the calls are signed, where they are."""
+    if auth.type == "jwt":
+        return Scheme("", tolerance=auth.tolerance)
+    if auth.type != "hmac":
+        return None
+    if auth.preset != "custom" or auth.custom is None:
+        return msgspec.structs.replace(PRESETS[auth.preset], tolerance=auth.tolerance)
+    own = auth.custom
+    return Scheme(
+        own.header, own.signed, own.algorithm, own.encoding, own.prefix, timestamp_header=own.timestamp_header,
+        id_header=own.id_header, key=own.key, tolerance=auth.tolerance,
+    )  # fmt: skip
+
+
+def _expression(text: str) -> str:
+    """Raises `InvalidDefinition` where it cannot be compiled, or asks for more than the call."""
+    if not text:
+        return ""
+    from linkflow.domain.expressions import compile_value
+
+    try:
+        compiled = compile_value(text)
+    except LinkFlowError as error:
+        fault = Problem("/dedupe/key", "bad_expression", error.message)
+        raise InvalidDefinition("A trigger's settings are wrong.", problems=[fault]) from None
+    if compiled.facts.fixed - {"trigger", "input"} or not compiled.facts.fixed:
+        fault = Problem(
+            "/dedupe/key", "bad_expression", "It is an expression over `trigger`, the call, and nothing else."
+        )
+        raise InvalidDefinition("A trigger's settings are wrong.", problems=[fault])
+    return text
 
 
 def _secret(auth: Auth) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ SELECT id::text FROM executions WHERE id = ANY (%(ids)s::uuid[])
 -- Who holds these idempotency keys.
 SELECT key, execution_id::text FROM idempotency_keys
 WHERE workflow_id = %(workflow)s::uuid AND key = ANY (%(keys)s::text[])
+  AND NOT idempotency_key_is_free(key, execution_id, %(newest)s::uuid)
 
 -- name: lines
 -- Who has and who waits for the slots of these keys; of those who wait, no more than a thousand are counted.
@@ -68,6 +69,7 @@ WHERE execution_id = %(source)s::uuid AND workflow_id = %(workflow)s::uuid AND k
 SELECT 1 FROM executions WHERE id = %(id)s::uuid
 UNION ALL
 SELECT 1 FROM idempotency_keys WHERE workflow_id = %(workflow)s::uuid AND key = %(key)s AND key <> ''
+  AND NOT idempotency_key_is_free(key, execution_id, %(id)s::uuid)
 LIMIT 1
 
 -- name: let_in
@@ -89,9 +91,10 @@ ON CONFLICT (workflow_id, trigger_node, key) DO UPDATE SET execution_id = exclud
 
 -- name: keep_keys
 -- Idempotency keys of collected starts.
-INSERT INTO idempotency_keys (workflow_id, key, execution_id)
+INSERT INTO idempotency_keys AS k (workflow_id, key, execution_id)
 SELECT * FROM unnest(%(kept_workflow)s::uuid[], %(kept_key)s::text[], %(kept_id)s::uuid[])
-ON CONFLICT DO NOTHING RETURNING 1
+ON CONFLICT (workflow_id, key) DO UPDATE SET execution_id = excluded.execution_id
+WHERE idempotency_key_is_free(k.key, k.execution_id, excluded.execution_id) RETURNING 1
 
 -- name: pass_keys
 -- Idempotency keys that pass from one run to another.

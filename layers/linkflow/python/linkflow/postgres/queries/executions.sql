@@ -10,9 +10,10 @@ WITH input AS (
   ) AS u (id, shard, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state,
           events, key, tally, compute)
 ), keyed AS (
-  INSERT INTO idempotency_keys (workflow_id, key, execution_id)
-  SELECT workflow, key, id FROM input WHERE key <> ''
-  ON CONFLICT DO NOTHING
+  INSERT INTO idempotency_keys AS k (workflow_id, key, execution_id)
+  SELECT DISTINCT ON (workflow, key) workflow, key, id FROM input WHERE key <> ''
+  ON CONFLICT (workflow_id, key) DO UPDATE SET execution_id = excluded.execution_id
+  WHERE idempotency_key_is_free(k.key, k.execution_id, excluded.execution_id)
   RETURNING execution_id
 ), written AS (
   INSERT INTO executions (id, shard, workspace_id, workflow_id, workflow_version, status, mode, version, started_at,

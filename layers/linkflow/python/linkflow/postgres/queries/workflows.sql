@@ -28,7 +28,7 @@ LIMIT %(limit)s
 
 -- name: triggers
 -- What starts these workflows in their current versions.
-SELECT h.workflow_id::text, h.node_id, h.id, h.rules, '', '', NULL::bigint, h.active
+SELECT h.workflow_id::text, h.node_id, h.id, h.rules, '', '', NULL::bigint, h.active AND NOT h.held
 FROM webhooks h JOIN workflows w ON w.id = h.workflow_id AND w.version = h.workflow_version
 WHERE h.workflow_id = ANY (%(ids)s::uuid[])
 UNION ALL

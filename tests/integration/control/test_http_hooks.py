@@ -1,0 +1,259 @@
+"""Webhooks as senders and owners meet them: signatures, paths, pages of browsers, deliveries, the test address."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from linkflow.contracts.frontend import RunReply
+from linkflow.domain.errors import NotFound
+from linkflow.domain.ids import uuid7
+from linkflow.services.hook_status import Seen, StatusTokens
+from linkflow.services.signatures import PRESETS, sign
+from linkflow.services.webhooks import Webhooks
+from tests.integration.control.plane import SECRET, Person, Plane, check_problem
+
+SIGNING = "whsec_c2VjcmV0LXNlY3JldA=="
+
+
+class OneKey:
+    """`webhooks.Keys` with one credential, called ``c1``, of one workspace."""
+
+    def __init__(self, workspace_id: str) -> None:
+        self.workspace_id = workspace_id
+
+    async def fields(self, workspace_id: str, credential: str) -> Mapping[str, str]:
+        if (workspace_id, credential) != (self.workspace_id, "c1"):
+            raise NotFound("There is no such credential.")
+        return {"secret": SIGNING}
+
+
+async def signed_hook(plane: Plane, preset: str, **more: Any) -> tuple[Person, str]:
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada, auth={"type": "hmac", "credential": "c1", "preset": preset}, **more)
+    found: Webhooks = plane.services.webhooks
+    found._keys = OneKey(ada.workspace_id)
+    return ada, hook
+
+
+def now(plane: Plane) -> int:
+    return plane.clock.now_ms() // 1000
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+async def test_signed_calls(plane: Plane, preset: str) -> None:
+    _, hook = await signed_hook(plane, preset)
+    body = b'{"id": "evt_1"}'
+    headers = sign(PRESETS[preset], SIGNING, body, now(plane), "msg_1")
+    kind = {"content-type": "application/json"}
+    assert (await plane.client.post(hook, content=body, headers={**headers, **kind})).status_code == 202
+    assert plane.frontend.last.trigger["body"] == {"id": "evt_1"}
+    assert PRESETS[preset].header not in plane.frontend.last.trigger["headers"]
+    started = len(plane.frontend.calls)
+    for sent, said in ((headers, body + b" "), ({}, body), ({**headers, PRESETS[preset].header: "v1,AAAA"}, body)):
+        check_problem(await plane.client.post(hook, content=said, headers={**sent, **kind}), 401, "unauthenticated")
+    assert len(plane.frontend.calls) == started
+    broken = b"{no json"
+    headers = sign(PRESETS[preset], SIGNING, broken, now(plane), "msg_2")
+    check_problem(await plane.client.post(hook, content=broken, headers={**headers, **kind}), 400, "malformed_body")
+    check_problem(await plane.client.post(hook, content=broken, headers=kind), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("preset", [name for name in sorted(PRESETS) if PRESETS[name].is_timed])
+async def test_an_old_or_copied_call_is_refused(plane: Plane, preset: str) -> None:
+    _, hook = await signed_hook(plane, preset)
+    plane.clock.stop()
+    headers = sign(PRESETS[preset], SIGNING, b"x", now(plane), "m")
+    assert (await plane.client.post(hook, content=b"x", headers=headers)).status_code == 202
+    key = plane.frontend.last.idempotency_key
+    plane.frontend.answer = RunReply("", created=False)
+    again = await plane.client.post(hook, content=b"x", headers=headers)
+    assert plane.frontend.last.idempotency_key == key, "the same call has the same key, whoever sends it"
+    if preset == "standard":
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+    else:
+        check_problem(again, 409)
+        assert key.startswith("ttl:600000:webhook:hook:signed:")
+    plane.clock.ahead_ms += 301_000
+    check_problem(await plane.client.post(hook, content=b"x", headers=headers), 401)
+
+
+async def test_a_foreign_or_missing_key_lets_nobody_in(plane: Plane) -> None:
+    _, hook = await signed_hook(plane, "github")
+    plane.services.webhooks._keys = OneKey(uuid7(1, 1, 1))
+    headers = sign(PRESETS["github"], SIGNING, b"x")
+    check_problem(await plane.client.post(hook, content=b"x", headers=headers), 401)
+    plane.services.webhooks._keys = None
+    check_problem(await plane.client.post(hook, content=b"x", headers=headers), 503)
+
+
+async def test_path_parameters(plane: Plane) -> None:
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada, path="orders/:id/lines/:line", methods=["POST", "PUT"])
+    assert (await plane.client.put(f"{hook}/orders/A%207/lines/3")).status_code == 202
+    assert plane.frontend.last.trigger["params"] == {"id": "A 7", "line": "3"}
+    for wrong in ("", "/orders", "/orders/1/lines", "/orders/1/lines/", "/orders/1/lines/2/3", "/carts/1/lines/2"):
+        check_problem(await plane.client.put(hook + wrong), 404)
+
+
+async def test_pages_of_browsers(plane: Plane) -> None:
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada, cors_origins=["https://shop.example"], auth_type="bearer", token="t")
+    ask = {
+        "Origin": "https://shop.example", "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, x-a, bad header",
+    }  # fmt: skip
+    allowed = await plane.client.options(hook, headers=ask)
+    assert allowed.status_code == 204
+    assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
+    assert allowed.headers["access-control-allow-methods"] == "POST"
+    assert allowed.headers["access-control-allow-headers"] == "authorization, x-a"
+    refused = await plane.client.post(hook, headers={"Origin": "https://shop.example"})
+    check_problem(refused, 401)
+    assert refused.headers["access-control-allow-origin"] == "https://shop.example", "the page may read why"
+    stranger = await plane.client.options(hook, headers={**ask, "Origin": "https://evil.example"})
+    check_problem(stranger, 405)
+    assert "access-control-allow-origin" not in stranger.headers
+    called = await plane.client.post(hook, headers={"Origin": "https://evil.example", "Authorization": "Bearer t"})
+    assert (called.status_code, "access-control-allow-origin" in called.headers) == (202, False)
+
+
+async def test_packed_large_and_raw_bodies(plane: Plane) -> None:
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada, max_body=1000, raw_body=True)
+    packed = gzip.compress(b'{"a": 1}')
+    kind = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert (await plane.client.post(hook, content=packed, headers=kind)).status_code == 202
+    assert plane.frontend.last.trigger["body"] == {"a": 1}
+    assert base64.b64decode(plane.frontend.last.trigger["raw"]) == packed, "what a signature would be over"
+    bomb = gzip.compress(b" " * 100_000)
+    check_problem(await plane.client.post(hook, content=bomb, headers=kind), 413)
+    check_problem(await plane.client.post(hook, content=b"x" * 1001), 413)
+    check_problem(await plane.client.post(hook, content=packed[:-4], headers=kind), 400)
+    check_problem(await plane.client.post(hook, content=b"nonsense", headers=kind), 400)
+    check_problem(await plane.client.post(hook, content=b"x", headers={"Content-Encoding": "br"}), 415)
+
+
+@pytest.mark.parametrize(
+    ("dedupe", "headers", "body", "key"),
+    [
+        ({"header": "X-Order"}, {"x-order": "7"}, {}, "webhook:hook:7"),
+        ({"header": "X-Order", "ttl": 60}, {"x-order": "7"}, {}, "ttl:60000:webhook:hook:7"),
+        ({"key": "{{ trigger.body.id }}-{{ trigger.method }}"}, {}, {"id": 5}, "webhook:hook:5-POST"),
+        ({"key": "{{ trigger.body.id }}", "ttl": 0.5}, {"webhook-id": "m"}, {"id": 5}, "ttl:500:webhook:hook:5"),
+        (None, {"webhook-id": "m"}, {}, "webhook:hook:m"),
+        (None, {}, {}, ""),
+    ],
+)
+async def test_what_tells_calls_apart(
+    plane: Plane, dedupe: dict[str, Any] | None, headers: dict[str, str], body: dict[str, Any], key: str
+) -> None:
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada, **({"dedupe": dedupe} if dedupe else {}))
+    assert (await plane.client.post(hook, json=body, headers=headers)).status_code == 202
+    assert plane.frontend.last.idempotency_key == key
+
+
+async def test_a_key_that_cannot_be_told_is_the_callers_fault(plane: Plane) -> None:
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada, dedupe={"key": "{{ jsonParse(trigger.body.id) }}"})
+    check_problem(await plane.client.post(hook, json={"id": "{"}), 422)
+
+
+async def test_the_address_of_a_runs_status(plane: Plane) -> None:
+    ada = await plane.somebody()
+    for mode, shown in (("wait", {"sum": 3}), ("immediate", None)):
+        hook = await plane.webhook(ada, response_mode=mode)
+        plane.frontend.answer = RunReply("")
+        accepted = await plane.client.post(hook)
+        url = accepted.headers["location"].removeprefix("http://linkflow.test")
+        seen = StatusTokens(SECRET).read(url.rpartition("/")[2], plane.clock.now_ms())
+        assert seen == Seen(ada.workspace_id, accepted.json()["execution_id"], mode == "wait")
+        assert (shown is not None) == seen.answers
+        check_problem(await plane.client.get(url[:-2] + "xx"), 404)
+    plane.clock.ahead_ms += 25 * 3_600_000
+    check_problem(await plane.client.get(url), 404)
+    check_problem(await plane.client.get("/webhook-runs/x"), 404)
+
+
+async def test_refused_calls_are_noted_without_what_may_be_secret(plane: Plane) -> None:
+    ada, bob = await plane.somebody(), await plane.somebody()
+    hook = await plane.webhook(ada, auth_type="bearer", token="t0p")
+    id = hook.rpartition("/")[2]
+    sent = {"Authorization": "Bearer wr0ng", "X-Api-Key": "k3y", "User-Agent": "shop/1"}
+    await plane.client.post(hook, content=b"secret body", headers=sent)
+    await plane.client.get(hook)
+    found = await plane.client.get(f"{ada.base}/webhooks/{id}/deliveries", headers=ada.auth)
+    rows = found.json()["data"]
+    assert [(row["status"], row["code"], row["method"], row["accepted"]) for row in rows] == [
+        (405, "method_not_allowed", "GET", False), (401, "unauthenticated", "POST", False),
+    ]  # fmt: skip
+    assert rows[1]["headers"]["user-agent"] == "shop/1"
+    assert rows[1]["size"] == 11
+    assert not [word for word in ("wr0ng", "k3y", "t0p", "secret body") if word in found.text]
+    first = await plane.client.get(f"{ada.base}/webhooks/{id}/deliveries?per_page=1", headers=ada.auth)
+    cursor = first.json()["meta"]["next_cursor"]
+    rest = await plane.client.get(f"{ada.base}/webhooks/{id}/deliveries?cursor={cursor}", headers=ada.auth)
+    assert [row["status"] for row in rest.json()["data"]] == [401]
+    for tail in ("", "/deliveries", "/captures"):
+        check_problem(await plane.client.get(f"{bob.base}/webhooks/{id}{tail}", headers=bob.auth), 404)
+
+
+async def test_a_stranger_cannot_fill_the_notes(plane: Plane) -> None:
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada, auth_type="bearer", token="t")
+    plane.clock.stop()
+    await asyncio.gather(*(plane.client.post(hook) for _ in range(100)))
+    row = await count(plane, "SELECT count(*) FROM webhook_refusals WHERE webhook_id = %s", hook.rpartition("/")[2])
+    assert row == 60
+
+
+async def count(plane: Plane, query: str, *args: object) -> int:
+    async with plane.database.connection() as connection:
+        return (await (await connection.execute(query, args)).fetchone())[0]
+
+
+async def test_a_new_address_and_holding_back(plane: Plane) -> None:
+    ada, bob = await plane.somebody(), await plane.somebody()
+    hook = await plane.webhook(ada)
+    path = f"{ada.base}/webhooks/{hook.rpartition('/')[2]}"
+    listed = (await plane.client.get(f"{ada.base}/webhooks", headers=ada.auth)).json()["data"]
+    assert [one["url"] for one in listed] == [f"http://linkflow.test{hook}"]
+    for verb in ("deactivate", "activate", "rotate", "listen"):
+        check_problem(
+            await plane.client.post(f"{path.replace(ada.workspace_id, bob.workspace_id)}/{verb}", headers=bob.auth), 404
+        )
+    await plane.client.post(f"{path}/deactivate", headers=ada.auth)
+    check_problem(await plane.client.post(hook), 404)
+    await plane.client.post(f"{path}/activate", headers=ada.auth)
+    assert (await plane.client.post(hook)).status_code == 202
+    moved = (await plane.client.post(f"{path}/rotate", headers=ada.auth)).json()["webhook"]
+    check_problem(await plane.client.post(hook), 404)
+    assert (await plane.client.post(moved["url"].removeprefix("http://linkflow.test"))).status_code == 202
+    assert plane.frontend.last.trigger_node == "hook"
+
+
+async def test_the_test_address_keeps_calls_while_somebody_listens(plane: Plane) -> None:
+    ada = await plane.somebody()
+    hook = await plane.webhook(ada, active=False, auth_type="bearer", token="t")
+    id = hook.rpartition("/")[2]
+    test, auth = f"/webhook-test/{id}", {"Authorization": "Bearer t"}
+    check_problem(await plane.client.post(test, json={"n": 0}, headers=auth), 404)
+    listening = await plane.client.post(f"{ada.base}/webhooks/{id}/listen", headers=ada.auth)
+    assert (listening.status_code, listening.json()["url"]) == (202, f"http://linkflow.test{test}")
+    check_problem(await plane.client.post(test, json={"n": 0}), 401)
+    for n in range(12):
+        response = await plane.client.post(f"{test}/a", json={"n": n}, headers=auth)
+        assert response.status_code == (200 if n < 10 else 404)
+    found = (await plane.client.get(f"{ada.base}/webhooks/{id}/captures", headers=ada.auth)).json()["data"]
+    assert [one["trigger"]["body"]["n"] for one in found] == list(range(9, -1, -1))
+    assert "authorization" not in json.dumps(found).lower()
+    assert plane.frontend.calls == []
+    plane.clock.ahead_ms += 601_000
+    check_problem(await plane.client.post(test, json={}, headers=auth), 404)
