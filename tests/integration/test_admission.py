@@ -265,8 +265,11 @@ async def test_a_key_with_a_time_is_free_again_after_it(world: World) -> None:
         for request in (late, again):
             reply = await world.history.start(h.StartBatch((request,)))
             assert (reply.results[0].execution_id, reply.results[0].created) == (late.execution_id, request is late)
-        other = [at(90_000, "ttl:never:k"), at(99_000, "ttl:never:k"), at(90_000, "ttlx:1:k"), at(99_000, "ttlx:1:k")]
-        assert [(await world.history.start(h.StartBatch((one,)))).results[0].created for one in other] == [True, False] * 2
+        other = [at(90_000 + n, "ttl:never:k" if n < 2 else "ttlx:1:k") for n in range(4)]
+        assert [(await world.history.start(h.StartBatch((one,)))).results[0].created for one in other] == [
+            True,
+            False,
+        ] * 2
 
 
 async def test_a_key_that_cannot_be_evaluated_refuses_the_start(world: World) -> None:

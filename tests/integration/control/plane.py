@@ -79,10 +79,10 @@ from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
-from linkflow.services.inspecting import Inspecting
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
 from linkflow.services.hook_status import StatusTokens
+from linkflow.services.inspecting import Inspecting
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules

@@ -231,7 +231,7 @@ HOT: dict[str, Cases] = {
         },
         "forget_old": {"older": 1100},
         "forget_many": {"webhooks": ["hook7", "hook9"], "most": 2},
-        "refusals": [{"webhook": "hook1", "before": before, "limit": PAGE} for before in (None, nth(4, 5_000))],
+        "refusals": [{"webhook": "hook1", "before": before, "limit": PAGE} for before in ("f" * 32, nth(4, 5_000))],
         "of_workflow": {"workflow": FLOW, "workspace": BIG, "before": "", "limit": PAGE},
         "of_workspace": [{"workspace": BIG, "before": before, "limit": PAGE} for before in ("", "hook5")],
         "capture": {"webhook": "hook1", "now": 1, "most": 10, "id": nth(5, 1), "at": 1, "trigger": b"{}"},

@@ -13,6 +13,7 @@ from .nodes import nodes
 from .options import HOME, JSON, URL
 from .shards import shards
 from .usage import usage
+from .webhooks import webhook
 
 QUEUE = click.option(
     "--queue", "queues", multiple=True, help="A queue that the worker serves; may be repeated (default: as configured)."
@@ -75,6 +76,7 @@ main.add_command(dead_letters)
 main.add_command(shards)
 main.add_command(nodes)
 main.add_command(egress)
+main.add_command(webhook)
 
 
 @main.command()

@@ -17,9 +17,9 @@ from linkflow.services.control_ports import ReplyStore
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
 from linkflow.services.forks import Forks
-from linkflow.services.inspecting import Inspecting
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
+from linkflow.services.inspecting import Inspecting
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules

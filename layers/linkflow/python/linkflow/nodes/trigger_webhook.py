@@ -104,7 +104,7 @@ class WebhookParams(Params):
     methods: Annotated[list[Method], BeforeValidator(to_list), Field(min_length=1)] = Field(
         default=["POST"], validation_alias=AliasChoices("methods", "method")
     )
-    auth: WebhookAuth = Field(default_factory=lambda: WebhookAuth())
+    auth: WebhookAuth = Field(default_factory=lambda: WebhookAuth.model_validate({}))
     response_mode: Literal["immediate", "wait"] = Field(
         "immediate",
         validation_alias=AliasChoices("response_mode", "mode"),

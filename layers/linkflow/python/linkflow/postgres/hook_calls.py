@@ -14,6 +14,7 @@ from linkflow.services.hook_rules import WebhookRules
 from .database import Database
 from .queries import queries
 
+NEWEST = "f" * 32
 _sql = queries("hook_calls")
 _rules = msgspec.json.Decoder(WebhookRules)
 
@@ -34,7 +35,7 @@ class PostgresHookCalls:
             await connection.execute(_sql["forget_old"], {"older": older})
 
     async def refusals(self, webhook_id: str, before: str, limit: int) -> list[Refusal]:
-        args = {"webhook": webhook_id, "before": before or None, "limit": limit}
+        args = {"webhook": webhook_id, "before": before or NEWEST, "limit": limit}
         return [Refusal(*row) for row in await self._all("refusals", args)]
 
     async def of_workspace(self, workspace_id: str, workflow_id: str, before: str, limit: int) -> list[Webhook]:

@@ -21,7 +21,7 @@ WHERE r.webhook_id = w.id AND r.id < (
 -- name: refusals
 -- A page of a webhook's refused calls, the newest first.
 SELECT id::text, webhook_id, at, method, path, ip, status, code, detail, headers, size FROM webhook_refusals
-WHERE webhook_id = %(webhook)s AND (%(before)s::uuid IS NULL OR id < %(before)s::uuid)
+WHERE webhook_id = %(webhook)s AND id < %(before)s::uuid
 ORDER BY webhook_refusals.id DESC LIMIT %(limit)s
 
 -- name: of_workflow
