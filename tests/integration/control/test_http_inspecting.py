@@ -145,6 +145,29 @@ async def test_nothing_of_another_workspace_is_shown(plane: Plane):
         check_problem(response, 404, "not_found")
 
 
+async def test_filters_reach_the_search(plane: Plane):
+    ada = await plane.somebody()
+    asked = {
+        "error_code": "http_500", "text": "late order", "version": 3, "min_duration": 1.5, "status": "failed",
+        "attribute": ["customer=acme", "amount>=100", "note=a>=b"], "started_after": "2026-11-01T00:00:00Z",
+    }  # fmt: skip
+    page = await _get(plane, ada, "/executions", **asked)
+    assert page == {"data": [], "meta": {"next_cursor": None, "per_page": 20}}
+    given = plane.frontend.last
+    assert (given.status, given.limit, given.filter.version, given.filter.min_ms) == ("failed", 20, 3, 1500)
+    assert [(one.name, one.operator, one.value) for one in given.filter.attributes] == [
+        ("customer", "=", "acme"), ("amount", ">=", "100"), ("note", "=", "a>=b")
+    ]  # fmt: skip
+    await _get(plane, ada, "/executions", status="failed")
+    assert plane.frontend.last.filter is None
+    wrong = await plane.client.get(f"{ada.base}/executions", params={"attribute": ["a=1", "b"]}, headers=ada.auth)
+    assert check_problem(wrong, 422)["errors"][0]["pointer"] == "/attribute/1"
+    body = {"verb": "retry", "filter": {"text": "late", "attributes": ["x>1"]}}
+    begun = await plane.client.post(f"{ada.base}/executions/bulk", json=body, headers=ada.auth)
+    assert begun.status_code == 202
+    assert plane.frontend.last.filter.more.text == "late"
+
+
 HOUR = 3_600_000
 
 

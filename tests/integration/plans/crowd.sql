@@ -79,6 +79,11 @@ INSERT INTO bulk_operations (id, workspace_id, verb, request, actor, status, tar
 SELECT pg_temp.nth(3, n), pg_temp.nth(1, pg_temp.owner(n)), 'cancel', '{}', '',
        CASE WHEN n % 1000 = 1 THEN 'running' ELSE 'completed' END, ARRAY[pg_temp.nth(0, n)], false, 0, 0, n
 FROM generate_series(0, 9999) n;
+INSERT INTO run_facts SELECT pg_temp.nth(0, n), pg_temp.nth(1, pg_temp.owner(n)), '', '{}', '{"code": "http_500"}'
+FROM generate_series(0, 39999) n;
+INSERT INTO run_terms
+SELECT pg_temp.nth(0, n), term, pg_temp.nth(1, pg_temp.owner(n))
+FROM generate_series(0, 39999) n, LATERAL (VALUES ('w:timeout'), ('e:http_500'), ('w:w' || n % 5000)) AS t (term);
 INSERT INTO tallies (workspace_id, workflow_id, at, started, nodes)
 SELECT pg_temp.nth(1, pg_temp.owner(n)), pg_temp.nth(2, pg_temp.owner(n)), n, 1, 10 FROM generate_series(0, 19999) n;
 INSERT INTO usage_sums

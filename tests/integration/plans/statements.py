@@ -40,6 +40,8 @@ _OUTBOX = {
 }  # fmt: skip
 _TALLY = {"tally": all_of(21), "compute": all_of(900), "tally_at": 1}
 _PAGE = {"workspace": BIG, "before": "f" * 32, "limit": PAGE, "status": -1, "mode": ""}
+_RANGE = {"workspace": BIG, "before": "f" * 32, "floor": nth(0, 0)}
+_SCAN = {**_RANGE, "status": -1, "mode": "", "version": 0, "min": 0, "max": 0, "scan": 1000, "limit": 1000}
 _WEBHOOK_PAGE = {**_PAGE, "before": nth(0, 50_000), "mode": "webhook"}
 _KEYS = [f"key{n}" for n in range(BATCH)]
 
@@ -154,6 +156,25 @@ HOT: dict[str, Cases] = {
             {"workflow": nth(0, 0), "node": "", "due": -1, "cause": "", "limit": PAGE},
             {"workflow": nth(2, 100), "node": "s0", "due": 5, "cause": "", "limit": PAGE},
         ],
+    },
+    "facts": {
+        "read": {"ids": _OLD},
+        "drop_terms": {"ids": _OLD},
+        "put": {
+            "id": _NEW, "workspace": all_of(BIG), "environment": all_of(""), "attributes": all_of(b"{}"),
+            "error": all_of(None),
+        },
+        "put_terms": {"id": _NEW, "term": all_of("w:new"), "workspace": all_of(BIG)},
+        "spread": {"workspace": BIG, "terms": ["w:timeout", "e:http_500", "w:nobody", "w:w7"], "most": 100},
+        "by_terms": [
+            {"term": term, "others": ["e:http_500", "w:w7"], **_RANGE, "limit": 1000}
+            for term in ("w:timeout", "w:w7", "w:nobody")
+        ],
+        "runs": {"ids": runs(2, 1000), "workflow": None, **_SCAN},
+        "scan_workspace": [_SCAN, {**_SCAN, "min": 10**9}, {**_SCAN, "before": nth(0, 50_000)}],
+        "scan_workspace_status": [{**_SCAN, "status": status} for status in (0, 2, 5)],
+        "scan_workflow": [{"workflow": FLOW, **_SCAN}, {"workflow": FLOW, **_SCAN, "version": 7}],
+        "scan_workflow_status": [{"workflow": FLOW, **_SCAN, "status": status} for status in (0, 2, 5)],
     },
     "tallies": {
         "take": {"limit": 1000},

@@ -21,6 +21,7 @@ from linkflow.domain.decider import Session
 from linkflow.domain.definition import Definition
 from linkflow.domain.firings import YEAR_MS, Firing
 from linkflow.domain.reach import Reach
+from linkflow.domain.searching import Facts
 
 
 class Clock(Protocol):
@@ -103,6 +104,8 @@ class Transition(Struct, frozen=True):
     ended: bool = False
     """The run ended with this."""
     ai: AiUse | None = None
+    facts: Facts | None = None
+    """What the run is found by from now on."""
 
 
 class AiUse(Struct, frozen=True):
@@ -230,8 +233,12 @@ class BulkStore(Protocol):
         """How many runs fit, up to one more than the limit."""
         ...
 
-    async def begin_bulk(self, id: str, request: BulkRequest, now_ms: int, until_ms: int, owner: str) -> None:
-        """Choose the runs, once for all. Beginning twice is beginning once."""
+    async def begin_bulk(
+        self, id: str, request: BulkRequest, now_ms: int, until_ms: int, owner: str,
+        chosen: Sequence[str] | None = None,
+    ) -> None:  # fmt: skip
+        """Choose the runs, once for all; or take those that were `chosen`, one more than the limit. Beginning twice is
+        beginning once."""
         ...
 
     async def bulks(self, workspace_id: str, id: str, before: str, limit: int) -> list[Bulk]: ...
@@ -247,6 +254,34 @@ class BulkStore(Protocol):
         ...
 
     async def release_bulks(self, owner: str, now_ms: int) -> None: ...
+
+
+class RunFacts(Struct, frozen=True):
+    """What a run is found by: its attributes, and the error (``code``, ``message``, ``node``) that it ended with."""
+
+    attributes: dict[str, Any] = {}
+    error: dict[str, Any] | None = None
+    environment: str = ""
+
+
+class Found(Struct, frozen=True):
+    """Runs that fit, newest first. `next` is below which id the search goes on; empty where there are no further."""
+
+    runs: list[Execution]
+    next: str
+
+
+class SearchStore(Protocol):
+    """Finding runs."""
+
+    async def search(self, request: ListRequest) -> Found:
+        """At most `limit` runs that fit. A search looks at so many runs and no more: it may come back with fewer, or
+        with none, and yet with a `next`."""
+        ...
+
+    async def facts(self, execution_ids: Sequence[str]) -> dict[str, RunFacts]:
+        """Of runs that have any."""
+        ...
 
 
 class UsageStore(Protocol):
@@ -265,7 +300,7 @@ class UsageStore(Protocol):
         ...
 
 
-class EventStore(BulkStore, UsageStore, Protocol):
+class EventStore(BulkStore, UsageStore, SearchStore, Protocol):
     """Execution state and events. One database, or several behind a shard map."""
 
     async def commit(self, transitions: Sequence[Transition]) -> list[str]:

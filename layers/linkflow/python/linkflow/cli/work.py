@@ -145,7 +145,14 @@ def _filters(where: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise ValueError(f"--where {text}: write it as NAME=VALUE.")
-        found.setdefault(name.strip(), []).append(value.strip())
+        name = name.strip()
+        for operator in (">", "<"):  # attributes.amount>=100
+            if name.endswith(operator):
+                name, value = name.removesuffix(operator), f"{operator}={value}"
+        if name.startswith("attributes."):
+            value = value if value[:1] in "<>" else f"={value}"
+            name, value = "attribute", f"{name.removeprefix('attributes.')}{value}"
+        found.setdefault(name, []).append(value.strip())
     return found
 
 

@@ -9,6 +9,8 @@ from msgspec import Struct
 from linkflow.domain.comparing import Plan
 from linkflow.domain.trial import Trial
 
+from .searching import RunFilter
+
 
 class ForkRequest(Struct, frozen=True, omit_defaults=True):
     """A new run from an old one, its source: ``fork`` keeps what is not behind `node` (a key, as ``send[3]``),
@@ -57,6 +59,7 @@ class BulkFilter(Struct, frozen=True, omit_defaults=True):
     started_after: int = 0
     started_before: int = 0
     ids: tuple[str, ...] = ()
+    more: RunFilter | None = None
 
 
 class BulkOptions(Struct, frozen=True, omit_defaults=True):

@@ -13,6 +13,7 @@ from linkflow.domain.reach import Reach
 from linkflow.domain.trial import Trial
 
 from .controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
+from .searching import RunFilter
 from .usage import UsageReply, UsageRequest
 
 NO_STATE = msgspec.Raw(b"null")
@@ -348,10 +349,18 @@ class Execution(Struct, frozen=True, omit_defaults=True):
     error_runs: tuple[str, ...] = ()
     position: int = 0
     """Its place among those that wait for a slot, 1 is next; told by `describe` alone."""
+    attributes: dict[str, Any] = {}
+    """What its workflow says it is found by; told by `list`, and by `describe` in full, as the error is."""
+    error: dict[str, Any] | None = None
+    """Why it ended so: ``code``, ``message``, ``node``."""
+    environment: str = ""
 
 
-class DescribeReply(Struct, frozen=True):
+class DescribeReply(Struct, frozen=True, omit_defaults=True):
+    """`next`: a search has looked at many runs, and goes on below this id."""
+
     executions: tuple[Execution, ...]
+    next: str = ""
 
 
 class ListRequest(Struct, frozen=True, omit_defaults=True):
@@ -365,6 +374,7 @@ class ListRequest(Struct, frozen=True, omit_defaults=True):
     limit: int = 20
     source_id: str = ""
     """Only forks and reruns of this run."""
+    filter: RunFilter | None = None
 
 
 class HistoryRequest(Struct, frozen=True, omit_defaults=True):

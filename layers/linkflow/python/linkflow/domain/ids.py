@@ -28,6 +28,12 @@ def shard_of_workflow(workflow_id: str, slot: int = 0) -> int:
     return int.from_bytes(digest, "big") % SHARDS
 
 
+def floor_of(at_ms: int) -> str:
+    """The lowest id of an execution that was accepted at this time or later."""
+    text = f"{at_ms & 0xFFFF_FFFF_FFFF:012x}"
+    return f"{text[:8]}-{text[8:]}-0000-0000-000000000000"
+
+
 def execution_id(at_ms: int, shard: int, rand_b: int) -> str:
     """An execution's id: UUIDv7 with the shard in `rand_a`."""
     return uuid7(at_ms, shard, rand_b)

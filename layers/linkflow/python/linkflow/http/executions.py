@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 from fastapi import Query
 from starlette.responses import Response
 
+from linkflow.contracts.searching import RunFilter
 from linkflow.domain.events import public
 from linkflow.services.executions import MAX_WAIT
 from linkflow.services.workspaces import Membership
 
 from . import shapes
 from .bodies import Control, Cursor, Page
+from .filters import Filtered
 from .guard import can
-from .paging import id_cursor, number_cursor, page
+from .paging import id_cursor, number_cursor
 from .payloads import INLINE, Shelf, shown
 from .replying import reply
 from .routing import router as new_router
@@ -36,6 +38,7 @@ EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
 async def index(
     services: Given,
     who: Viewer,
+    filter: Filtered,
     status: Status = "",
     workflow_id: str = "",
     mode: Mode = "",
@@ -43,8 +46,14 @@ async def index(
     cursor: Cursor = "",
     per_page: Page = 20,
 ) -> Response:
-    """A page of runs, newest first; with `source_id` only what was made from that one."""
-    return await _page(services, who, id_cursor(workflow_id), status, mode, cursor, per_page, id_cursor(source_id))
+    """A page of runs, newest first; with `source_id` only what was made from that one.
+
+    `text` finds words of the error and of attributes, `attribute` compares one: ``customer=acme``, ``amount>=100``; all
+    have to fit. A page that filters further than by status, workflow and mode may have fewer runs than there are: as
+    long as there is a `next_cursor`, there may be more.
+    """
+    found = id_cursor(workflow_id)
+    return await _page(services, who, found, status, mode, cursor, per_page, id_cursor(source_id), filter)
 
 
 @router.get("/workflows/{workflow_id}/executions")
@@ -52,14 +61,15 @@ async def of_workflow(
     workflow_id: str,
     services: Given,
     who: Viewer,
+    filter: Filtered,
     status: Status = "",
     mode: Mode = "",
     cursor: Cursor = "",
     per_page: Page = 20,
 ) -> Response:
-    """A page of one workflow's runs, newest first."""
+    """A page of one workflow's runs, newest first. Filters are those of all runs."""
     shown = await services.workflows.show(who, workflow_id)
-    return await _page(services, who, shown.workflow.id, status, mode, cursor, per_page)
+    return await _page(services, who, shown.workflow.id, status, mode, cursor, per_page, filter=filter)
 
 
 @router.get("/executions/{execution_id}")
@@ -152,13 +162,14 @@ async def resume(execution_id: str, services: Given, who: Runner, form: Control 
 
 async def _page(
     services: Services, who: Membership, workflow_id: str, status: str, mode: str, cursor: str, per_page: int,
-    source_id: str = "",
+    source_id: str = "", filter: RunFilter | None = None,
 ) -> Response:  # fmt: skip
     found = await services.executions.page(
-        who, workflow_id=workflow_id, status=status, mode=mode, before=id_cursor(cursor), limit=per_page + 1,
-        source_id=source_id,
+        who, workflow_id=workflow_id, status=status, mode=mode, before=id_cursor(cursor), limit=per_page,
+        source_id=source_id, filter=filter,
     )  # fmt: skip
-    return reply(page([shapes.execution(execution) for execution in found], per_page, "id"))
+    rows = [shapes.execution(execution) for execution in found.runs]
+    return reply({"data": rows, "meta": {"next_cursor": found.next or None, "per_page": per_page}})
 
 
 async def _control(

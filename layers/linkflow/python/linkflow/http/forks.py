@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linkflow.contracts.controlling import Bulk, BulkFilter, BulkOptions, ForkReply
+from linkflow.contracts.searching import RunFilter
 from linkflow.services.workspaces import Membership
 
 from .bodies import Cursor, EventKey, Page
+from .filters import Compared, run_filter
 from .guard import can
 from .idempotency import key_of, once
 from .paging import id_cursor, page
@@ -28,6 +30,7 @@ Runner = Annotated[Membership, can("workflow.execute")]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)] | Literal["latest"] | None
 Reason = Annotated[str, StringConstraints(max_length=1000)]
 NodeKey = Annotated[str, StringConstraints(max_length=300)]
+Duration = Annotated[float | None, Field(ge=0, le=10**9, allow_inf_nan=False)]
 LATEST = -1
 
 
@@ -59,7 +62,8 @@ class Fork(Rerun):
 
 
 class Filter(BaseModel):
-    """Which runs. What is left out does not narrow; `started_after` is included, `started_before` is not."""
+    """Which runs. What is left out does not narrow; `started_after` is included, `started_before` is not. Durations
+    are seconds; the others are as in the list of runs."""
 
     workflow_id: Annotated[str, StringConstraints(max_length=36)] = ""
     status: str | list[str] = Field(default_factory=list)
@@ -67,13 +71,27 @@ class Filter(BaseModel):
     started_after: AwareDatetime | None = None
     started_before: AwareDatetime | None = None
     ids: Annotated[list[str], Field(max_length=10_000)] = Field(default_factory=list)
+    version: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    environment: Annotated[str, StringConstraints(max_length=100)] = ""
+    error_code: Annotated[str, StringConstraints(max_length=200)] = ""
+    text: Annotated[str, StringConstraints(max_length=500)] = ""
+    attributes: Annotated[list[Compared], Field(max_length=10)] = Field(default_factory=list)
+    min_duration: Duration = None
+    max_duration: Duration = None
 
     def chosen(self) -> BulkFilter:
         after, before = (
             round(moment.timestamp() * 1000) if moment else 0 for moment in (self.started_after, self.started_before)
         )
         status = [self.status] if isinstance(self.status, str) else self.status
-        return BulkFilter(self.workflow_id, tuple(filter(None, status)), self.mode, after, before, tuple(self.ids))
+        more = run_filter(
+            self.version, self.environment, self.error_code, self.text, self.attributes,
+            min_duration=self.min_duration, max_duration=self.max_duration, pointer="/filter/attributes",
+        )  # fmt: skip
+        narrow = more if more != RunFilter() else None
+        return BulkFilter(
+            self.workflow_id, tuple(filter(None, status)), self.mode, after, before, tuple(self.ids), narrow
+        )
 
 
 class NewBulk(Rerun):

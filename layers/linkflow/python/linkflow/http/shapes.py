@@ -128,6 +128,9 @@ def execution(found: Execution) -> Json:
         "parent_execution_id": (found.mode != "error" and found.parent_id) or None,
         "caused_by": (found.mode == "error" and found.parent_id) or None,
         "last_event_id": found.version,
+        "attributes": found.attributes,
+        "environment": found.environment or None,
+        "error": found.error,
     }
 
 

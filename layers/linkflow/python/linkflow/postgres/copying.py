@@ -42,6 +42,8 @@ COLD = (
     Part("blobs", "execution_id", "execution_id", "name", "text", 20),
     Part("idempotency_keys", "execution_id", "workflow_id", "key", "text"),
     Part("forks", "source_id", "source_id", "execution_id"),
+    Part("run_facts", "execution_id", "execution_id", "execution_id"),
+    Part("run_terms", "execution_id", "execution_id", "term", "text"),
 )
 """What may be many: copied while the range is in use, with changes noted by key. Nobody looks for work in them."""
 

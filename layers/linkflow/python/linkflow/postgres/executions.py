@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 from psycopg import Rollback
 
-from linkflow.contracts.history import NO_STATE, DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
+from linkflow.contracts.history import DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
 from linkflow.domain.errors import Unavailable
-from linkflow.domain.snapshots import restored
 from linkflow.domain.state import FORMAT
 from linkflow.ports import Snapshot, StoredMessage, Transition
 
@@ -20,8 +19,9 @@ from .arrays import arrays
 from .beats import PostgresBeats, beaten, drop_beats
 from .bulk import PostgresBulks
 from .database import RETRY_STATES, Connection, Database
+from .facts import PostgresFacts, write_facts
 from .queries import queries
-from .statuses import STATUS
+from .statuses import CODE, execution_of
 from .tallies import PostgresTallies, count_ai, tally_columns
 from .waits import PostgresWaits, columns, wait_args
 
@@ -30,14 +30,13 @@ RARE_MODES = ("manual", "retry", "error", "fork", "rerun", "test")
 
 DEADLOCK_TRIES = 4
 
-_CODE = {name: code for code, name in enumerate(STATUS)}
 _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _sql = queries("executions")
 _timers = queries("timers")
 _forks = queries("forks")
 
 
-class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks, PostgresTallies):
+class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks, PostgresTallies, PostgresFacts):
     """Implements `linkflow.ports.EventStore`."""
 
     def __init__(self, database: Database, republish_after_ms: int = 10_000) -> None:
@@ -99,7 +98,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
         return ["ok" if t.execution_id in written else verdicts.get(t.execution_id, "conflict") for t in transitions]
 
     async def _create(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
-        if not any(t.new_waits or t.source_id or t.ai for t in items):
+        if not any(t.new_waits or t.source_id or t.ai or t.facts for t in items):
             rows = await (await connection.execute(_sql["create"], self._create_args(items))).fetchall()
             return {id for (id,) in rows}
         async with connection.transaction():
@@ -110,10 +109,11 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
             args = {"source": [t.source_id for t in made], "id": [t.execution_id for t in made]}
             await connection.execute(_forks["remember"], args)
             await count_ai(connection, [t for t in items if t.execution_id in created])
+            await write_facts(connection, [t for t in items if t.execution_id in created])
         return created
 
     async def _advance(self, connection: Connection, items: Sequence[Transition]) -> set[str]:
-        if not any(t.new_waits or t.done_waits or t.done_beats or t.ai for t in items):
+        if not any(t.new_waits or t.done_waits or t.done_beats or t.ai or t.facts for t in items):
             rows = await (await connection.execute(_sql["advance"], self._advance_args(items))).fetchall()
             return {id for (id,) in rows}
         while items:
@@ -129,6 +129,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
                 await drop_beats(connection, done)
                 if any(t.ai for t in done):
                     await count_ai(connection, done)
+                await write_facts(connection, done)
                 return written
             items = [t for t in items if t.execution_id not in lively]
         return set()
@@ -149,7 +150,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
                 "workspace": [t.workspace_id for t in items],
                 "workflow": [t.workflow_id for t in items],
                 "workflow_version": [t.workflow_version for t in items],
-                "status": [_CODE[t.status] for t in items],
+                "status": [CODE[t.status] for t in items],
                 "mode": [t.mode for t in items],
                 "version": [t.version for t in items],
                 "started": [t.started_at for t in items],
@@ -172,7 +173,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
                 "id": [t.execution_id for t in items],
                 "expected": [t.expected for t in items],
                 "version": [t.version for t in items],
-                "status": [_CODE[t.status] for t in items],
+                "status": [CODE[t.status] for t in items],
                 "closed": [t.closed_at for t in items],
                 "state": [t.state for t in items],
                 "events": [t.events for t in items],
@@ -218,13 +219,13 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
             "describe", ids=list(execution_ids), with_state=with_state, workspace=workspace_id, format=FORMAT,
             workspace_id=None if workspace_id == "*" else workspace_id,
         )  # fmt: skip
-        return [_execution(row) for row in rows]
+        return [execution_of(row) for row in rows]
 
     async def page(self, request: ListRequest) -> list[Execution]:
         args: dict[str, Any] = {
             "workspace": request.workspace_id,
             "before": request.before or _HIGHEST,
-            "status": _CODE.get(request.status, -1),
+            "status": CODE.get(request.status, -1),
             "mode": request.mode,
             "limit": request.limit,
         }
@@ -232,7 +233,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
             args |= {"source": request.source_id, "workflow": request.workflow_id or None}
             async with self._db.connection() as connection:
                 rows = await (await connection.execute(_forks["page_by_source"], args)).fetchall()
-            return [_execution(row) for row in rows]
+            return [execution_of(row) for row in rows]
         by = "page_by_workflow" if request.workflow_id else "page_by_workspace"
         if request.workflow_id:
             args["workflow"] = request.workflow_id
@@ -240,7 +241,7 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
             by += "_status"
         elif request.mode in RARE_MODES:
             by += "_mode"
-        return [_execution(row) for row in await self._rows(by, **args)]
+        return [execution_of(row) for row in await self._rows(by, **args)]
 
     async def history(self, execution_id: str, after: int, limit: int) -> HistoryReply:
         found = await self._rows("history", id=execution_id, after=after, limit=limit)
@@ -328,13 +329,3 @@ _id_decoder = msgspec.json.Decoder(_Id)
 
 def _event_id(event: msgspec.Raw) -> int:
     return _id_decoder.decode(event).event_id
-
-
-def _execution(row: tuple[Any, ...]) -> Execution:
-    id, workspace, workflow, workflow_version, status, mode, version, started, closed, parent, state, tail = row
-    if tail:
-        state = restored(id, bytes(state or b""), tail)
-    return Execution(
-        id, workspace, workflow, workflow_version, STATUS[status], mode, version, started, closed, parent,
-        NO_STATE if state is None else msgspec.Raw(bytes(state)),
-    )  # fmt: skip

@@ -15,7 +15,7 @@ from linkflow.contracts.controlling import Bulk, BulkError, BulkRequest
 from linkflow.contracts.history import Beat, DueTimer, Execution, HistoryReply, LastBeat, Task, TaskRef
 from linkflow.domain.errors import Unavailable, VersionConflict
 from linkflow.domain.ids import shard_of_execution, shard_of_workflow
-from linkflow.ports import BulkPage, KeptEvent, Snapshot, StoredMessage, Transition
+from linkflow.ports import BulkPage, KeptEvent, RunFacts, Snapshot, StoredMessage, Transition
 
 from .admission import PostgresDoor
 from .executions import PostgresEvents
@@ -132,6 +132,10 @@ class ShardedEvents(ShardedLists):
         )
         return [run for part in found for run in part]
 
+    async def facts(self, execution_ids: Sequence[str]) -> dict[str, RunFacts]:
+        found = await self._each(execution_ids, shard_of_execution, lambda store, ids: store.facts(ids))
+        return {id: row for part in found for id, row in part.items()}
+
     async def history(self, execution_id: str, after: int, limit: int) -> HistoryReply:
         shard = shard_of_execution(execution_id)
         return await self._one(shard, lambda store: store.history(execution_id, after, limit))
@@ -201,8 +205,11 @@ class ShardedEvents(ShardedLists):
     async def drop_events(self, workspace_id: str, ids: Sequence[str]) -> None:
         await self._main.drop_events(workspace_id, ids)
 
-    async def begin_bulk(self, id: str, request: BulkRequest, now_ms: int, until_ms: int, owner: str) -> None:
-        chosen = await self._chosen(request)
+    async def begin_bulk(
+        self, id: str, request: BulkRequest, now_ms: int, until_ms: int, owner: str,
+        chosen: Sequence[str] | None = None,
+    ) -> None:  # fmt: skip
+        chosen = await self._chosen(request) if chosen is None else chosen
         await self._main.begin_bulk(id, request, now_ms, until_ms, owner, chosen)
 
     async def bulks(self, workspace_id: str, id: str, before: str, limit: int) -> list[Bulk]:

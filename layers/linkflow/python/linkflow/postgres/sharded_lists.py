@@ -10,7 +10,7 @@ from linkflow.contracts.controlling import BulkRequest
 from linkflow.contracts.history import Execution, ListRequest
 from linkflow.contracts.usage import UsageRequest, UsageSpan
 from linkflow.domain.ids import shard_of_workflow
-from linkflow.ports import StoredWait
+from linkflow.ports import Found, StoredWait
 
 from .executions import PostgresEvents
 from .routing import Router, enough
@@ -73,6 +73,21 @@ class ShardedLists(Router):
             return await self._shards.owned(map, name, found, lambda wait: wait.execution_id)
 
         return [wait for part in await self._wherever(waits) for wait in part][:limit]
+
+    async def search(self, request: ListRequest) -> Found:
+        async def searched(name: str, store: PostgresEvents, map: ShardMap) -> Found:
+            found = await store.search(request)
+            return Found([run for run in found.runs if map.owner(run.id) == name], found.next)
+
+        if request.workflow_id:
+            return await self._one(shard_of_workflow(request.workflow_id), lambda store: store.search(request))
+        parts = await self._all(searched)
+        reached = max(part.next for part in parts)  # below this, not all of them have looked
+        runs = sorted(
+            (run for part in parts for run in part.runs if run.id >= reached), key=lambda r: r.id, reverse=True
+        )
+        full = len(runs) >= request.limit
+        return Found(runs[: request.limit], runs[request.limit - 1].id if full else reached)
 
     async def usage(self, request: UsageRequest) -> list[UsageSpan]:
         async def spans(name: str, store: PostgresEvents, map: ShardMap) -> list[UsageSpan]:

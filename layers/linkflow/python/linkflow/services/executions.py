@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from linkflow.contracts.base import acting_as
 from linkflow.contracts.frontend import FrontendApi
 from linkflow.contracts.history import ControlRequest, DescribeRequest, Execution, HistoryRequest, ListRequest
+from linkflow.contracts.searching import RunFilter
 from linkflow.domain.definition import Node
 from linkflow.domain.errors import NotFound
 from linkflow.domain.ids import is_uuid
@@ -43,6 +44,13 @@ class Events(Struct, frozen=True):
     more: bool
 
 
+class Runs(Struct, frozen=True):
+    """A page of runs, and the id below which the next one begins; empty at the end."""
+
+    runs: tuple[Execution, ...]
+    next: str
+
+
 class RunOfNode(Struct, frozen=True):
     """A node run, its node in the definition, and what it was given."""
 
@@ -62,12 +70,19 @@ class Executions:
 
     async def page(
         self, who: Membership, *, workflow_id: str, status: str, mode: str, before: str, limit: int,
-        source_id: str = "",
-    ) -> tuple[Execution, ...]:  # fmt: skip
-        """Newest first; `before` is the id after which the page starts. Empty filters let everything through."""
-        request = ListRequest(who.workspace_id, workflow_id, status, mode, before, limit, source_id)
+        source_id: str = "", filter: RunFilter | None = None,
+    ) -> Runs:  # fmt: skip
+        """Newest first; `before` is the id after which the page starts. Empty filters let everything through. With a
+        `filter` a page may have fewer runs than there are, and says where to go on."""
+        narrow = filter if filter != RunFilter() else None
+        asked = limit if narrow else limit + 1
+        request = ListRequest(who.workspace_id, workflow_id, status, mode, before, asked, source_id, narrow)
         with acting_as(who.caller()):
-            return (await self._frontend.list(request)).executions
+            found = await self._frontend.list(request)
+        runs = found.executions
+        if narrow:
+            return Runs(runs, found.next)
+        return Runs(runs[:limit], runs[limit - 1].id if len(runs) > limit else "")
 
     async def made_from(self, who: Membership, execution_id: str) -> list[dict[str, Any]]:
         """The newest forks and reruns of a run."""

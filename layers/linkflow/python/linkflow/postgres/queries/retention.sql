@@ -49,6 +49,10 @@ WITH own AS MATERIALIZED (
   RETURNING e.id, e.workflow_id
 ), keys AS (
   DELETE FROM idempotency_keys k USING gone g WHERE k.workflow_id = g.workflow_id AND k.execution_id = g.id
+), facts AS (
+  DELETE FROM run_facts f USING gone g WHERE f.execution_id = g.id
+), terms AS (
+  DELETE FROM run_terms t USING gone g WHERE t.execution_id = g.id
 ), lineage AS (
   DELETE FROM forks f USING gone g WHERE f.source_id = g.id  -- a source goes before what was made from it
 )

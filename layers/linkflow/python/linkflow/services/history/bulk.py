@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from linkflow.contracts.controlling import (
     Bulk,
     BulkError,
@@ -20,7 +22,7 @@ from linkflow.contracts.controlling import (
     BulksRequest,
     ForkRequest,
 )
-from linkflow.contracts.history import ControlRequest, SignalRequest
+from linkflow.contracts.history import ControlRequest, ListRequest, SignalRequest
 from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError, NotFound, Problem
 from linkflow.domain.ids import derived_id, is_uuid, shard_of_execution, uuid7
 from linkflow.domain.payloads import refuse_reserved
@@ -76,14 +78,37 @@ class BulkWork:
     async def begin(self, request: BulkRequest) -> BulkReply:
         """Choose the runs; `work` does the rest. A dry run counts them."""
         _check(request)
+        chosen = await self._chosen(request)
         if request.dry_run:
-            count = await self._bulks.count_runs(request)
+            count = len(chosen) if chosen is not None else await self._bulks.count_runs(request)
             return BulkReply(min(count, request.limit), count > request.limit)
         now = self._clock.now_ms()
         id = request.id or uuid7(now, self._clock.rand_bits(12), self._clock.rand_bits(62))
-        await self._bulks.begin_bulk(id, request, now, now + LEASE_MS, self._owner)
+        await self._bulks.begin_bulk(id, request, now, now + LEASE_MS, self._owner, chosen)
         bulk = await self._one(request.workspace_id, id)
         return BulkReply(bulk.total, bulk.more, bulk)
+
+    async def _chosen(self, request: BulkRequest) -> list[str] | None:
+        """What a search finds, one more than the limit; None where the rows alone tell which runs fit."""
+        given = request.filter
+        if given.more is None:
+            return None
+        asked = replace(given.more, started_after=given.started_after, started_before=given.started_before)
+        found: list[str] = []
+        before = ""
+        wanted, ids = set(given.status), set(given.ids)
+        status = given.status[0] if len(wanted) == 1 else ""
+        while len(found) <= request.limit:
+            page = await self._store.search(
+                ListRequest(request.workspace_id, given.workflow_id, status, given.mode, before, PAGE, filter=asked)
+            )
+            found += [
+                run.id for run in page.runs if (not wanted or run.status in wanted) and (not ids or run.id in ids)
+            ]
+            before = page.next
+            if not before:
+                break
+        return found[: request.limit + 1]
 
     async def show(self, request: BulksRequest) -> BulksReply:
         """One operation, or a page of them; `cancel` stops one first. Raises `NotFound` and `Conflict`."""

@@ -12,6 +12,9 @@ from linkflow.domain.errors import NotFound
 from linkflow.domain.graph import Graph
 from linkflow.ports import EventStore
 
+ATTRIBUTES = ("set_attributes", "search_attributes")
+"""Types of nodes whose output's ``attributes`` the run is found by."""
+
 
 class Plan(msgspec.Struct, frozen=True):
     """What one run goes by: the definition and the graph from its trigger."""
@@ -20,6 +23,8 @@ class Plan(msgspec.Struct, frozen=True):
     graph: Graph
     gate: Gate | None = None
     """How its runs are let in, None where they are as they come."""
+    attributes: frozenset[str] = frozenset()
+    """Nodes that say what a run is found by."""
 
 
 class Plans:
@@ -39,7 +44,10 @@ class Plans:
             if data is None:
                 raise NotFound(f"There is no version {version} of this workflow.")
             definition = d.decode(data)
-            plan = self._plans[key] = Plan(definition, Graph(definition, trigger_node), gate_of(definition))
+            plan = self._plans[key] = Plan(
+                definition, Graph(definition, trigger_node), gate_of(definition),
+                frozenset(node.id for node in definition.nodes if node.type in ATTRIBUTES),
+            )  # fmt: skip
             if len(self._plans) > self._size:
                 self._plans.popitem(last=False)
         else:

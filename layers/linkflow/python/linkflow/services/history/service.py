@@ -288,11 +288,25 @@ class History:
         if waiting := [run.id for run in found if run.status == QUEUED]:
             places = await self._store.positions(waiting)
             found = [msgspec.structs.replace(run, position=places.get(run.id, 0)) for run in found]
-        return h.DescribeReply(tuple(await self._beats.beside(found) if request.in_full else found))
+        if not request.in_full:
+            return h.DescribeReply(tuple(found))
+        return h.DescribeReply(tuple(await self._with_facts(await self._beats.beside(found))))
 
     async def list(self, request: h.ListRequest) -> h.DescribeReply:
         caller().require(VIEW, request.workspace_id)
-        return h.DescribeReply(tuple(await self._store.page(request)))
+        if request.filter is None:
+            return h.DescribeReply(tuple(await self._with_facts(await self._store.page(request))))
+        found = await self._store.search(request)
+        return h.DescribeReply(tuple(await self._with_facts(found.runs)), found.next)
+
+    async def _with_facts(self, runs: Sequence[h.Execution]) -> Sequence[h.Execution]:
+        facts = await self._store.facts([run.id for run in runs]) if runs else {}
+        if not facts:
+            return runs
+        return [
+            msgspec.structs.replace(run, **msgspec.structs.asdict(facts[run.id])) if run.id in facts else run
+            for run in runs
+        ]
 
     async def history(self, request: h.HistoryRequest) -> h.HistoryReply:
         """Events in today's form, whichever release wrote them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ from linkflow.domain.decider import Decision
 from linkflow.domain.effects import effects, orphans
 from linkflow.domain.ids import shard_of_execution
 from linkflow.domain.outcomes import NodeError
+from linkflow.domain.searching import Facts
 from linkflow.domain.snapshots import Stored
 from linkflow.domain.state import State, Wait, encode, split_key
 from linkflow.domain.timing import HEARTBEAT
@@ -20,6 +22,9 @@ from linkflow.domain.trial import Trial
 from linkflow.ports import Entrance, Message, Slot, Transition, WaitRow
 
 from .plans import Plan
+
+ERROR_TEXT = 2000
+"""Characters of an error's message that are shown in lists."""
 
 TRAVELS = 32_768
 """A state up to this many bytes goes along with its tasks; of a larger one the worker asks for it."""
@@ -126,7 +131,25 @@ def transition(
         nodes=nodes,
         compute_us=compute,
         ended=state.closed and not decision.was_closed,
+        facts=_facts(decision, plan),
     )
+
+
+def _facts(decision: Decision, plan: Plan) -> Facts | None:
+    """What the run is found by from now on; None where that stays as it was."""
+    state = decision.state
+    attributes: dict[str, Any] = {}
+    environment = getattr(state, "environment", "") if state.version == len(decision.events) else ""
+    if plan.attributes:
+        for event in decision.events:
+            if isinstance(event, e.NodeCompleted) and split_key(event.node)[0] in plan.attributes:
+                given = event.output.get("attributes") if isinstance(event.output, dict) else None
+                attributes.update(given if isinstance(given, dict) else {})
+    if state.closed and state.error is not None and not decision.was_closed:
+        error = {"code": state.error.code, "message": state.error.message[:ERROR_TEXT], "node": state.failed_node}
+        return Facts(attributes, True, error, environment)
+    settled = decision.was_closed and not state.closed  # it goes on: what it failed with is no more
+    return Facts(attributes, settled, environment=environment) if attributes or settled or environment else None
 
 
 def _work(events: Sequence[e.Event]) -> tuple[int, int]:
