@@ -129,7 +129,7 @@ class Trials:
         found = await self._executions.page(
             who, workflow_id=shown.workflow.id, status="", mode="", before="", limit=LOOKED_AT
         )
-        for run in found:
+        for run in found.runs:
             if not wanted:
                 return msgspec.structs.replace(ask, from_execution=run.id)
             nodes = await self._executions.nodes(who, run.id)
