@@ -8,9 +8,14 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
 from typing import Any
+from urllib.parse import parse_qsl
 
-from linkflow.nodes.base import Context
+import pytest
+
+from linkflow.nodes.base import Context, NodeFailure
 from linkflow.nodes.registry import Registry
 
 NOW = 1_800_000_000_000
@@ -25,6 +30,16 @@ class Request:
 
     def json(self) -> Any:
         return json.loads(self.body)
+
+    def form(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.body.decode(), keep_blank_values=True)
+
+    def parts(self) -> dict[str, Message]:
+        """A multipart body, by the parts' names."""
+        head = f"Content-Type: {self.headers['content-type']}\r\n\r\n".encode()
+        message = message_from_bytes(head + self.body)
+        assert message.is_multipart()
+        return {str(part.get_param("name", header="content-disposition")): part for part in message.get_payload()}
 
 
 def reply(status: int = 200, body: Any = b"", headers: Mapping[str, str] | None = None) -> bytes:
@@ -114,6 +129,13 @@ def run(type: str, config: dict[str, Any], input: Any = None, **more: Any) -> An
     node = Registry.load().resolve(type)
     assert node is not None, type
     return node.run(node.params.model_validate(config), context(input, **more))
+
+
+async def failing(call: Any) -> NodeFailure:
+    """The failure that a coroutine ends with."""
+    with pytest.raises(NodeFailure) as caught:
+        await call
+    return caught.value
 
 
 def codes(type: str, config: dict[str, Any]) -> list[tuple[str, str]]:

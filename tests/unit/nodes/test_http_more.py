@@ -24,7 +24,8 @@ from linkflow.config import Egress
 from linkflow.nodes import http_auth
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
-from linkflow.nodes.http_calls import Rate, next_link
+from linkflow.nodes.http_calls import Rate
+from linkflow.nodes.replies import next_link
 from linkflow.nodes.sigv4 import canonical_url, signed
 from tests.unit.nodes.peers import NOW, HttpPeer, Request, codes, http_peer, reply, run
 

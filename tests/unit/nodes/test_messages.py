@@ -17,13 +17,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from linkflow.config import Egress
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
-from tests.unit.nodes.peers import codes, http_peer, reply, run
-
-
-async def failing(call: Any) -> NodeFailure:
-    with pytest.raises(NodeFailure) as caught:
-        await call
-    return caught.value
+from tests.unit.nodes.peers import codes, failing, http_peer, reply, run
 
 
 class TestSlack:
@@ -88,6 +82,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.mails: list[tuple[str, list[str], Message]] = []
+        self.raw: list[bytes] = []
         self.refuse: dict[str, str] = {}
         self.reply = "250 OK"
 
@@ -100,6 +95,7 @@ class Mailbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.reply.startswith("250"):
             mail = message_from_bytes(envelope.content, policy=default)
+            self.raw.append(envelope.content)
             self.mails.append((envelope.mail_from, envelope.rcpt_tos, mail))
         return self.reply
 

@@ -56,7 +56,7 @@ def test_aliases(registry: Registry, alias: str, type: str):
 
 
 def test_unknown_types_are_unknown(registry: Registry):
-    assert registry.canonical("action_discord") is None
+    assert registry.canonical("action_telex") is None
     assert registry.resolve("telepathy") is None
     assert registry.outputs("telepathy", {}) == ()
     assert "action_slack" in registry.check("action_slak", {})[0].message

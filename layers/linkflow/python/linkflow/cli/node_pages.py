@@ -118,11 +118,20 @@ def _table(schema: dict[str, Any], defs: dict[str, Any]) -> str:
             continue
         default = "required" if name in required else _default(field)
         others = ", ".join(f"`{other}`" for other in field.get("also", ()))
-        text = " ".join(filter(None, [field.get("description", ""), f"Also {others}." if others else ""]))
+        parts = [field.get("description", ""), f"Also {others}." if others else "", _operations(field)]
+        text = " ".join(filter(None, parts))
         rows.append(f"| `{name}` | {_cell(_kind(field, defs))} | {default} | {_cell(text)} |")
     if not rows:
         return "No fields."
     return "\n".join(["| field | kind | default | |", "|---|---|---|---|", *rows])
+
+
+def _operations(field: dict[str, Any]) -> str:
+    """Which operations want a field, and which take it."""
+    needed = field.get("needed", [])
+    others = [name for name in field.get("operations", ()) if name not in needed]
+    shown = [", ".join(f"`{name}`" for name in names) for names in (needed, others)]
+    return " ".join(f"{verb} {names}." for verb, names in zip(("Needed by", "For"), shown, strict=True) if names)
 
 
 def _default(field: dict[str, Any]) -> str:

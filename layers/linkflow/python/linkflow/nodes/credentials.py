@@ -117,6 +117,78 @@ class Slack(Credential):
     base_url: Text = Field("", description="Another address of Slack's API.")
 
 
+class Discord(Credential):
+    kind = "discord"
+    title = "Discord"
+
+    webhook_url: Secret = Field("", description="A channel's webhook; or give a bot's token.")
+    bot_token: Secret = ""
+    base_url: Text = Field("", description="Another address of Discord's API.")
+
+
+class Teams(Credential):
+    kind = "teams"
+    title = "Microsoft Teams"
+
+    webhook_url: Secret = Field(description="The address of an incoming webhook, or of a workflow.")
+
+
+class Telegram(Credential):
+    kind = "telegram"
+    title = "Telegram bot"
+
+    token: Secret = Field(description="As BotFather gave it.")
+    base_url: Text = Field("", description="The address of a Bot API server of one's own.")
+
+
+class Twilio(Credential):
+    kind = "twilio"
+    title = "Twilio"
+
+    account_sid: Text = Field(description="AC…")
+    auth_token: Secret = Field("", description="Or give an API key.")
+    api_key: Text = Field("", description="SK…")
+    api_key_secret: Secret = ""
+    sender: Text = Field("", alias="from", title="From", description="A number, or a messaging service (MG…).")
+    base_url: Text = Field("", description="Another address of Twilio's API, such as a region's.")
+
+
+class GitHub(Credential):
+    kind = "github"
+    title = "GitHub"
+
+    token: Secret = Field(description="A personal access token, or one of an app's installation.")
+    base_url: Text = Field("", description="GitHub Enterprise: https://HOST/api/v3.")
+
+
+class Stripe(Credential):
+    kind = "stripe"
+    title = "Stripe"
+
+    api_key: Secret = Field(description="A secret or restricted key: sk_… or rk_….")
+    base_url: Text = Field("", description="Another address of Stripe's API.")
+
+
+class GoogleServiceAccount(Credential):
+    kind = "google_service_account"
+    title = "Google service account"
+
+    client_email: Text
+    private_key: Secret = Field(description="In PEM, as in the account's JSON file.")
+    token_url: Text = Field("https://oauth2.googleapis.com/token", description="`token_uri` of the JSON file.")
+    scope: Text = Field("https://www.googleapis.com/auth/spreadsheets", description="Scopes with blanks between them.")
+    subject: Text = Field("", description="The user to act for, with domain-wide delegation.")
+    base_url: Text = Field("", description="Another address of the API.")
+
+
+class Webhook(Credential):
+    kind = "webhook"
+    title = "Webhook signature"
+
+    secret: Secret = Field(description="whsec_ and base64, or any text.")
+    previous_secret: Secret = Field("", description="The one before, while receivers change over.")
+
+
 class Smtp(Credential):
     kind = "smtp"
     title = "Mail server"
@@ -174,7 +246,8 @@ KINDS: Mapping[str, type[Credential]] = {
     kind.kind: kind
     for kind in (
         HttpBasic, HttpBearer, HttpHeader, HttpQuery, OAuth2Client, OAuth2Refresh, Aws, TlsClient, HttpProxy, Slack,
-        Smtp, Ai, Postgres, Mysql, Redis, SigningKey,
+        Smtp, Ai, Postgres, Mysql, Redis, SigningKey, Discord, Teams, Telegram, Twilio, GitHub, Stripe,
+        GoogleServiceAccount, Webhook,
     )
 }  # fmt: skip
 

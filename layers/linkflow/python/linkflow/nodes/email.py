@@ -6,41 +6,73 @@ The message id is made from the node run's idempotency key, so a mail that a ret
 from __future__ import annotations
 
 import builtins
-import hashlib
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.message import EmailMessage
-from email.utils import format_datetime, formataddr, getaddresses
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
 from linkflow.nodes.about import GOING_OUT, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.connections import connection
-from linkflow.nodes.fields import Secret, Text, TextList
+from linkflow.nodes.fields import Headers, Secret, Text, ui
+from linkflow.nodes.given_files import File, one_or_many
+from linkflow.nodes.hiding import Hiding
 from linkflow.nodes.slots import Slot
 
 if TYPE_CHECKING:
     from linkflow.nodes.smtp import Server
 
 FAMILY = "smtp"
-_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\"\\]+@[^\s@<>()\[\],;:\"\\]+")
 Tls = Literal["", "none", "starttls", "tls"]
 
 
+def _people(value: Any) -> Any:
+    """Text with one address or more, a list of them, or objects with name and address."""
+    found = one_or_many(value)
+    return [_person(one) for one in found] if isinstance(found, list) else found
+
+
+def _person(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    name, address = str(value.get("name") or ""), str(value.get("address") or value.get("email") or "")
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>' if name else address
+
+
+People = Annotated[list[Text], BeforeValidator(_people)]
+
+
+class Attachment(File):
+    """A file that goes along. One with a `cid` is a picture of the HTML: `<img src="cid:…">`."""
+
+    cid: Text = Field("", validation_alias=AliasChoices("cid", "content_id"))
+
+
 class EmailParams(Params):
-    to: Annotated[TextList, Field(min_length=1)]
-    cc: TextList = Field(default_factory=list)
-    bcc: TextList = Field(default_factory=list)
+    to: Annotated[People, Field(min_length=1)] = Field(
+        description="Addresses, also as `Name <address>`; several with commas or as a list."
+    )
+    cc: People = Field(default_factory=list)
+    bcc: People = Field(default_factory=list)
     subject: Text = ""
-    body: Text = Field("", validation_alias=AliasChoices("body", "text"))
-    body_html: Text = Field("", validation_alias=AliasChoices("body_html", "html"))
-    reply_to: Text = ""
+    body: Text = Field("", validation_alias=AliasChoices("body", "text"), json_schema_extra=ui("textarea"))
+    body_html: Text = Field(
+        "",
+        validation_alias=AliasChoices("body_html", "html"),
+        description="With a body as well, that is the alternative for readers without HTML.",
+        json_schema_extra=ui("textarea"),
+    )
+    attachments: Annotated[list[Attachment], BeforeValidator(one_or_many)] = Field(
+        default_factory=list,
+        description="`{filename, base64 | text, content_type, cid}`, as other nodes hand files on; one or a list.",
+    )
+    reply_to: People = Field(default_factory=list)
     sender: Text = Field("", validation_alias=AliasChoices("from", "from_email", "sender"), title="From")
+    in_reply_to: Text = Field("", description="Message-IDs of the mails that this one answers, the latest last.")
+    priority: Literal["", "low", "normal", "high"] = ""
+    headers: Headers = Field(default_factory=dict, description="Others, such as List-Unsubscribe.")
     host: Text = Field("", description="A server of the node's own; a credential is the better place.")
     port: int = Field(0, ge=0, le=65535)
     username: Text = ""
@@ -57,13 +89,6 @@ class EmailParams(Params):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class _Mail:
-    message: EmailMessage
-    sender: str
-    recipients: list[str]
-
-
 class Email(Base):
     type: ClassVar[str] = "action_email"
     aliases: ClassVar[tuple[str, ...]] = ("action_send_email", "email")
@@ -73,6 +98,9 @@ class Email(Base):
     params: ClassVar[builtins.type[Params]] = EmailParams
     slots = (Slot(FAMILY, ("smtp",), "The server that takes mail."),)
     help = """
+    A file is what another node hands on, for example `attachments: "{{ download.body }}"` of an HTTP request with
+    `response_type: binary`. A picture in the HTML has a `cid`.
+
     Without `tls`, port 465 means tls and 587 starttls; a connection may name a `ca_file`. A node may name `host`,
     `port`, `username`, `password` of its own and then gets no other server's. Retries keep the Message-ID. Recipients
     that were refused while others were accepted are in `refused`.
@@ -91,6 +119,7 @@ class Email(Base):
     }
     faults = (
         Fault("email_invalid", "An address, or a line, that no mail can have."),
+        Fault("bad_file", "An attachment is no base64, or its media type is none."),
         Fault("smtp_connect", "The server cannot be reached.", True),
         Fault("smtp_timeout", "The server did not answer in time.", True),
         Fault("smtp_auth", "The server turned the user away."),
@@ -108,18 +137,40 @@ class Email(Base):
             output={"success": True, "recipients": ["admin@example.com"], "refused": {}},
             varies=("message_id",),
         ),
+        Example(
+            name="A report with a picture and a file",
+            config={
+                "to": ["Ada Lovelace <ada@example.com>", {"name": "Doe, Bob", "address": "bob@example.com"}],
+                "subject": "Report",
+                "body": "See the attachment.",
+                "body_html": "<p>See the attachment. <img src='cid:logo'></p>",
+                "attachments": [
+                    {"filename": "logo.gif", "base64": "R0lGODlhAQABAAAAACw=", "cid": "logo"},
+                    {"filename": "report.csv", "text": "{{ input.csv }}"},
+                ],
+            },
+            input={"csv": "id,total\n7,12.5\n"},
+            needs="smtp",
+            output={"success": True, "recipients": ["ada@example.com", "bob@example.com"], "refused": {}},
+            varies=("message_id",),
+        ),
     )
     refuses = (Refusal({"subject": "Hi"}, "/to", "missing_field"),)
 
     async def run(self, params: EmailParams, context: Context) -> Outcome:
+        from linkflow.nodes.mails import mail
         from linkflow.nodes.smtp import send  # ssl and aiosmtplib are for those who send mail
 
         server, default_sender = _server(params, context)
-        mail = _mail(params, params.sender or default_sender, context)
-        refused = await send(server, mail.message, mail.sender, mail.recipients, context.http())
-        accepted = [address for address in mail.recipients if address not in refused]
-        sent = {"success": True, "message_id": str(mail.message["Message-ID"])}
-        return Completed(output={**sent, "recipients": accepted, "refused": refused})
+        made = mail(params, params.sender or default_sender, context)
+        hiding = Hiding([server.password])
+        try:
+            refused = await send(server, made.message, made.sender, made.recipients, context.http())
+        except NodeFailure as failure:
+            raise hiding.failure(failure) from None
+        accepted = [address for address in made.recipients if address not in refused]
+        sent = {"success": True, "message_id": str(made.message["Message-ID"])}
+        return Completed(output={**sent, "recipients": accepted, "refused": hiding.value(refused)})
 
 
 def _server(params: EmailParams, context: Context) -> tuple[Server, str]:
@@ -159,50 +210,6 @@ def _read(data: Mapping[str, Any], timeout: float, ca_file: str) -> Server:
         ca_file=ca_file,
         timeout=timeout,
     )
-
-
-def _mail(params: EmailParams, sender: str, context: Context) -> _Mail:
-    senders = _addresses([sender], "from")
-    if len(senders) != 1:
-        raise NodeFailure(
-            "email_invalid", "Say whom the mail is from: `from` in the credential or the node.", retryable=False
-        )
-    to, cc, bcc = (_addresses(getattr(params, field), field) for field in ("to", "cc", "bcc"))
-    if not to:
-        raise NodeFailure("email_invalid", "There is nobody to send the mail to: `to` is empty.", retryable=False)
-    message = EmailMessage()
-    message["From"] = formataddr(senders[0])
-    message["To"] = ", ".join(map(formataddr, to))
-    if cc:
-        message["Cc"] = ", ".join(map(formataddr, cc))
-    if reply := _addresses([params.reply_to], "reply_to"):
-        message["Reply-To"] = ", ".join(map(formataddr, reply))
-    message["Subject"] = " ".join(params.subject.split())  # one line: a line break would begin another header
-    message["Date"] = format_datetime(datetime.fromtimestamp(context.now_ms // 1000, UTC))
-    digest = hashlib.sha256(context.idempotency_key.encode()).hexdigest()[:32]
-    message["Message-ID"] = f"<{digest}@{senders[0][1].rpartition('@')[2]}>"
-    if params.body or not params.body_html:
-        message.set_content(params.body)
-    if params.body_html and params.body:
-        message.add_alternative(params.body_html, subtype="html")
-    elif params.body_html:
-        message.set_content(params.body_html, subtype="html")
-    everyone = list(dict.fromkeys(address for _, address in (*to, *cc, *bcc)))
-    return _Mail(message, senders[0][1], everyone)
-
-
-def _addresses(values: list[str], field: str) -> list[tuple[str, str]]:
-    """Names and addresses. Raises `NodeFailure` ``email_invalid`` for anything that is not plainly an address."""
-    found: list[tuple[str, str]] = []
-    if any(ch in value for value in values for ch in "\r\n\0"):
-        raise NodeFailure("email_invalid", f"`{field}` must be on one line.", retryable=False)
-    for name, address in getaddresses([value for value in values if value.strip()]):
-        if not _ADDRESS.fullmatch(address):
-            raise NodeFailure(
-                "email_invalid", f"`{field}` has something that is no address: {address or name!r}.", retryable=False
-            )
-        found.append((name, address))
-    return found
 
 
 node = Email()

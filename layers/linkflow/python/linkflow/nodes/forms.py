@@ -1,7 +1,8 @@
 """From a parameter model to the JSON Schema that a form is drawn from.
 
 Besides what JSON Schema has, a property says its `widget`, `also` (other names that it is read from) and, where fields
-belong together, its `group`.
+belong together, its `group`. Where a type has operations, `operations` are those that take the field, `needed` those of
+them that cannot do without.
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ from linkflow.nodes.replies import failure, parse_json
 
 EARLY_MS = 30_000
 """So long before its end a token is renewed."""
+BY_ASSERTION = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+"""RFC 7523."""
 UNSAID_MS = 300_000
 """How long a token is kept that does not say how long it lives."""
 
@@ -48,6 +50,8 @@ def kind_of(secret: Mapping[str, Any]) -> str:
         return said
     if "access_key_id" in secret:
         return "aws"
+    if "client_email" in secret:
+        return "google_service_account"
     if "token_url" in secret:
         return "oauth2_refresh" if secret.get("refresh_token") else "oauth2_client"
     return "http_query" if "query_value" in secret else "plain"
@@ -76,7 +80,7 @@ def plain(secret: Mapping[str, Any]) -> Auth:
     except ValueError:
         message = (
             "The credential holds none of: token; username and password; header_name and header_value; api_key; "
-            "query_value; token_url; access_key_id."
+            "query_value; token_url; client_email; access_key_id."
         )
         raise NodeFailure("bad_credential", message, retryable=False) from None
 
@@ -123,7 +127,12 @@ class Tokens:
 
     async def _ask(self, fields: dict[str, str], key: bytes, kind: str, context: Context) -> tuple[str, int]:
         form = {"grant_type": "client_credentials", **_filled(fields, "scope", "audience")}
-        if kind == "oauth2_refresh":
+        if kind == "google_service_account":
+            from linkflow.nodes.google_auth import assertion
+
+            form = {"grant_type": BY_ASSERTION, "assertion": assertion(fields, context.now_ms)}
+            fields = {**fields, "client_id": "", "client_secret": "", "client_auth": "none"}
+        elif kind == "oauth2_refresh":
             token = self._refresh.get(key, fields["refresh_token"])
             form = {"grant_type": "refresh_token", "refresh_token": token, **_filled(fields, "scope")}
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -131,7 +140,7 @@ class Tokens:
             pair = f"{quote(fields['client_id'], safe='')}:{quote(fields['client_secret'], safe='')}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
-            form |= {"client_id": fields["client_id"], **_filled(fields, "client_secret")}
+            form |= _filled(fields, "client_id", "client_secret")
         response = await context.http().request(
             "POST", fields["token_url"], headers=headers, content=urlencode(form).encode(), follow_redirects=False
         )
@@ -163,6 +172,8 @@ def _key(secret: Mapping[str, Any], context: Context) -> bytes:
 
 
 TOKENS = Tokens()
+WITH_TOKENS = frozenset({"oauth2_client", "oauth2_refresh", "google_service_account"})
+"""Kinds of credential that are given tokens, which may be called back."""
 
 
 async def authorized(request: Prepared, secret: Mapping[str, Any], context: Context) -> Prepared:

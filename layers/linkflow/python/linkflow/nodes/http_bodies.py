@@ -28,6 +28,15 @@ def with_query(url: str, query: dict[str, Any]) -> str:
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, urlencode(pairs))))))
 
 
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address; of what is none, nothing that equals another's."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", url, None
+
+
 def encode(body: Any, body_type: str) -> tuple[bytes | None, str]:
     """Body bytes and media type. A body of null sends none. Raises `NodeFailure` ``bad_body``."""
     if body is None:

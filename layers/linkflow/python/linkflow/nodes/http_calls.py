@@ -16,11 +16,11 @@ from linkflow.nodes.base import Context, EgressResponse, NodeFailure
 from linkflow.nodes.connections import credential
 from linkflow.nodes.fields import header_key
 from linkflow.nodes.going import Going, Proxy, Tls
-from linkflow.nodes.http_auth import TOKENS, Prepared, authorized, kind_of, with_parameter
-from linkflow.nodes.http_bodies import encode, with_query
+from linkflow.nodes.http_auth import TOKENS, WITH_TOKENS, Prepared, authorized, kind_of, with_parameter
+from linkflow.nodes.http_bodies import encode, origin, with_query
 from linkflow.nodes.http_request import PROXY_SLOT, SLOT, TLS_SLOT
 from linkflow.nodes.paths import MISSING, get
-from linkflow.nodes.replies import body_of, content_type, failure, is_retryable
+from linkflow.nodes.replies import body_of, content_type, failure, is_retryable, next_link
 
 if TYPE_CHECKING:
     from linkflow.nodes.http_request import HttpParams, Pagination
@@ -128,7 +128,7 @@ class _Client:
 
     def _forget(self) -> bool:
         """A token from an earlier call may have been called back."""
-        return kind_of(self.secret or {}).startswith("oauth2") and TOKENS.forget(self.secret or {}, self.context)
+        return kind_of(self.secret or {}) in WITH_TOKENS and TOKENS.forget(self.secret or {}, self.context)
 
     def _is_retryable(self, status: int) -> bool:
         wanted = self.params.retry_on
@@ -236,7 +236,7 @@ class _Pages:
                 text = f"There are more than {plan.max_pages} pages; raise `max_pages`."
                 raise NodeFailure("http_too_many_pages", text, retryable=False)
             url, body = following
-            trusted = _origin(url) == _origin(client.url)
+            trusted = origin(url) == origin(client.url)
             await self.context.heartbeat({"pages": count, "items": len(self.items)})
             if plan.interval:
                 await asyncio.sleep(plan.interval)
@@ -299,23 +299,3 @@ class _Pages:
             raise NodeFailure("http_too_many_pages", "The pages lead back to one that was there.", retryable=False)
         self.seen.add(mark)
         return mark
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return "", "", None
-
-
-_LINK = re.compile(r"<([^>]*)>([^<]*)")
-
-
-def next_link(header: str) -> str:
-    """The address of ``rel="next"`` in a Link header (RFC 8288); empty where there is none."""
-    for address, parameters in _LINK.findall(header):
-        relations = re.search(r'(?:^|;)\s*rel\s*=\s*"?([^";,]+)"?', parameters, re.IGNORECASE)
-        if relations and "next" in relations[1].lower().split():
-            return str(address)
-    return ""

@@ -18,7 +18,10 @@ from linkflow.nodes.fields import Headers, Text, to_list, ui
 from linkflow.nodes.slots import Slot
 
 SLOT, TLS_SLOT, PROXY_SLOT = "http", "tls", "proxy"
-KINDS_OF_HTTP = ("http_basic", "http_bearer", "http_header", "http_query", "oauth2_client", "oauth2_refresh", "aws")
+KINDS_OF_HTTP = (
+    "http_basic", "http_bearer", "http_header", "http_query", "oauth2_client", "oauth2_refresh",
+    "google_service_account", "aws",
+)  # fmt: skip
 
 
 Method = Annotated[

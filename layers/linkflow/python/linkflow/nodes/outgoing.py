@@ -130,4 +130,6 @@ def _broken(host: str, error: Exception) -> NodeFailure:
         cause = error.certificate_error
         why = getattr(cause, "verify_message", "") or str(cause)
         return NodeFailure("http_connect", f"The certificate of {host} does not verify: {why}.", retryable=False)
+    if isinstance(error, aiohttp.ClientResponseError):  # its text has the whole address, and that may hold a secret
+        return NodeFailure("http_connect", f"{host} gave an answer that is no HTTP.")
     return NodeFailure("http_connect", f"The connection to {host} failed: {error or type(error).__name__}.")

@@ -234,7 +234,12 @@ def _errors(node: NodeType, config: dict[str, Any]) -> Iterator[Problem]:
 
 def _code(kind: str) -> str:
     """pydantic's name of a fault in the words of `domain.importing`."""
-    known = {"missing": "missing_field", "extra_forbidden": "unknown_field", "expression_in_path": "expression_in_path"}
+    known = {
+        "missing": "missing_field",
+        "needed": "missing_field",
+        "extra_forbidden": "unknown_field",
+        "expression_in_path": "expression_in_path",
+    }
     return known.get(kind) or ("invalid_type" if kind.endswith(("_type", "_parsing")) else "invalid_value")
 
 
@@ -247,7 +252,7 @@ def _locate(config: Any, loc: tuple[int | str, ...], kind: str) -> tuple[str, An
     for part in loc:
         if (isinstance(value, dict) and part in value) or (isinstance(value, list) and part in range(len(value))):
             value = value[part]  # type: ignore[index]
-        elif kind == "missing" and part == loc[-1]:
+        elif kind in ("missing", "needed") and part == loc[-1]:
             return f"{path}/{_escape(part)}", _UNKNOWN
         else:
             break

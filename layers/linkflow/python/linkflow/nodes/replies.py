@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
+import re
 from collections.abc import Mapping
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -135,3 +136,15 @@ def failure(code: str, peer: str, response: EgressResponse, now_ms: int) -> Node
 
 def _details(response: EgressResponse) -> dict[str, Any]:
     return {"status": response.status_code, "body": text_of(response)[:EXCERPT]}
+
+
+_LINK = re.compile(r"<([^>]*)>([^<]*)")
+
+
+def next_link(header: str) -> str:
+    """The address of ``rel="next"`` in a Link header (RFC 8288); empty where there is none."""
+    for address, parameters in _LINK.findall(header):
+        relations = re.search(r'(?:^|;)\s*rel\s*=\s*"?([^";,]+)"?', parameters, re.IGNORECASE)
+        if relations and "next" in relations[1].lower().split():
+            return str(address)
+    return ""

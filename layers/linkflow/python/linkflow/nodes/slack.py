@@ -1,41 +1,67 @@
-"""Post a message to Slack. The output is ``{ok, channel, ts, message}``, or ``{ok}`` through an incoming webhook."""
+"""Slack: messages, threads, reactions, files, people. The output of a message is ``{ok, channel, ts, message}``."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-import msgspec
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
-from linkflow.nodes.about import GOING_OUT, Call, Example, Fault, Refusal
-from linkflow.nodes.base import Base, Context, EgressResponse, NodeFailure, Params
-from linkflow.nodes.connections import connection
+from linkflow.nodes.about import Call, Example, Fault, Refusal
+from linkflow.nodes.base import Base, Context, Params
 from linkflow.nodes.fields import Secret, Text
-from linkflow.nodes.replies import failure, parse_json
+from linkflow.nodes.given_files import Files
+from linkflow.nodes.json_api import LISTED, faults
+from linkflow.nodes.operations import Operated, part
 from linkflow.nodes.slots import Slot
 
 FAMILY = "slack"
-BASE_URL = "https://slack.com/api"
-_RETRYABLE = frozenset(
-    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
-)
+Operation = Literal[
+    "post", "update", "delete", "ephemeral", "schedule", "react", "unreact", "upload", "history", "replies",
+    "channels", "users", "user", "lookup_user", "call",
+]  # fmt: skip
+_SAYS = "post update ephemeral schedule"
+_OPTIONS = "Options"
+_METHOD = r"^([a-z][A-Za-z]*(\.[A-Za-z]+)+|.*\{\{.*|)$"
 
 
-class SlackParams(Params):
-    channel: Text = Field("", description="Name or id; an incoming webhook has its own.")
-    text: Text = Field("", validation_alias=AliasChoices("text", "message"))
-    thread_ts: Text = Field("", description="The message to answer in its thread.")
-    blocks: list[Any] | None = None
-    attachments: list[Any] | None = None
+class SlackParams(Operated):
+    operation: Operation = Field("post", description="post answers in a thread, too; call is any other method.")
+    channel: Text = part(
+        description="Id or name; only an id serves update, delete, react and lists. A webhook has its own.",
+        of="post upload", needed="update delete ephemeral schedule react unreact history replies",
+    )  # fmt: skip
+    text: Text = part(of=_SAYS, also="text message", widget="textarea", description="In Slack's mrkdwn.")
+    thread_ts: Text = part(
+        description="The message to answer in its thread.", of="post ephemeral schedule upload", needed="replies"
+    )
+    ts: Text = part(description="The message: `ts` of what post handed on.", needed="update delete react unreact")
+    blocks: list[Any] | None = part(None, "Block Kit.", of=_SAYS)
+    attachments: list[Any] | None = part(None, of=_SAYS)
+    user: Text = part(description="A user's id.", needed="ephemeral user")
+    email: Text = part(needed="lookup_user")
+    emoji: Text = part(description="Its name, such as `eyes`.", needed="react unreact")
+    post_at: Text = part(description="Seconds since 1970, or a time in RFC 3339.", needed="schedule")
+    files: Files = part([], "`{filename, base64 | text, content_type}`, one or a list.", needed="upload", also="file")
+    comment: Text = part(description="The message above the files.", of="upload", also="initial_comment")
+    limit: int = part(100, of="history replies channels users", ge=1, le=5000, description="Most items.")
+    types: Text = part("public_channel", of="channels", description="With commas; private_channel, im, mpim.")
+    method: Text = part(description="Such as pins.add.", needed="call", pattern=_METHOD)
+    arguments: dict[str, Any] = part({}, "What the method takes.", of="call")
+    username: Text = part(of="post", group=_OPTIONS, description="Another name than the bot's.")
+    icon_emoji: Text = part(of="post", group=_OPTIONS)
+    icon_url: Text = part(of="post", group=_OPTIONS)
+    reply_broadcast: bool = part(False, "Show the answer in the channel, too.", of="post", group=_OPTIONS)
+    unfurl_links: bool | None = part(None, of="post", group=_OPTIONS)
+    unfurl_media: bool | None = part(None, of="post", group=_OPTIONS)
+    metadata: dict[str, Any] = part({}, "`{event_type, event_payload}`", of="post update", group=_OPTIONS)
     token: Secret = ""
     webhook_url: Secret = ""
 
     @model_validator(mode="after")
     def _says_something(self) -> SlackParams:
-        if not {"text", "blocks", "attachments"} & self.model_fields_set:
+        if self.operation in _SAYS.split() and not {"text", "blocks", "attachments"} & self.model_fields_set:
             raise ValueError("there is nothing to say: `message`, `blocks` or `attachments`")
         return self
 
@@ -44,14 +70,20 @@ class Slack(Base):
     type: ClassVar[str] = "action_slack"
     aliases: ClassVar[tuple[str, ...]] = ("action_slack_message", "slack")
     name: ClassVar[str] = "Slack"
-    description: ClassVar[str] = "Post a message."
+    description: ClassVar[str] = "Post, change and delete messages, react, send files, look up people."
     category: ClassVar[str] = "message"
     params: ClassVar[builtins.type[Params]] = SlackParams
     slots = (Slot(FAMILY, ("slack",), "A bot's token, or an incoming webhook."),)
     help = """
-    With a bot's token the answer has the message's `ts`; an incoming webhook answers `{ok}` alone. Rate limits are
-    retried when Slack says. The token goes to Slack's address, or that of the credential, never to one that the config
-    names.
+    With a bot's token the answer has the message's `ts`; an incoming webhook posts alone and answers `{ok}`. Where
+    Slack limits the rate, the node is tried again when Slack says. The token goes to Slack's address, or that of the
+    credential, never to one that the config names.
+
+    Slack knows no idempotency keys: a post whose answer was lost is posted again by a retry. A reaction that is there
+    already, and on a retry a message that is gone already, are no errors.
+
+    `history`, `replies`, `channels` and `users` hand on `{items, count, more}`; `user` and `lookup_user` `{user}`;
+    `upload` `{ok, files}`; `call` what Slack answers.
     """
     produces = {
         "main": {
@@ -61,16 +93,17 @@ class Slack(Base):
                 "channel": {"type": ["string", "null"]},
                 "ts": {"type": ["string", "null"], "description": "The message's id in its channel."},
                 "message": {"type": ["object", "null"]},
+                "scheduled_message_id": {"type": "string"},
+                "user": {"type": "object"},
+                "files": {"type": "array"},
+                **LISTED,
             },
-            "required": ["ok"],
         }
     }
     faults = (
         Fault("slack_no_channel", "Nobody said which channel."),
-        Fault("slack_rate_limited", "Slack asks to wait.", True),
-        Fault("slack_error", "Slack refused the message, or cannot be understood."),
-        Fault("no_credential", "There is no token and no webhook."),
-        *GOING_OUT,
+        Fault("bad_file", "A file is no base64, or its media type is none."),
+        *faults("Slack", "slack", credential="There is no token and no webhook, or a webhook where a token is needed."),
     )
     examples = (
         Example(
@@ -94,60 +127,31 @@ class Slack(Base):
             ),
             output={"ok": True, "channel": "C1", "ts": "1503435956.000247", "message": {"text": "Order 7 is done"}},
         ),
+        Example(
+            name="Who has this address",
+            config={"operation": "lookup_user", "email": "{{ input.email }}"},
+            input={"email": "ada@example.com"},
+            connections={"slack": {"token": "xoxb-example", "base_url": "http://slack.example/api"}},
+            calls=(
+                Call(
+                    method="POST",
+                    url="http://slack.example/api/users.lookupByEmail",
+                    body="email=ada%40example.com",
+                    answer={"ok": True, "user": {"id": "W012A3CDE", "name": "ada"}},
+                ),
+            ),
+            output={"user": {"id": "W012A3CDE", "name": "ada"}},
+        ),
     )
-    refuses = (Refusal({"channel": "#general"}, "", "invalid_value"),)
+    refuses = (
+        Refusal({"channel": "#general"}, "", "invalid_value"),
+        Refusal({"operation": "update", "channel": "C1", "text": "x"}, "/ts", "missing_field"),
+    )
 
     async def run(self, params: SlackParams, context: Context) -> Outcome:
-        own = {"token": params.token, "webhook_url": params.webhook_url}
-        secrets = own if any(own.values()) else connection(context, FAMILY)
-        fields = ("channel", "text", "thread_ts", "blocks", "attachments")
-        message = {name: value for name in fields if (value := getattr(params, name))}
-        if secrets.get("token"):
-            if not params.channel:
-                raise NodeFailure("slack_no_channel", "Say which channel to post to.", retryable=False)
-            return await _post_message(message, secrets, context)
-        if secrets.get("webhook_url"):
-            return await _post_webhook(message, str(secrets["webhook_url"]), context)
-        text = "Slack is not set up: give the node a credential with a `token` or `webhook_url`."
-        raise NodeFailure("no_credential", text, retryable=False)
+        from linkflow.nodes.slack_calls import do
 
-
-async def _post_message(message: dict[str, Any], secrets: Mapping[str, Any], context: Context) -> Completed:
-    # The address comes from where the token comes from, never from the node's config: a token goes to its owner only.
-    url = f"{str(secrets.get('base_url') or BASE_URL).rstrip('/')}/chat.postMessage"
-    response = await _post(url, message, {"Authorization": f"Bearer {secrets['token']}"}, context)
-    try:
-        answer = parse_json(response.content)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise NodeFailure("slack_error", "Slack's answer is not JSON.")
-    if answer.get("ok") is not True:
-        raise _refused(str(answer.get("error") or "unknown_error"), answer)
-    return Completed(output={name: answer.get(name) for name in ("ok", "channel", "ts", "message")})
-
-
-async def _post_webhook(message: dict[str, Any], url: str, context: Context) -> Completed:
-    await _post(url, message, {}, context)
-    return Completed(output={"ok": True})
-
-
-async def _post(url: str, message: dict[str, Any], headers: dict[str, str], context: Context) -> EgressResponse:
-    headers = {"Content-Type": "application/json; charset=utf-8", **headers}
-    body = msgspec.json.encode(message)
-    response = await context.http().request("POST", url, headers=headers, content=body, follow_redirects=False)
-    if response.status_code >= 300:
-        code = "slack_rate_limited" if response.status_code == 429 else "slack_error"
-        raise failure(code, "Slack", response, context.now_ms)
-    return response
-
-
-def _refused(error: str, answer: dict[str, Any]) -> NodeFailure:
-    code = "slack_rate_limited" if error in ("ratelimited", "rate_limited") else "slack_error"
-    details: dict[str, Any] = {"error": error}
-    if isinstance(more := answer.get("response_metadata"), dict):
-        details["messages"] = more.get("messages", [])
-    return NodeFailure(code, f"Slack refused the message: {error}.", retryable=error in _RETRYABLE, details=details)
+        return Completed(output=await do(params, context))
 
 
 node = Slack()
