@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -76,6 +75,8 @@ async def send_all(
     left: list[tuple[int, Any]] = list(enumerate(entries))
     for turn in range(TRIES):
         if turn:
+            import asyncio  # it brings TLS with it
+
             await asyncio.sleep(PAUSE * 2**turn)
         for chunk in chunks(left, most_bytes):
             done |= await _offer(chunk, send, any(one.output is not None for one in done.values()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import hashlib
 from collections.abc import Mapping
@@ -191,6 +190,8 @@ async def _wait(to: Service, arn: str, params: StatesParams, context: Context) -
             text = f"The execution runs for longer than {params.max_wait:g} s."
             raise NodeFailure("states_running", text, details={"execution": arn})
         await context.heartbeat({"execution": arn, "status": status})
+        import asyncio  # it brings TLS with it
+
         await asyncio.sleep(min(pause, left))
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
