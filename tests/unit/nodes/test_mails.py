@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 from hypothesis import given
 from hypothesis import strategies as st
 
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.mails import addresses
-from tests.unit.nodes.peers import codes, failing, run
+from tests.unit.nodes.peers import codes, failing, http_peer, reply, run
 from tests.unit.nodes.test_messages import Mailbox, serve
 
 GIF = base64.b64encode(b"GIF89a\x01\x00").decode()
@@ -155,3 +156,33 @@ def test_no_text_becomes_more_than_addresses(text: str):
     with contextlib.suppress(NodeFailure):
         found = addresses([text], "to")
         assert all(address.count("@") == 1 and not set(address) & set('<>",; \\') for _, address in found)
+
+
+class Consents(Mailbox):
+    """Takes XOAUTH2 with the tokens that it knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: set[bytes] = set()
+
+    async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:
+        user, token, *_ = base64.b64decode(args[1]).split(b"\x01")
+        return AuthResult(success=user == b"user=ada@example.com" and token[12:] in self.known, handled=False)
+
+
+async def test_a_token_in_place_of_a_password(egress: EgressClient):
+    server, tokens = Consents(), iter(("token-number-one", "token-number-two"))
+    controller = Controller(server, hostname="127.0.0.1", port=0, auth_require_tls=False)
+    async with http_peer(lambda _: reply(200, {"access_token": next(tokens), "expires_in": 3600})) as peer:
+        consent = {"token_url": peer.url, "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+        for smtp in serve(controller, {"host": "127.0.0.1", "username": "ada@example.com"}):
+            given = {"smtp": smtp, "oauth": consent}
+            config = {"to": "a@example.com", "body": "x"}
+            server.known = {b"token-number-one"}
+            for _ in range(2):
+                await run("email", config, egress=egress, credentials=given)
+            server.known = {b"token-number-two"}
+            failure = await failing(run("email", config, egress=egress, credentials=given))
+            assert (failure.error.code, failure.error.retryable) == ("smtp_auth", True), "the next attempt asks anew"
+            await run("email", config, egress=egress, credentials=given)
+    assert (len(server.mails), len(peer.requests)) == (3, 2)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from msgspec import structs
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
@@ -23,7 +25,7 @@ from linkflow.nodes.slots import Slot
 if TYPE_CHECKING:
     from linkflow.nodes.smtp import Server
 
-FAMILY = "smtp"
+FAMILY, CONSENT = "smtp", "oauth"
 Tls = Literal["", "none", "starttls", "tls"]
 
 
@@ -96,10 +98,17 @@ class Email(Base):
     description: ClassVar[str] = "Send mail by SMTP."
     category: ClassVar[str] = "message"
     params: ClassVar[builtins.type[Params]] = EmailParams
-    slots = (Slot(FAMILY, ("smtp",), "The server that takes mail."),)
+    slots = (
+        Slot(FAMILY, ("smtp",), "The server that takes mail."),
+        Slot(
+            CONSENT, ("oauth2_refresh", "oauth2_client"), "OAuth 2 in place of a password, as Gmail and Microsoft want."
+        ),
+    )
     help = """
     A file is what another node hands on, for example `attachments: "{{ download.body }}"` of an HTTP request with
     `response_type: binary`. A picture in the HTML has a `cid`.
+
+    With a credential in the slot `oauth` the node signs in by XOAUTH2, as the `username` of the server's.
 
     Without `tls`, port 465 means tls and 587 starttls; a connection may name a `ca_file`. A node may name `host`,
     `port`, `username`, `password` of its own and then gets no other server's. Retries keep the Message-ID. Recipients
@@ -123,6 +132,7 @@ class Email(Base):
         Fault("smtp_connect", "The server cannot be reached.", True),
         Fault("smtp_timeout", "The server did not answer in time.", True),
         Fault("smtp_auth", "The server turned the user away."),
+        Fault("oauth_refused", "The server that gives out tokens gave none."),
         Fault("smtp_refused", "The server refused the mail, or every recipient."),
         Fault("no_credential", "There is no server."),
         Fault("bad_credential", "The credential's port is no port."),
@@ -163,14 +173,31 @@ class Email(Base):
 
         server, default_sender = _server(params, context)
         made = mail(params, params.sender or default_sender, context)
-        hiding = Hiding([server.password])
+        if consent := context.credentials.get(CONSENT):
+            server = await _with_token(server, consent, context)
+        hiding = Hiding([server.password, server.token])
         try:
             refused = await send(server, made.message, made.sender, made.recipients, context.http())
         except NodeFailure as failure:
+            if failure.error.code == "smtp_auth" and consent:
+                failure.error = structs.replace(failure.error, retryable=_forget(consent, context))
             raise hiding.failure(failure) from None
         accepted = [address for address in made.recipients if address not in refused]
         sent = {"success": True, "message_id": str(made.message["Message-ID"])}
         return Completed(output={**sent, "recipients": accepted, "refused": hiding.value(refused)})
+
+
+async def _with_token(server: Server, consent: Mapping[str, Any], context: Context) -> Server:
+    from linkflow.nodes.http_auth import TOKENS, kind_of
+
+    return replace(server, token=await TOKENS.token(consent, kind_of(consent), context), password="")
+
+
+def _forget(consent: Mapping[str, Any], context: Context) -> bool:
+    """A token from before may have been called back: then the next attempt gets another."""
+    from linkflow.nodes.http_auth import TOKENS
+
+    return TOKENS.forget(consent, context)
 
 
 def _server(params: EmailParams, context: Context) -> tuple[Server, str]:

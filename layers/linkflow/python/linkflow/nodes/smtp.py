@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A mail server. `tls` is ``none``, ``starttls`` or ``tls``; `timeout` is seconds for the whole delivery."""
+    """A mail server. `tls` is ``none``, ``starttls`` or ``tls``; `timeout` is seconds for the whole delivery; `token`
+    is one of OAuth 2, in place of the password."""
 
     host: str
     port: int
     username: str = ""
     password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
     tls: str = "none"
     ca_file: str = ""
     timeout: float = 30.0
@@ -84,7 +86,9 @@ async def _deliver(
     )
     try:
         await client.connect()
-        if server.username:
+        if server.token:
+            await client.auth_xoauth2(server.username, server.token)
+        elif server.username:
             await client.login(server.username, server.password)
         refused, _ = await client.send_message(message, sender=sender, recipients=recipients)
         await _goodbye(client)
