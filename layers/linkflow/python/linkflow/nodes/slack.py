@@ -17,6 +17,7 @@ from linkflow.nodes.operations import Operated, part
 from linkflow.nodes.slots import Slot
 
 FAMILY = "slack"
+BASE_URL = "https://slack.com/api"
 Operation = Literal[
     "post", "update", "delete", "ephemeral", "schedule", "react", "unreact", "upload", "history", "replies",
     "channels", "users", "user", "lookup_user", "call",

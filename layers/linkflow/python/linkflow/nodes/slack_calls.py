@@ -13,7 +13,7 @@ from linkflow.nodes.hiding import Hiding, secrets_in
 from linkflow.nodes.json_api import Api, Trouble, gather, set_up
 from linkflow.nodes.operations import picked
 from linkflow.nodes.replies import parse_json
-from linkflow.nodes.slack import FAMILY, SlackParams
+from linkflow.nodes.slack import BASE_URL, FAMILY, SlackParams
 
 _LIMITS = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 _RETRYABLE = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
@@ -22,7 +22,7 @@ _MESSAGE = ("channel", "text", "thread_ts", "blocks", "attachments", "username",
 
 
 class SlackApi(Api):
-    name, code, base_url = "Slack", "slack", "https://slack.com/api"
+    name, code, base_url = "Slack", "slack", BASE_URL
 
     def trouble(self, response: EgressResponse) -> Trouble | None:
         found = super().trouble(response)
