@@ -148,3 +148,107 @@ async def test_what_is_missing(egress: EgressClient):
     config = {"query": "select 1", "connection_string": "postgresql://x@127.0.0.1/x"}
     assert codes("database", config) == []
     assert (await failing(run("database", config, egress=egress))).error.code == "no_credential"
+
+
+@pytest.fixture
+def people(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(
+            "CREATE TABLE people (\"Id\" int PRIMARY KEY, name text NOT NULL DEFAULT 'nobody', tags text[], data jsonb,"
+            ' born date, "odd ""name" numeric(10, 2))'
+        )
+
+
+async def test_without_sql(ask: Any, people: None):
+    rows = [
+        {"Id": 1, "name": "Ada", "tags": ["a", "b"], "data": {"x": [1]}, "born": "1815-12-10", 'odd "name': "1.5"},
+        {"Id": 2, "name": "'; drop table people; --", "tags": None, "data": [1, "two"], "born": None, 'odd "name': 2},
+        {"Id": 3},
+        {"Id": 4, "name": None} | {"name": "Grace"},
+    ]
+    output = await ask(operation="insert", table="people", rows=rows)
+    assert output == {"rows_affected": 4}
+    found = await ask(operation="select", table="public.people", order_by="Id")
+    assert found["rows"][:2] == [rows[0] | {'odd "name': "1.50"}, rows[1] | {'odd "name': "2.00"}]
+    assert (found["rows"][2]["name"], found["rows_affected"]) == ("nobody", 4)
+
+    async def ids(where: dict[str, Any], **more: Any) -> list[int]:
+        config = {"operation": "select", "table": "people", "columns": "Id", "order_by": ["-Id"], **more}
+        return [row["Id"] for row in (await ask(where=where, **config))["rows"]]
+
+    assert await ids({}) == [4, 3, 2, 1]
+    assert await ids({"Id": {"gt": 1, "lte": 3}}) == [3, 2]
+    assert await ids({"Id": {"in": [1, 4, 9]}}, limit=1) == [4]
+    assert await ids({"Id": {"not_in": ["1"]}, "name": {"like": "%a%e%"}}) == [4, 2]
+    assert (await ids({"Id": {"in": []}}), await ids({"Id": {"not_in": []}}, offset=3)) == ([], [1])
+    assert (await ids({"born": None}), await ids({"born": {"is_null": False}})) == ([4, 3, 2], [1])
+    assert (await ids({"born": "1815-12-10"}), await ids({"data": {"eq": {"x": [1]}}})) == ([1], [1])
+    assert await ids({"tags": {"eq": ["a", "b"]}, 'odd "name': {"ne": 7}}) == [1]
+    one = await ask(operation="update", table="people", values={"name": "A", "data": None}, where={"Id": 1},
+                    returning=["Id", "name", "data"], single_row=True)  # fmt: skip
+    assert one == {"row": {"Id": 1, "name": "A", "data": None}, "rows_affected": 1}
+    both = await ask(
+        operation="upsert", table="people", rows=[{"Id": 1, "name": "B"}, {"Id": 9, "name": "C"}], key="Id"
+    )
+    assert both == {"rows_affected": 2}
+    kept = await ask(operation="upsert", table="people", rows={"Id": 1, "name": "no"}, key="Id", on_conflict="ignore")
+    assert kept == {"rows_affected": 0}
+    assert (await ask('select name from people where "Id" in (1, 9) order by 1'))["rows"] == [
+        {"name": "B"},
+        {"name": "C"},
+    ]
+    assert (await ask(operation="delete", table="people", where={"name": "C"}, returning="*"))["rows"][0]["Id"] == 9
+    assert await ask(operation="delete", table="people", all_rows=True) == {"rows_affected": 4}
+    assert await ask(operation="insert", table="people", rows=[]) == {"rows_affected": 0}
+
+
+async def test_names_and_conditions_that_make_no_statement(ask: Any, people: None):
+    select = {"operation": "select", "table": "people"}
+    for bad in (
+        {"table": "a.b.c"}, {"table": "peo%ple"}, {"columns": ["x\0"]}, {"where": {"Id": {"in": 1}}}, {"where": {"": 1}},
+        {"operation": "update", "values": {}, "where": {"Id": 1}}, {"operation": "insert", "rows": [{}]},
+        {"operation": "delete", "where": {}},
+    ):  # fmt: skip
+        assert (await failing(ask(**{**select, **bad}))).error.code == "db_invalid", bad
+    failure = await failing(ask(**select, where={'x" = 1; drop table people; --': 1}))
+    assert failure.error.details == {"sqlstate": "42703"}
+    assert (await ask(**select))["rows"] == []
+
+
+async def test_an_insert_is_whole_or_nothing(ask: Any, people: None):
+    rows = [{"Id": 1}, {"Id": 2, "name": "x"}, {"Id": 1, "name": "twice"}]
+    failure = await failing(ask(operation="insert", table="people", rows=rows))
+    assert failure.error.details == {"sqlstate": "23505"}
+    assert (await ask("select 1 from people"))["rows"] == []
+
+
+async def test_bounds_hold_before_memory_is_full(ask: Any):
+    failure = await failing(ask("select repeat('x', 1000) from generate_series(1, 100000000)", max_bytes=100_000))
+    assert (failure.error.code, failure.error.retryable) == ("db_too_large", False)
+    failure = await failing(ask("select n from generate_series(1, 100000000) as n", max_rows=5))
+    assert failure.error.code == "db_too_many_rows"
+
+
+async def test_reading_only(ask: Any):
+    await ask("create table t (n int)", operation="execute")
+    failure = await failing(ask("insert into t values (1)", operation="execute", read_only=True))
+    assert failure.error.details == {"sqlstate": "25006"}
+    assert (await ask("with x as (select 1 as n) select * from x", read_only=True))["rows"] == [{"n": 1}]
+
+
+async def test_what_takes_too_long_is_cancelled_on_the_server(ask: Any, empty_database_url: str):
+    assert (await failing(ask("select pg_sleep(60)", timeout=0.3))).error.code == "db_timeout"
+    with psycopg.connect(empty_database_url) as connection:
+        query = (
+            "select count(*) from pg_stat_activity where datname = current_database() and query like '%pg_sleep(60)%'"
+        )
+        assert connection.execute(f"{query} and pid <> pg_backend_pid()").fetchone() == (0,)
+    # The server has the bound as well, should this worker be gone.
+    assert (await ask("select current_setting('statement_timeout') as s", timeout=7))["rows"] == [{"s": "7s"}]
+
+
+async def test_an_authority_of_the_credentials_own(egress: EgressClient, empty_database_url: str):
+    """This server has no TLS, which a credential with an authority does not put up with."""
+    secrets = {"database": {"connection_string": empty_database_url, "ca": "-----BEGIN CERTIFICATE-----"}}
+    failure = await failing(run("database", {"query": "select 1"}, egress=egress, credentials=secrets))
+    assert failure.error.code == "db_connect"

@@ -6,7 +6,7 @@ import ast
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from linkflow.nodes.credentials import KINDS
 from linkflow.nodes.forms import WIDGETS
 from linkflow.nodes.registry import Registry
 from linkflow.services.worker.rehearsal import Rehearsal
+from tests.unit.nodes.mysql_peer import mysql
 from tests.unit.nodes.test_messages import Mailbox, serve
 
 ROOT = Path(__file__).parents[3]
@@ -59,9 +60,17 @@ def mail() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def servers(postgres: Any, valkey: Any, mail: dict[str, Any]) -> dict[str, dict[str, Any]]:
+async def servers(
+    postgres: Any, valkey: Any, mail: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[dict[str, dict[str, Any]]]:
     """What examples need. An operator's connection may be on loopback; the clients are the real ones."""
-    return {"database": {"connection_string": postgres.url}, "redis": {"url": valkey.url}, "smtp": mail}
+    async with mysql(tmp_path_factory.mktemp("mysql")) as url:
+        yield {
+            "database": {"connection_string": postgres.url},
+            "mysql": {"connection_string": url},
+            "redis": {"url": valkey.url},
+            "smtp": mail,
+        }
 
 
 @pytest.mark.parametrize(("node", "example"), EXAMPLES, ids=[f"{node.type}: {one.name}" for node, one in EXAMPLES])

@@ -6,92 +6,67 @@ Values that JSON lacks come as text: times in ISO 8601, `numeric` and `uuid` as 
 from __future__ import annotations
 
 import builtins
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 
 from linkflow.domain.outcomes import Completed, Outcome
-from linkflow.nodes.about import GOING_OUT, Example, Fault, Refusal
+from linkflow.nodes.about import Example, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.connections import connection
-from linkflow.nodes.fields import Secret, Text
+from linkflow.nodes.fields import Secret, Text, TextList, ui
 from linkflow.nodes.slots import Slot
+from linkflow.nodes.sql_building import PostgresDialect
+from linkflow.nodes.sql_params import FAULTS, PRODUCES, SqlParams, Values, bounds_of, output_of, statements_of
 
 FAMILY = "database"
-Values = list[Any] | dict[str, Any]
 
 
-class Statement(Params):
-    """One statement of a transaction."""
-
-    query: Annotated[Text, Field(min_length=1)]
-    params: Values = Field(default_factory=list)
-
-
-class DatabaseParams(Params):
-    operation: Literal["query", "execute", "transaction"] = Field(
-        "query", description="query gives rows, execute a count, transaction runs `queries` all or none."
-    )
-    query: Text = ""
+class DatabaseParams(SqlParams):
     params: Values = Field(default_factory=list, description="For $1, $2 … or %s, %(name)s in the query.")
-    queries: Annotated[
-        list[Statement],
-        BeforeValidator(
-            lambda value: (
-                [{"query": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
-            )
-        ),
-    ] = Field(default_factory=list)
-    timeout: float = Field(30, gt=0, le=600, description="Seconds, connecting included.")
-    single_row: bool = False
-    max_rows: int = Field(10_000, ge=1, le=100_000, description="More rows than this fail the node.")
+    returning: TextList = Field(
+        default_factory=list,
+        description="For insert, update, upsert, delete: hand on these columns of the rows; * is all.",
+        json_schema_extra=ui(group="Without SQL"),
+    )
     connection_string: Secret = Field("", deprecated="Not used: put the connection string into a credential.")
     connection_name: Text = Field("", deprecated="Not used: choose a credential.")
-
-    @model_validator(mode="after")
-    def _has_a_query(self) -> DatabaseParams:
-        if self.operation == "transaction" and not self.queries:
-            raise ValueError("operation transaction needs `queries`")
-        if self.operation != "transaction" and not self.query:
-            raise ValueError("there is no `query`")
-        return self
 
 
 class Database(Base):
     type: ClassVar[str] = "action_database"
-    aliases: ClassVar[tuple[str, ...]] = ("database",)
+    aliases: ClassVar[tuple[str, ...]] = ("database", "postgres", "action_postgres", "postgresql")
     name: ClassVar[str] = "Database"
     description: ClassVar[str] = "Ask a Postgres database."
     category: ClassVar[str] = "action"
     params: ClassVar[builtins.type[Params]] = DatabaseParams
     slots = (Slot(FAMILY, ("postgres",), "Where the database is."),)
     help = """
-    `query` with `params`: a list for `$1` or `%s`, an object for `%(name)s`. `operation: transaction` runs `queries`,
-    all or none. The connection string is in the credential, never in the config. Output: `{rows, rows_affected}`,
-    `{row, rows_affected}` with `single_row`, `{rows_affected}` for execute, `{results: [{rows, rows_affected}],
-    rows_affected}` for a transaction. Times are ISO 8601, `numeric` and `uuid` are text, bytes are base64.
+    | operation | takes | hands on |
+    |---|---|---|
+    | `query` | `query`, `params` | `{rows, rows_affected}`; `{row, rows_affected}` with `single_row` |
+    | `execute` | `query`, `params` | `{rows_affected}` |
+    | `transaction` | `queries`, all or none | `{results: [{rows, rows_affected}], rows_affected}` |
+    | `select` | `table`, `columns`, `where`, `order_by`, `limit`, `offset` | as `query` |
+    | `insert` | `table`, `rows` | `{rows_affected}`, with `returning` as `query` |
+    | `upsert` | `table`, `rows`, `key`, `on_conflict` | the same |
+    | `update` | `table`, `values`, `where` | the same |
+    | `delete` | `table`, `where` | the same |
+
+    `params` is a list for `$1` or `%s`, an object for `%(name)s`. Values are never part of a statement's text, and
+    names of tables and columns are quoted. Without SQL, values are sent as JSON, and Postgres makes of them what the
+    column is: a time, an array, JSON. `{"age": {"gte": 18}, "name": null}` as `where` are adults without a name.
+
+    The connection string is in the credential, never in the config. `sslmode=verify-full` verifies the server, by the
+    system's authorities or by `ca` of the credential. What takes longer than `timeout` is cancelled on the server.
+    `read_only` keeps an author from mistakes; whom it has to keep out is told by the rights of the database's user.
+
+    Times are ISO 8601, `numeric` and `uuid` are text, bytes are base64. Each node run is one transaction. An attempt
+    that is retried after its answer was lost inserts again: give rows a key of their own (`{{ execution.id }}`) and
+    `upsert` them.
     """
-    produces = {
-        "main": {
-            "type": "object",
-            "properties": {
-                "rows": {"type": "array", "items": {"type": "object"}},
-                "row": {"type": ["object", "null"]},
-                "results": {"type": "array"},
-                "rows_affected": {"type": "integer"},
-            },
-            "required": ["rows_affected"],
-        }
-    }
-    faults = (
-        Fault("db_connect", "The database cannot be reached, or turned the user away.", True),
-        Fault("db_timeout", "The database did not answer in time.", True),
-        Fault("db_error", "The database refused the statement; `details.sqlstate` says why."),
-        Fault("db_too_many_rows", "There are more rows than `max_rows`."),
-        Fault("no_credential", "There is no connection string."),
-        Fault("bad_credential", "The connection string cannot be used."),
-        *GOING_OUT[:3],
-    )
+    produces = PRODUCES
+    faults = FAULTS
     examples = (
         Example(
             name="Ask with a value",
@@ -100,8 +75,28 @@ class Database(Base):
             needs="database",
             output={"rows": [{"next": 7}], "rows_affected": 1},
         ),
+        Example(
+            name="Select without SQL",
+            config={
+                "operation": "select",
+                "table": "pg_catalog.pg_type",
+                "columns": "typname, typlen",
+                "where": {"typname": {"in": ["int4", "{{ input.name }}"]}, "typlen": {"gte": 4}},
+                "order_by": "-typlen",
+            },
+            input={"name": "int8"},
+            needs="database",
+            output={
+                "rows": [{"typname": "int8", "typlen": 8}, {"typname": "int4", "typlen": 4}],
+                "rows_affected": 2,
+            },
+        ),
     )
-    refuses = (Refusal({"operation": "query"}, "", "invalid_value"),)
+    refuses = (
+        Refusal({"operation": "query"}, "", "invalid_value"),
+        Refusal({"operation": "delete", "table": "orders"}, "", "invalid_value"),
+        Refusal({"operation": "select", "table": "orders", "where": {"id": {"is": 1}}}, "", "invalid_value"),
+    )
 
     async def run(self, params: DatabaseParams, context: Context) -> Outcome:
         secrets = connection(context, FAMILY)
@@ -112,26 +107,15 @@ class Database(Base):
         # psycopg is 60 ms of cold start that only this node needs.
         from linkflow.nodes import sql
 
-        trusted = secrets is context.connections.get(FAMILY)
-        many = params.operation == "transaction"
-        statements = [(one.query, one.params) for one in params.queries] if many else [(params.query, params.params)]
         results = await sql.run(
             text,
-            statements,
+            statements_of(params, PostgresDialect()),
             egress=context.http(),
-            timeout=params.timeout,
-            max_rows=0 if params.operation == "execute" else params.max_rows,
-            trusted=trusted,
+            bounds=bounds_of(params),
+            trusted=secrets is context.connections.get(FAMILY),
+            authorities=str(secrets.get("ca") or ""),
         )
-        if many:
-            listed = [{"rows": rows, "rows_affected": count} for rows, count in results]
-            return Completed(output={"results": listed, "rows_affected": sum(count for _, count in results)})
-        rows, count = results[0]
-        if params.operation == "execute":
-            return Completed(output={"rows_affected": count})
-        if params.single_row:
-            return Completed(output={"row": rows[0] if rows else None, "rows_affected": count})
-        return Completed(output={"rows": rows, "rows_affected": count})
+        return Completed(output=output_of(params, results))
 
 
 node = Database()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.fields import to_text
-from linkflow.nodes.redis_client import Command
 from linkflow.nodes.replies import parse_json
 
 if TYPE_CHECKING:
+    from linkflow.nodes.redis_client import Command
     from linkflow.nodes.redis_node import RedisParams
 
 Part = Sequence[str | bytes | int | float]
-Make = Callable[["RedisParams"], Command]
+Make = Callable[["RedisParams"], "Command"]
 Read = Callable[[Any, "RedisParams"], Any]
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
+import os
 import re
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -17,6 +16,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from linkflow.nodes.base import Egress, NodeFailure
+from linkflow.nodes.sql_params import Bounds, Result, Weight
+from linkflow.nodes.sql_values import plain
 
 _KNOWN = frozenset(
     {"host", "port", "user", "password", "dbname", "sslmode", "application_name", "options", "channel_binding"}
@@ -29,7 +30,10 @@ _ISOLATED = {"passfile": "/dev/null", "sslcertmode": "disable", "gssencmode": "d
 _RETRYABLE = ("08", "40", "53", "57P", "55P03")
 _NUMBERED = re.compile(r"\$\d")
 
-Row = dict[str, Any]
+_READS = re.compile(r"(select|with|values|table|show)\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(insert|update|delete|merge|into)\b", re.IGNORECASE)
+AT_ONCE = 100
+"""Rows that are read together."""
 
 
 async def run(
@@ -37,25 +41,54 @@ async def run(
     statements: Sequence[tuple[str, list[Any] | dict[str, Any]]],
     *,
     egress: Egress,
-    timeout: float,
-    max_rows: int,
+    bounds: Bounds,
     trusted: bool,
-) -> list[tuple[list[Row], int]]:
-    """Rows and count of every statement, all in one transaction. `max_rows` 0 drops rows.
+    authorities: str = "",
+) -> list[Result]:
+    """What every statement came to, all in one transaction. `authorities` (PEM) are trusted in place of the system's.
 
     Raises `NodeFailure`: ``egress_refused``, ``bad_credential``, ``db_connect``, ``db_timeout``, ``db_error``,
-    ``db_too_many_rows``.
+    ``db_too_many_rows``, ``db_too_large``.
     """
     settings = await _settings(text, egress, trusted)
     try:
-        async with asyncio.timeout(timeout):
-            connection = await psycopg.AsyncConnection.connect(**settings, prepare_threshold=None)
+        async with asyncio.timeout(bounds.seconds):
+            with _certificates(settings, authorities):
+                connection = await psycopg.AsyncConnection.connect(**settings, prepare_threshold=None)
             async with connection:
-                return [await _statement(connection, query, values, max_rows) for query, values in statements]
+                await _prepare(connection, bounds)
+                weight = Weight(bounds)
+                return [await _statement(connection, query, values, bounds, weight) for query, values in statements]
     except TimeoutError:
-        raise NodeFailure("db_timeout", f"The database did not answer within {timeout:g} s.") from None
+        raise NodeFailure("db_timeout", f"The database did not answer within {bounds.seconds:g} s.") from None
     except psycopg.Error as error:
         raise _failure(error) from None
+
+
+async def _prepare(connection: psycopg.AsyncConnection[Any], bounds: Bounds) -> None:
+    """Bounds that hold on the server as well, where this worker is gone before it could cancel anything."""
+    if bounds.read_only:
+        await connection.set_read_only(True)
+    milliseconds = str(round(bounds.seconds * 1000))
+    await connection.execute(b"SELECT set_config('statement_timeout', %s, true)", [milliseconds])
+
+
+@contextmanager
+def _certificates(settings: dict[str, Any], authorities: str) -> Iterator[None]:
+    """libpq reads authorities from a file only: it is there for as long as connecting takes."""
+    if not authorities:
+        yield
+        return
+    handle, path = tempfile.mkstemp(prefix="linkflow-")  # mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(authorities)
+        settings["sslrootcert"] = path
+        if not str(settings.get("sslmode", "")).startswith("verify"):
+            settings["sslmode"] = "verify-full"
+        yield
+    finally:
+        os.unlink(path)
 
 
 async def _settings(text: str, egress: Egress, trusted: bool) -> dict[str, Any]:
@@ -83,21 +116,34 @@ async def _settings(text: str, egress: Egress, trusted: bool) -> dict[str, Any]:
 
 
 async def _statement(
-    connection: psycopg.AsyncConnection[Any], query: str, values: list[Any] | dict[str, Any], max_rows: int
-) -> tuple[list[Row], int]:
+    connection: psycopg.AsyncConnection[Any], query: str, values: list[Any] | dict[str, Any], bounds: Bounds,
+    weight: Weight,
+) -> Result:  # fmt: skip
     # The original's placeholders are Postgres's own ($1); %s and %(name)s are what Python people write.
     raw = isinstance(values, list) and _NUMBERED.search(query)
     kind = psycopg.AsyncRawCursor if raw else psycopg.AsyncCursor
+    # The query is the workflow author's; values never become part of its text.
+    data, given = query.encode(), _adapt(values) or None
     async with kind(connection, row_factory=dict_row) as cursor:
-        # The query is the workflow author's; values never become part of its text.
-        await cursor.execute(query.encode(), _adapt(values) or None)
-        if cursor.description is None or not max_rows:
-            return [], max(cursor.rowcount, 0)
-        rows = await cursor.fetchmany(max_rows + 1)
-        if len(rows) > max_rows:
-            message = f"The query gave more than {max_rows} rows; add a LIMIT or raise `max_rows`."
-            raise NodeFailure("db_too_many_rows", message, retryable=False)
-        return [{name: plain(value) for name, value in row.items()} for row in rows], max(cursor.rowcount, 0)
+        if bounds.rows and _only_reads(query):
+            found: Any = cursor.stream(data, given, size=AT_ONCE)  # never all of them in memory
+            async with aclosing(found):
+                rows = [weight.add(_plain_row(row)) async for row in found]
+            return Result(rows, len(rows))
+        await cursor.execute(data, given)
+        if cursor.description is None or not bounds.rows:
+            return Result([], max(cursor.rowcount, 0))
+        return Result([weight.add(_plain_row(row)) async for row in cursor], max(cursor.rowcount, 0))
+
+
+def _only_reads(query: str) -> bool:
+    """Is it one statement that gives rows and changes nothing? Only such a one can be read piece by piece."""
+    text = query.strip().rstrip(";")
+    return bool(_READS.match(text)) and not _WRITES.search(text) and ";" not in text
+
+
+def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: plain(value) for name, value in row.items()}
 
 
 def _adapt(values: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
@@ -111,23 +157,6 @@ def _value(value: Any) -> Any:
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):
         return Jsonb(value)
     return value
-
-
-def plain(value: Any) -> Any:
-    """A value from Postgres as JSON."""
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal | UUID):
-        return str(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(bytes(value)).decode()
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
 def _failure(error: psycopg.Error) -> NodeFailure:
