@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
+import tempfile
 import time
 from dataclasses import dataclass, field, replace
+from email import message_from_bytes
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -66,15 +70,13 @@ from linkflow.http.app import Services, create_app
 from linkflow.nodes.registry import Registry
 from linkflow.postgres.database import Database
 from linkflow.postgres.hook_calls import PostgresHookCalls
+from linkflow.postgres.people import stores
 from linkflow.postgres.reach import PostgresReach
 from linkflow.postgres.replies import PostgresReplies
 from linkflow.postgres.schedules import PostgresSchedules
-from linkflow.postgres.users import PostgresUsers
 from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
-from linkflow.postgres.workspaces import PostgresWorkspaces
 from linkflow.services.allowance import ApiAllowance
-from linkflow.services.auth import Auth
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
@@ -83,16 +85,17 @@ from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
 from linkflow.services.hook_status import StatusTokens
 from linkflow.services.inspecting import Inspecting
+from linkflow.services.people import Rules
+from linkflow.services.people import build as people_of
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
-from linkflow.services.tokens import AccessTokens
 from linkflow.services.trials import Trials
 from linkflow.services.usage import Usage
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
-from linkflow.services.workspaces import Workspaces
 from linkflow.services.world import World
+from linkflow.transports.mail import Outbox
 from tests.timer_fakes import FakeDoorbell
 
 SECRET = "a secret for tests that is long enough"
@@ -377,6 +380,25 @@ class Plane:
     limiter: CountingLimiter
     services: Services
     down: set[str] = field(default_factory=set)
+    outbox: Path = Path()
+    changes: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    async def remember(self, response: httpx.Response) -> None:
+        """Keep what changed something: the request id, method and path."""
+        asked, answered = response.request, response.headers
+        done = response.status_code < 400 and "idempotency-replayed" not in answered
+        if asked.method not in ("GET", "HEAD", "OPTIONS") and done:
+            self.changes[answered["x-request-id"]] = (asked.method, asked.url.path)
+
+    async def mails(self, to: str) -> list[str]:
+        """What was sent to somebody, the oldest first."""
+        await self.services.people.mails.settle()
+        found = [message_from_bytes(file.read_bytes()) for file in sorted(self.outbox.glob("*.eml"))]
+        return [str(mail.get_payload(decode=True), "utf-8") for mail in found if mail["To"] == to]
+
+    async def link(self, to: str) -> str:
+        """The token of the link in the latest mail to somebody."""
+        return re.findall(r"#(\S+)", (await self.mails(to))[-1])[0]
 
     async def person(self, email: str = "ada@example.com", name: str = "Ada") -> Person:
         form = {"first_name": name, "last_name": "L", "email": email, "password": PASSWORD}
@@ -439,7 +461,10 @@ def cron_document(cron: str = "0 9 * * *", **config: Any) -> dict[str, Any]:
 def build(database: Database) -> Plane:
     """The app, as `bootstrap` builds it."""
     clock, frontend, limiter = MovableClock(), RecordingFrontend(), CountingLimiter()
-    users, store, down = PostgresUsers(database), PostgresWorkflows(database), set[str]()
+    store, down = PostgresWorkflows(database), set[str]()
+    outbox = Path(tempfile.mkdtemp(prefix="linkflow-outbox-"))
+    rules = Rules(secret=SECRET, public_url="http://linkflow.test")
+    people = people_of(stores(database), rules, clock, limiter, Outbox(outbox))
     definitions = Definitions(store)
     executions = Executions(frontend, definitions, clock)
 
@@ -450,8 +475,9 @@ def build(database: Database) -> Plane:
     executions = Executions(frontend, definitions, clock)
     workflows = Workflows(store, definitions, Registry.load(), frontend, clock)
     services = Services(
-        auth=Auth(users, AccessTokens(SECRET), clock, limiter=limiter),
-        workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
+        auth=people.auth,
+        people=people,
+        workspaces=people.workspaces,
         workflows=workflows,
         executions=executions,
         inspecting=Inspecting(executions),
@@ -475,7 +501,7 @@ def build(database: Database) -> Plane:
     )
     transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://linkflow.test")
-    return Plane(client, frontend, database, clock, limiter, services, down)
+    return Plane(client, frontend, database, clock, limiter, services, down, outbox)
 
 
 def check_problem(response: httpx.Response, status: int, code: str = "") -> dict[str, Any]:

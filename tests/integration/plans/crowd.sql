@@ -13,8 +13,26 @@ $$;
 INSERT INTO users SELECT pg_temp.nth(3, n), 'u' || n || '@example.com', 'U', 'N', 'x', 0 FROM generate_series(0, 4999) n;
 INSERT INTO refresh_tokens SELECT sha256(('t' || n)::bytea), pg_temp.nth(3, n), pg_temp.nth(3, n % 5000), 0, 1, n % 2
 FROM generate_series(0, 19999) n;
+INSERT INTO sessions SELECT pg_temp.nth(3, n), pg_temp.nth(3, n % 5000), 'password', '', '', 0, n
+FROM generate_series(0, 19999) n;
+INSERT INTO account_tokens SELECT ('t' || n)::bytea, pg_temp.nth(3, n % 5000), 'reset', '', 0, n FROM generate_series(0, 9999) n;
+INSERT INTO sign_in_failures SELECT ('k' || n)::bytea, 1, 0, n FROM generate_series(0, 9999) n;
+INSERT INTO identities SELECT 'p', 's' || n, pg_temp.nth(3, n % 5000), '', 0, 0 FROM generate_series(0, 9999) n;
+INSERT INTO second_factors SELECT pg_temp.nth(3, n), '', 0, 1, 0 FROM generate_series(0, 4999) n;
+INSERT INTO recovery_codes SELECT pg_temp.nth(3, n % 5000), ('c' || n)::bytea FROM generate_series(0, 49999) n;
+INSERT INTO oidc_attempts SELECT ('a' || n)::bytea, '', 'p', '', '', '', NULL, n FROM generate_series(0, 9999) n;
 INSERT INTO workspaces SELECT pg_temp.nth(1, n), 'w', 0, 0 FROM generate_series(0, 1999) n;
 INSERT INTO members SELECT pg_temp.nth(1, n % 2000), pg_temp.nth(3, n), 'owner', 0 FROM generate_series(0, 4999) n;
+INSERT INTO roles SELECT pg_temp.nth(3, n), pg_temp.nth(1, n % 2000), 'r' || n, '{workspace.view}', 0, 0
+FROM generate_series(0, 9999) n;
+INSERT INTO invitations SELECT pg_temp.nth(3, n), pg_temp.nth(1, n % 2000), 'i' || n || '@example.com', 'member', NULL,
+       ('i' || n)::bytea, pg_temp.nth(3, 0), 0, n FROM generate_series(0, 19999) n;
+INSERT INTO api_keys SELECT pg_temp.nth(3, n), ('key' || n)::bytea, '', 'k', CASE WHEN n % 2 = 0 THEN pg_temp.nth(3, n % 5000) END,
+       pg_temp.nth(1, n % 2000), '{workspace.view}', pg_temp.nth(3, 0), 0, 0 FROM generate_series(0, 19999) n;
+INSERT INTO audit_log SELECT pg_temp.nth(3, n), CASE WHEN n % 5 > 0 THEN pg_temp.nth(1, pg_temp.owner(n)) END,
+       pg_temp.nth(3, n % 5000), CASE WHEN n % 50 = 1 THEN 'user:' || pg_temp.nth(3, 1) ELSE 'user:' || pg_temp.nth(3, n % 5000) END,
+       'session', '', 'a' || n % 40, 'workflow', 't' || n % 4000, '', '', '', '[]'
+FROM generate_series(0, 19999) n;
 INSERT INTO workflows SELECT pg_temp.nth(2, n), pg_temp.nth(1, pg_temp.owner(n)), 'f', '', true, 1, 1, NULL, 0, 0
 FROM generate_series(0, 9999) n;
 INSERT INTO workflow_versions SELECT pg_temp.nth(2, n % 10000), 1 + n / 10000, '{"name": "f"}', 0

@@ -7,7 +7,7 @@ import pytest
 
 from linkflow.domain.errors import Unauthenticated
 from linkflow.domain.ids import uuid7
-from linkflow.services.auth import Passwords, password_problems
+from linkflow.services.passwords import Passwords, password_problems
 from linkflow.services.tokens import AccessTokens, Identity
 
 SECRET = "s" * 32

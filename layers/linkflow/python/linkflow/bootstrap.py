@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkflow.clock import SystemClock
@@ -17,7 +18,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.ports import Ahead, Blobs, Dispatcher, Doorbell, EventStore, TimerStore
+from linkflow.ports import Ahead, Blobs, Dispatcher, Doorbell, EventStore, Mailer, TimerStore
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from linkflow.postgres.database import Database
     from linkflow.postgres.retention import Retention
     from linkflow.postgres.shards import Shards
+    from linkflow.services.people import People
     from linkflow.services.timer import Timer
     from linkflow.services.worker import Worker
     from linkflow.streams.connection import Clients
@@ -325,7 +327,7 @@ class System:
         """What the timer's upkeep drops, and `linkflow upkeep`: in the main database, or another one."""
         from linkflow.postgres.retention import Retention
 
-        return Retention(database or self.database, self.config.retention_days, self.database)
+        return Retention(database or self.database, self.config.retention_days, self.database, self.config.audit_days)
 
     def timer(self) -> Timer:
         def build() -> Timer:
@@ -362,12 +364,9 @@ class System:
         from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.replies import PostgresReplies
         from linkflow.postgres.schedules import PostgresSchedules
-        from linkflow.postgres.users import PostgresUsers
         from linkflow.postgres.webhooks import PostgresWebhooks
         from linkflow.postgres.workflows import PostgresWorkflows
-        from linkflow.postgres.workspaces import PostgresWorkspaces
         from linkflow.services.allowance import ApiAllowance
-        from linkflow.services.auth import Auth
         from linkflow.services.dead_letters import DeadLetters
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
@@ -379,27 +378,22 @@ class System:
         from linkflow.services.queues import Queues
         from linkflow.services.reach import WorkspaceReach
         from linkflow.services.schedules import Schedules
-        from linkflow.services.tokens import AccessTokens
         from linkflow.services.trials import Trials
         from linkflow.services.usage import Usage
         from linkflow.services.webhooks import Webhooks
         from linkflow.services.workflows import Workflows
-        from linkflow.services.workspaces import Workspaces
         from linkflow.services.world import World
         from linkflow.streams.limiter import StreamLimiter
 
         config, clock, database = self.config, self.clock, self.database
-        users, workflows = PostgresUsers(database), PostgresWorkflows(database)
+        people, workflows = self.people(), PostgresWorkflows(database)
         definitions, frontend, limiter = Definitions(workflows), self.client(FrontendApi), StreamLimiter(self.valkey)
-        tokens = AccessTokens(config.secret, config.token_ttl)
         executions = Executions(frontend, definitions, clock)
         authoring = Workflows(workflows, definitions, self.registry, frontend, clock)
         return Services(
-            auth=Auth(
-                users, tokens, clock, refresh_ttl=config.refresh_ttl, open_registration=config.open_registration,
-                limiter=limiter,
-            ),
-            workspaces=Workspaces(PostgresWorkspaces(database), users, clock),
+            auth=people.auth,
+            people=people,
+            workspaces=people.workspaces,
             workflows=authoring,
             executions=executions,
             inspecting=Inspecting(executions),
@@ -423,7 +417,33 @@ class System:
             node_types=self.registry.describe,
             public_url=config.public_url,
             max_body=config.max_payload,
+            trusted_proxies=config.trusted_proxies,
         )  # fmt: skip
+
+    def people(self) -> People:
+        """Accounts, teams and the audit log."""
+        from linkflow.postgres.people import stores
+        from linkflow.services.gate import Rates
+        from linkflow.services.people import Rules, build
+        from linkflow.streams.limiter import StreamLimiter
+
+        config = self.config
+        rules = Rules(
+            secret=config.secret, public_url=config.public_url, token_ttl=config.token_ttl,
+            refresh_ttl=config.refresh_ttl, open_registration=config.open_registration,
+            only_verified=config.verify_email, rates=Rates(address=config.auth_rate), mail_at_once=self.on_lambda,
+            least=2.0 if self.on_lambda else 0.0,
+        )  # fmt: skip
+        made = build(stores(self.database), rules, self.clock, StreamLimiter(self.valkey), self._mailer())
+        self._closing(made.mails)
+        return made
+
+    def _mailer(self) -> Mailer:
+        from linkflow.transports.mail import Outbox, SmtpMailer
+
+        if self.config.smtp.host:
+            return SmtpMailer(self.config.smtp, self.config.egress)
+        return Outbox(Path(self.config.home) / "outbox")
 
     def _watched(self) -> dict[str, Callable[[], Awaitable[object]]]:
         """Further databases: one that is away takes its own runs with it, and nobody else's."""

@@ -29,6 +29,35 @@ class Egress(_Struct, frozen=True, kw_only=True):
     """Bytes of a response body that are read before the call fails."""
 
 
+class Smtp(_Struct, frozen=True, kw_only=True):
+    """Where the installation's own mails go out: invitations, links to verify and to reset."""
+
+    host: str = ""
+    """Empty: mails are kept in ``outbox`` of the home."""
+    port: int = 587
+    username: str = ""
+    password: str = ""
+    tls: str = "starttls"
+    """``none``, ``starttls`` or ``tls``."""
+    sender: str = ""
+    ca_file: str = ""
+
+
+class OidcProvider(_Struct, frozen=True, kw_only=True):
+    """A provider by which people sign in (OpenID Connect)."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = ""
+    """Empty: a public client; PKCE is used either way."""
+    label: str = ""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    domains: tuple[str, ...] = ()
+    """Domains of addresses that may come in; empty: all."""
+    register: bool = True
+    """Whoever has no account gets one."""
+
+
 class Config(_Struct, frozen=True, kw_only=True):
     """All settings of a process. Durations are seconds, sizes bytes."""
 
@@ -103,6 +132,17 @@ class Config(_Struct, frozen=True, kw_only=True):
     call_ttl: int = 60
     """Seconds an internal call token lives."""
     open_registration: bool = True
+    smtp: Smtp = Smtp()
+    verify_email: bool = False
+    """Nobody gets in before he has verified his address."""
+    oidc: dict[str, OidcProvider] = {}
+    """Providers by which people sign in, by name. See docs/accounts.md."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of reverse proxies, whose ``X-Forwarded-For`` is believed: ``10.0.0.0/8``, or an address."""
+    auth_rate: int = 60
+    """Public calls about accounts (sign-in, registration, refresh) in a minute from one address."""
+    audit_days: int = 365
+    """How long the audit log is kept; 0 for ever."""
     connections: dict[str, dict[str, object]] = field(default_factory=dict)
     """Default connections by node family, for nodes without a credential of their own:
     ``{"slack": {"token": "…"}, "smtp": {"host": "…", "port": 25}}``. Read by workers alone."""

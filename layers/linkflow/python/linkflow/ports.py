@@ -598,6 +598,27 @@ class Allowances(Protocol):
         ...
 
 
+class Mail(Struct, frozen=True):
+    """A mail in plain text to one person."""
+
+    to: str
+    subject: str
+    text: str
+
+
+class Mailer(Protocol):
+    """Sends mails on behalf of the installation."""
+
+    @property
+    def delivers(self) -> bool:
+        """Do they get to people, or only into a file of the operator's?"""
+        ...
+
+    async def send(self, mail: Mail) -> None:
+        """Raises `Unavailable` where it may work later, `InvalidInput` where the server refuses for good."""
+        ...
+
+
 class Ahead(Protocol):
     """Runs pure nodes before anything of a run is written."""
 

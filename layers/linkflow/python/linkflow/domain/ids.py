@@ -22,6 +22,11 @@ def uuid7(at_ms: int, rand_a: int, rand_b: int) -> str:
 
 
 @lru_cache(maxsize=65_536)
+def time_of(id: str) -> int:
+    """When a UUIDv7 was made, in ms since the epoch."""
+    return int(id[:8] + id[9:13], 16)
+
+
 def shard_of_workflow(workflow_id: str, slot: int = 0) -> int:
     """The virtual shard of a workflow; `slot` > 0 spreads a hot one over further shards."""
     digest = hashlib.blake2b(f"{workflow_id}:{slot}".encode() if slot else workflow_id.encode(), digest_size=8).digest()

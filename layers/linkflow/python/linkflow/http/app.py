@@ -17,6 +17,7 @@ from linkflow.services.webhooks import MethodNotAllowed
 
 from . import (
     accounts,
+    audit,
     dead_letters,
     egress,
     executions,
@@ -29,8 +30,10 @@ from . import (
     problems,
     queues,
     schedules,
+    teams,
     trials,
     usage,
+    user,
     waiting,
     webhooks,
     workflows,
@@ -47,6 +50,9 @@ ROUTERS = (
     hooks.tests,
     health.router,
     accounts.router,
+    user.router,
+    teams.router,
+    audit.router,
     workspaces.router,
     workflows.router,
     trials.router,

@@ -13,7 +13,9 @@ from .emails import Email
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-Role = Literal["owner", "admin", "member", "viewer"]
+Role = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+"""The name of a role: owner, admin, member, viewer, or one of the workspace's own."""
+
 Document = Annotated[dict[str, Any], Body()]
 """A workflow document, in our form or the original's."""
 
@@ -32,6 +34,7 @@ class Register(BaseModel):
 class Login(BaseModel):
     email: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254)]
     password: Secret
+    code: Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)] = ""
 
 
 class Refresh(BaseModel):

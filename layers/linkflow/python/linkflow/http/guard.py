@@ -1,7 +1,8 @@
 """Who may call a route. Every route says it with one of these, and `create_app` refuses a route that does not:
 
 ``who: Annotated[Membership, can("workflow.view")]``   a member of the path's workspace whose role has the permission
-``who: SignedIn``                                      anybody who is signed in
+``who: SignedIn``                                      anybody who is signed in, or has an API key
+``who: InPerson``                                      somebody who has signed in, himself
 ``_: Anybody``                                         no token needed
 """
 
@@ -15,14 +16,17 @@ from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
-from linkflow.domain.errors import Unauthenticated
+from linkflow.domain.errors import Forbidden, Unauthenticated
+from linkflow.services.keys import PREFIX
 from linkflow.services.tokens import Identity
 from linkflow.services.workspaces import Membership
 
 from . import defaults
+from .auditing import named
+from .origin import origin
 from .wiring import services_of
 
-PUBLIC, SIGNED_IN = "public", "signed-in"
+PUBLIC, SIGNED_IN, IN_PERSON = "public", "signed-in", "in-person"
 
 
 class _Bearer(SecurityBase):
@@ -36,7 +40,21 @@ class _Bearer(SecurityBase):
 
 class _SignedIn(_Bearer):
     async def __call__(self, request: Request) -> Identity:
-        return await _known(request)
+        identity = await _known(request)
+        if identity.scope is None:
+            await services_of(request).auth.alive(identity)
+        elif self.permission == IN_PERSON:
+            raise Forbidden("This needs somebody who has signed in, not an API key.")
+        scope = identity.scope
+        actor = f"user:{identity.user_id}" if identity.user_id else f"key:{scope.key_id if scope else ''}"
+        named(
+            actor=actor,
+            user_id=identity.user_id,
+            workspace_id=scope.workspace_id if scope and not identity.user_id else "",
+            key_id=scope.key_id if scope else "",
+            session=identity.family,
+        )
+        return identity
 
 
 class _Needs(_Bearer):
@@ -44,10 +62,16 @@ class _Needs(_Bearer):
 
     async def __call__(self, request: Request) -> Membership:
         identity = await _known(request)
-        workspaces = services_of(request).workspaces
-        member = await workspaces.membership(identity.user_id, request.path_params["workspace_id"])
+        member = await services_of(request).workspaces.enter(identity, request.path_params["workspace_id"])
         member.require(self.permission)
         defaults.inside(request, member.user_id, member.workspace_id)
+        named(
+            actor=member.actor,
+            user_id=identity.user_id,
+            workspace_id=member.workspace_id,
+            key_id=member.scope.key_id if member.scope else "",
+            session=identity.family,
+        )
         return member
 
 
@@ -59,16 +83,20 @@ class _Anybody:
 
 
 async def _known(request: Request) -> Identity:
-    identity = _identity(request)
-    await defaults.entered(request, identity.user_id, identity.user_id)
+    identity = await _identity(request)
+    await defaults.entered(request, identity.principal, identity.principal)
     return identity
 
 
-def _identity(request: Request) -> Identity:
+async def _identity(request: Request) -> Identity:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("Sign in, and send the access token as Authorization: Bearer.")
-    return services_of(request).auth.identify(token.strip())
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Sign in, and send the access token (or an API key) as Authorization: Bearer.")
+    services = services_of(request)
+    if token.startswith(PREFIX):
+        return await services.people.keys.identify(token, origin(request).ip)
+    return services.auth.identify(token)
 
 
 def can(permission: str) -> Any:
@@ -77,6 +105,7 @@ def can(permission: str) -> Any:
 
 
 SignedIn = Annotated[Identity, Depends(_SignedIn(SIGNED_IN))]
+InPerson = Annotated[Identity, Depends(_SignedIn(IN_PERSON))]
 Anybody = Annotated[None, Depends(_Anybody())]
 
 

@@ -11,6 +11,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from . import defaults, problems
+from .auditing import audited
 from .guard import PUBLIC, permission_of
 
 
@@ -53,6 +54,9 @@ class Route(APIRoute):
             raise
         self.openapi_extra = {"x-permission": permission, **({"security": []} if permission == PUBLIC else {})}
         self.responses = {**ERRORS, **self.responses}
+
+    def get_route_handler(self) -> Any:
+        return audited(self, permission_of(self), super().get_route_handler())
 
     def _reader(self) -> APIRoute | None:
         """The GET at the same address."""

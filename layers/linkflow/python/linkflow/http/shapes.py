@@ -36,6 +36,8 @@ def user(who: User) -> Json:
         "email": who.email,
         "first_name": who.first_name,
         "last_name": who.last_name,
+        "email_verified_at": at(who.email_verified_at),
+        "has_password": bool(who.password_hash),
         "created_at": at(who.created_at),
     }
 
@@ -54,7 +56,8 @@ def workspace(found: Workspace) -> Json:
     return {
         "id": found.id,
         "name": found.name,
-        "role": found.role,
+        "role": found.role or None,
+        "permissions": None if found.grants is None else list(found.grants),
         "created_at": at(found.created_at),
         "updated_at": at(found.updated_at),
     }

@@ -20,6 +20,7 @@ from linkflow.services.forks import Forks
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
 from linkflow.services.inspecting import Inspecting
+from linkflow.services.people import People
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
@@ -42,6 +43,7 @@ class Services:
     """
 
     auth: Auth
+    people: People
     workspaces: Workspaces
     workflows: Workflows
     executions: Executions
@@ -65,6 +67,7 @@ class Services:
     node_types: Callable[[bool], Sequence[Mapping[str, Any]]] = lambda _every: ()
     public_url: str = "http://127.0.0.1:8080"
     max_body: int = 1024 * 1024
+    trusted_proxies: Sequence[str] = ()
     version: str = "0.1.0"
 
 

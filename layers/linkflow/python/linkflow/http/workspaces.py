@@ -6,6 +6,8 @@ from typing import Annotated
 
 from starlette.responses import Response
 
+from linkflow.domain.errors import Forbidden
+from linkflow.services import audit
 from linkflow.services.workspaces import Membership
 
 from . import shapes
@@ -23,12 +25,14 @@ Viewer = Annotated[Membership, can("workspace.view")]
 @router.get("")
 async def index(services: Given, who: SignedIn) -> Response:
     """The workspaces that one is a member of."""
-    return reply({"data": [shapes.workspace(found) for found in await services.workspaces.of_user(who.user_id)]})
+    return reply({"data": [shapes.workspace(found) for found in await services.workspaces.of(who)]})
 
 
 @router.post("", status_code=201)
 async def create(form: NewWorkspace, services: Given, who: SignedIn) -> Response:
     """Make a workspace and own it."""
+    if who.scope and (who.scope.permissions or who.scope.workspace_id):
+        raise Forbidden("This API key is not for making workspaces.")
     made = await services.workspaces.create(who.user_id, form.name)
     return reply({"message": "Workspace created.", "workspace": shapes.workspace(made)}, 201)
 
@@ -42,6 +46,7 @@ async def show(who: Viewer) -> Response:
 @router.put("/{workspace_id}")
 async def update(form: NewWorkspace, services: Given, who: Annotated[Membership, can("workspace.update")]) -> Response:
     """Rename a workspace."""
+    audit.changed({"name": who.workspace.name}, {"name": form.name})
     renamed = await services.workspaces.rename(who, form.name)
     return reply({"message": "Workspace updated.", "workspace": shapes.workspace(renamed)})
 
@@ -49,6 +54,7 @@ async def update(form: NewWorkspace, services: Given, who: Annotated[Membership,
 @router.delete("/{workspace_id}")
 async def delete(services: Given, who: Annotated[Membership, can("workspace.delete")]) -> Response:
     """Delete a workspace with everything in it."""
+    audit.changed({"name": who.workspace.name}, None)
     await services.workspaces.delete(who)
     return reply({"message": "Workspace deleted."})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from linkflow.domain.reach import Reach
 
+from .audit_log import recorded
 from .database import Database
 from .queries import queries
 
@@ -29,5 +30,5 @@ class PostgresReach:
             "at": reach.changed_at,
             "by": reach.changed_by,
         }
-        async with self._database.connection() as connection:
+        async with recorded(self._database) as connection:
             await connection.execute(_sql["write"], values)

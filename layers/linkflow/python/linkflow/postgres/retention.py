@@ -22,6 +22,8 @@ from msgspec.structs import asdict
 from linkflow.domain.errors import Unavailable
 from linkflow.observability import logger
 
+from .accounts import PostgresAccounts
+from .audit_log import PostgresAudit
 from .database import Connection, Database
 from .queries import queries
 
@@ -61,8 +63,10 @@ class Dropped(Struct):
 class Retention:
     """`days` is the deployment's retention, 0 for ever; a workflow's `settings.retention_days` goes before it."""
 
-    def __init__(self, database: Database, days: int, control: Database | None = None) -> None:
-        """`control` is where workflows are, if that is another database."""
+    def __init__(self, database: Database, days: int, control: Database | None = None, audit_days: int = 0) -> None:
+        """`control` is where workflows are, if that is another database. `audit_days` is how long the audit log is
+        kept, 0 for ever."""
+        self._audit_days = audit_days
         self._database = database
         self._days = days
         self._control = control or database
@@ -73,6 +77,9 @@ class Retention:
 
     async def run(self, now_ms: int) -> Dropped:
         """Drop what is over. Any number may do it at once: one does, the others do nothing."""
+        if self._control is self._database:
+            await PostgresAccounts(self._database).forget(now_ms)
+            await PostgresAudit(self._database).forget(now_ms, self._audit_days)
         own = await self._own()
         due, beyond = await self._look(now_ms, own)
         done = Dropped()

@@ -6,11 +6,26 @@ from msgspec import structs
 
 from linkflow.services.control_ports import RefreshToken, User
 
-from .database import Database
+from .audit_log import Unchanged, recorded, recorded_if_changed
+from .database import Connection, Database
 from .queries import queries
 
 _sql = queries("users")
+_accounts = queries("accounts")
 _workspaces = queries("workspaces")
+
+
+async def add_user(connection: Connection, user: User, workspace_id: str, workspace_name: str) -> bool:
+    """A user with the first workspace that he owns; false if the address is taken."""
+    if (await connection.execute(_sql["add"], structs.asdict(user))).rowcount == 0:
+        return False
+    first = {
+        "id": workspace_id, "name": workspace_name, "at": user.created_at, "user_id": user.id, "role": "owner",
+        "role_id": None,
+    }  # fmt: skip
+    await connection.execute(_workspaces["add"], first)
+    await connection.execute(_workspaces["put_member"], first)
+    return True
 
 
 class PostgresUsers:
@@ -20,13 +35,11 @@ class PostgresUsers:
         self._database = database
 
     async def register(self, user: User, workspace_id: str, workspace_name: str) -> bool:
-        async with self._database.transaction() as connection:
-            if (await connection.execute(_sql["add"], structs.asdict(user))).rowcount == 0:
-                return False
-            first = {"id": workspace_id, "name": workspace_name, "at": user.created_at, "user_id": user.id}
-            await connection.execute(_workspaces["add"], first)
-            await connection.execute(_workspaces["put_member"], {**first, "role": "owner"})
+        async with recorded_if_changed(self._database) as connection:
+            if not await add_user(connection, user, workspace_id, workspace_name):
+                raise Unchanged
             return True
+        return False
 
     async def by_email(self, email: str) -> User | None:
         return await self._one("by_email", email)
@@ -38,23 +51,30 @@ class PostgresUsers:
         async with self._database.connection() as connection:
             await connection.execute(_sql["rehash"], {"id": user_id, "hash": password_hash})
 
-    async def add_token(self, token: RefreshToken) -> None:
-        async with self._database.transaction() as connection:
+    async def open_session(self, token: RefreshToken, method: str, ip: str, user_agent: str) -> None:
+        async with recorded(self._database) as connection:
+            values = structs.asdict(token) | {"method": method, "ip": ip, "user_agent": user_agent}
             await connection.execute(_sql["drop_expired"], {"user_id": token.user_id, "at": token.created_at})
-            await connection.execute(_sql["add_token"], structs.asdict(token))
+            await connection.execute(_sql["add_token"], values)
+            await connection.execute(_accounts["drop_sessions"], values)
+            await connection.execute(_accounts["open_session"], values)
 
-    async def rotate(self, old: bytes, new_hash: bytes, at: int, expires_at: int) -> RefreshToken | None:
+    async def rotate(
+        self, old: bytes, new_hash: bytes, at: int, expires_at: int, ip: str = "", user_agent: str = ""
+    ) -> RefreshToken | None:
         async with self._database.transaction() as connection:
             used = await (await connection.execute(_sql["use_token"], {"old": old, "at": at})).fetchone()
             if used is None:
                 await connection.execute(_sql["revoke_reused"], {"old": old})
                 return None
             successor = RefreshToken(new_hash, used[0], used[1], at, expires_at)
-            await connection.execute(_sql["add_token"], structs.asdict(successor))
+            values = structs.asdict(successor) | {"at": at, "ip": ip, "user_agent": user_agent}
+            await connection.execute(_sql["add_token"], values)
+            await connection.execute(_accounts["touch_session"], values)
             return successor
 
     async def revoke(self, family: str) -> None:
-        async with self._database.connection() as connection:
+        async with recorded(self._database) as connection:
             await connection.execute(_sql["revoke"], (family,))
 
     async def _one(self, statement: str, key: str) -> User | None:

@@ -10,6 +10,7 @@ from msgspec import structs
 from linkflow.services.control_ports import Change, TriggerRow, Workflow, WorkflowVersion
 from linkflow.services.hook_rules import WebhookRules
 
+from .audit_log import Unchanged, recorded_if_changed
 from .database import Connection, Database
 from .queries import queries
 
@@ -60,24 +61,26 @@ class PostgresWorkflows:
 
     async def save(self, change: Change) -> bool:
         values = structs.asdict(change)
-        async with self._database.transaction() as connection:
+        async with recorded_if_changed(self._database) as connection:
             written = await connection.execute(_sql["update" if change.expected else "insert"], values)
             if written.rowcount == 0:
-                return False
+                raise Unchanged
             if change.definition:
                 await connection.execute(_sql["add_version"], values)
             await self._put_triggers(connection, change)
             return True
+        return False
 
     async def delete(self, workflow_id: str, expected: int, at: int) -> bool:
         values = {"id": workflow_id, "expected": expected, "at": at, "nodes": []}
-        async with self._database.transaction() as connection:
+        async with recorded_if_changed(self._database) as connection:
             if (await connection.execute(_sql["delete"], values)).rowcount == 0:
-                return False
+                raise Unchanged
             await connection.execute(_sql["stop_webhooks"], values)
             await connection.execute(_sql["drop_firings"], values)
             await connection.execute(_sql["drop_schedules"], values)
             return True
+        return False
 
     async def _put_triggers(self, connection: Connection, change: Change) -> None:
         shared = {

@@ -1,29 +1,28 @@
 """People: registering, signing in and out, and the tokens that prove it.
 
 A refresh token is used once. One that comes back after its use was copied, so its whole family (all that descends from
-that login) is revoked. An access token stays good until it expires, a quarter of an hour at most; what its bearer may
-do is looked up at every call, so a removed member is out at once.
+that login: the session) is revoked. An access token is good for a quarter of an hour at most, and no longer than its
+session: that, and what its bearer may do, is looked up at every call.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from linkflow.domain.errors import Forbidden, InvalidInput, Problem, RateLimited, Unauthenticated, Unavailable
+from linkflow.domain.errors import Forbidden, InvalidInput, Problem, Unauthenticated
 from linkflow.domain.ids import uuid7
-from linkflow.ports import Clock, RateLimiter
+from linkflow.ports import Clock
 
+from . import audit
 from .control_ports import RefreshToken, User, UserStore
+from .gate import NOWHERE, Gate, Origin
+from .passwords import Passwords, check_password
+from .people_ports import AccountStore
 from .tokens import AccessTokens, Identity
-
-MIN_PASSWORD, MAX_PASSWORD = 8, 200
-ATTEMPTS_PER_MINUTE = 10
-"""Sign-in attempts for one e-mail address."""
 
 
 class Registration(Struct, frozen=True):
@@ -43,92 +42,64 @@ class Session(Struct, frozen=True):
     expires_in: int
 
 
-class Passwords:
-    """Argon2id with OWASP's parameters, in threads: a hash costs about 20 ms and 19 MiB."""
+class EmailUnverified(Forbidden):
+    """This installation lets nobody in before he has followed the link in the mail."""
 
-    def __init__(self, at_once: int = 2) -> None:
-        self._slots = asyncio.Semaphore(at_once)
-        self._hasher: Any = None
-        self._decoy = ""
-
-    async def hash(self, password: str) -> str:
-        async with self._slots:
-            return await asyncio.to_thread(self._hash, password)
-
-    async def verify(self, stored: str, password: str) -> bool:
-        """Does the password match? An empty `stored` never does, and takes as long."""
-        async with self._slots:
-            return await asyncio.to_thread(self._verify, stored, password)
-
-    def outdated(self, stored: str) -> bool:
-        """Was this hash made with other parameters than today's?"""
-        return bool(self._argon().check_needs_rehash(stored))
-
-    def _argon(self) -> Any:
-        if self._hasher is None:
-            from argon2 import PasswordHasher
-
-            self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        return self._hasher
-
-    def _hash(self, password: str) -> str:
-        return str(self._argon().hash(password))
-
-    def _verify(self, stored: str, password: str) -> bool:
-        from argon2.exceptions import Argon2Error, InvalidHashError
-
-        if not stored:
-            self._decoy = self._decoy or self._hash(secrets.token_hex(16))
-        try:
-            return bool(self._argon().verify(stored or self._decoy, password)) and bool(stored)
-        except (Argon2Error, InvalidHashError):
-            return False
+    code = "email_unverified"
 
 
-def password_problems(password: str, confirmation: str) -> list[Problem]:
-    """Everything that is wrong with a new password."""
-    rules = {
-        "too_short": (len(password) < MIN_PASSWORD, f"A password has at least {MIN_PASSWORD} characters."),
-        "too_long": (len(password) > MAX_PASSWORD, f"A password has at most {MAX_PASSWORD} characters."),
-        "no_mixed_case": (
-            not any(c.islower() for c in password) or not any(c.isupper() for c in password),
-            "A password has lower and upper case letters.",
-        ),
-        "no_digit": (not any(c.isdigit() for c in password), "A password has a digit."),
-    }
-    found = [Problem("/password", code, message) for code, (broken, message) in rules.items() if broken]
-    if password != confirmation:
-        found.append(Problem("/password_confirmation", "mismatch", "The two passwords differ."))
-    return found
+SecondFactorCheck = Callable[[str, str], Awaitable[bool]]
+"""A user's id and a code: may he pass? Raises `CodeNeeded` where there has to be one."""
+
+
+class CodeNeeded(Unauthenticated):
+    """The password is right; a code of the second factor is needed with it."""
+
+    code = "second_factor_required"
+
+
+async def _no_second_factor(_user_id: str, _code: str) -> bool:
+    return True
 
 
 class Auth:
-    """Registering and signing in. `refresh_ttl` is seconds."""
+    """Registering and signing in. `refresh_ttl` is seconds; `only_verified` lets nobody in without a verified address;
+    `welcome` sends the link for that."""
 
     def __init__(
         self,
         users: UserStore,
+        accounts: AccountStore,
         tokens: AccessTokens,
         clock: Clock,
+        gate: Gate,
         *,
         refresh_ttl: int = 30 * 24 * 3600,
         open_registration: bool = True,
-        limiter: RateLimiter | None = None,
+        only_verified: bool = False,
+        second_factor: SecondFactorCheck = _no_second_factor,
+        welcome: Callable[[User], Awaitable[None]] | None = None,
+        passwords: Passwords | None = None,
     ) -> None:
         self._users = users
+        self._accounts = accounts
         self._tokens = tokens
         self._clock = clock
+        self._gate = gate
         self._refresh_ttl = refresh_ttl
         self._open = open_registration
-        self._limiter = limiter
-        self._passwords = Passwords()
+        self._only_verified = only_verified
+        self._second_factor = second_factor
+        self._welcome = welcome
+        self._passwords = passwords or Passwords()
 
-    async def register(self, form: Registration) -> Session:
-        """Add a user, with a first workspace. Raises `InvalidInput` with every fault, `Forbidden` if closed."""
+    async def register(self, form: Registration, origin: Origin = NOWHERE) -> Session | User:
+        """Add a user, with a first workspace; only the user where he has to verify his address before he gets in.
+        Raises `InvalidInput` with every fault, `Forbidden` if closed, `RateLimited`."""
         if not self._open:
             raise Forbidden("This installation does not take registrations. Ask its administrator.")
-        if problems := password_problems(form.password, form.password_confirmation):
-            raise InvalidInput("The password will not do.", problems=problems)
+        await self._gate.registration(origin)
+        check_password(form.password, form.password_confirmation, (form.email, form.first_name, form.last_name))
         now = self._clock.now_ms()
         user = User(
             id=self._new_id(),
@@ -138,69 +109,82 @@ class Auth:
             password_hash=await self._passwords.hash(form.password),
             created_at=now,
         )
+        audit.about("user", user.id, user_id=user.id)
         if not await self._users.register(user, self._new_id(), f"{form.first_name}'s workspace"):
             taken = Problem("/email", "taken", "There is an account with this e-mail address. Sign in instead.")
             raise InvalidInput("The e-mail address is taken.", problems=[taken])
-        return await self._open_session(user, now)
+        if self._welcome:
+            await self._welcome(user)
+        return user if self._only_verified else await self.open(user, "password", origin)
 
-    async def login(self, email: str, password: str) -> Session:
-        """Raises `Unauthenticated`, in the same words and time whichever of the two is wrong."""
-        await self._limit(f"login:{email.lower()}")
-        user = await self._users.by_email(email)
-        if not await self._passwords.verify(user.password_hash if user else "", password) or user is None:
-            raise Unauthenticated("The e-mail address or the password is wrong.")
+    async def login(self, email: str, password: str, code: str = "", origin: Origin = NOWHERE) -> Session:
+        """Raises `Unauthenticated`, in the same words and time whichever of the two is wrong, `CodeNeeded` where a
+        second factor is set up, `EmailUnverified`, and `RateLimited` after too many failures."""
+        async with self._gate.attempt(email, origin) as attempt:
+            user = await self._users.by_email(email)
+            if not await self._passwords.verify(user.password_hash if user else "", password) or user is None:
+                await attempt.failed(user.id if user else "", "password")
+                raise Unauthenticated("The e-mail address or the password is wrong.")
+            if self._only_verified and not user.email_verified_at:
+                raise EmailUnverified("Follow the link in the mail that we sent you, or have another one sent.")
+            if not await self._second_factor(user.id, code):
+                await attempt.failed(user.id, "code")
+                raise Unauthenticated("The code is wrong, or was used before.")
+            await attempt.passed()
         if self._passwords.outdated(user.password_hash):
             await self._users.rehash(user.id, await self._passwords.hash(password))
-        return await self._open_session(user, self._clock.now_ms())
+        return await self.open(user, "password", origin)
 
-    async def refresh(self, token: str) -> Session:
+    async def open(self, user: User, method: str, origin: Origin = NOWHERE) -> Session:
+        """A session for somebody who has proved who he is."""
+        now, token, family = self._clock.now_ms(), secrets.token_urlsafe(32), self._new_id()
+        until = now + self._refresh_ttl * 1000
+        audit.about("user", user.id, user_id=user.id)
+        refresh = RefreshToken(hashed(token), family, user.id, now, until)
+        await self._users.open_session(refresh, method, origin.ip, origin.user_agent)
+        return self._session(user, family, token, now)
+
+    async def refresh(self, token: str, origin: Origin = NOWHERE) -> Session:
         """Trade a refresh token for new tokens. Raises `Unauthenticated` for one that is unknown, expired or used."""
         now, successor = self._clock.now_ms(), secrets.token_urlsafe(32)
         until = now + self._refresh_ttl * 1000
-        kept = await self._users.rotate(_hash(token), _hash(successor), now, until)
+        await self._gate.refresh(origin)
+        kept = await self._users.rotate(hashed(token), hashed(successor), now, until, origin.ip, origin.user_agent)
         user = await self._users.by_id(kept.user_id) if kept else None
         if kept is None or user is None:
             raise Unauthenticated("The refresh token is not valid. Sign in again.")
         return self._session(user, kept.family, successor, now)
 
     async def logout(self, identity: Identity) -> None:
-        """Revoke the refresh tokens of this login."""
+        """End this session: its refresh tokens, and with them its access tokens, are worth nothing from now on."""
         await self._users.revoke(identity.family)
 
     def identify(self, token: str) -> Identity:
-        """Who bears this access token. Raises `Unauthenticated`."""
+        """Who bears this access token. Whether its session lives is for `alive` to say. Raises `Unauthenticated`."""
         return self._tokens.read(token, self._clock.now_ms())
 
+    async def alive(self, identity: Identity) -> None:
+        """Raises `Unauthenticated` where the session was revoked."""
+        if not await self._accounts.alive(identity.family):
+            raise Unauthenticated("This session is over. Sign in again.")
+
     async def user(self, identity: Identity) -> User:
-        """Raises `Unauthenticated` where the user is gone."""
+        """Raises `Unauthenticated` where the user is gone, `Forbidden` for a key that is nobody's."""
+        if not identity.user_id:
+            raise Forbidden("This API key is a workspace's own, and no person's.")
         user = await self._users.by_id(identity.user_id)
         if user is None:
             raise Unauthenticated("This account is gone.")
         return user
 
-    async def _open_session(self, user: User, now: int) -> Session:
-        token, family = secrets.token_urlsafe(32), self._new_id()
-        until = now + self._refresh_ttl * 1000
-        await self._users.add_token(RefreshToken(_hash(token), family, user.id, now, until))
-        return self._session(user, family, token, now)
-
     def _session(self, user: User, family: str, refresh_token: str, now: int) -> Session:
         access = self._tokens.issue(Identity(user.id, family), now)
         return Session(user, access, refresh_token, self._tokens.ttl)
-
-    async def _limit(self, key: str) -> None:
-        if self._limiter is None:
-            return
-        try:
-            wait = await self._limiter.take(key, ATTEMPTS_PER_MINUTE / 60, ATTEMPTS_PER_MINUTE)
-        except Unavailable:
-            return  # people can sign in without Valkey; the slots for hashing still slow a guesser down
-        if wait > 0:
-            raise RateLimited("Too many attempts. Wait a little.", details={"retry_after": wait})
 
     def _new_id(self) -> str:
         return uuid7(self._clock.now_ms(), self._clock.rand_bits(12), self._clock.rand_bits(62))
 
 
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def hashed(token: str) -> bytes:
+    """How a token is kept. It is random, so that a fast hash will do."""
+    return hashlib.sha256(token.encode(errors="replace")).digest()

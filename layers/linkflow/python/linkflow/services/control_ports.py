@@ -21,6 +21,7 @@ class User(Struct, frozen=True):
     last_name: str
     password_hash: str
     created_at: int
+    email_verified_at: int = 0
 
 
 class RefreshToken(Struct, frozen=True):
@@ -34,13 +35,22 @@ class RefreshToken(Struct, frozen=True):
 
 
 class Workspace(Struct, frozen=True):
-    """A workspace as one of its members sees it."""
+    """A workspace as one of its members sees it. `grants`: what his role allows, where it is one of its own."""
 
     id: str
     name: str
     role: str
     created_at: int
     updated_at: int
+    grants: tuple[str, ...] | None = None
+
+
+class OwnRole(Struct, frozen=True):
+    """A role by its name; `id` is empty where it is built in."""
+
+    id: str
+    name: str
+    permissions: frozenset[str]
 
 
 class Member(Struct, frozen=True):
@@ -50,6 +60,7 @@ class Member(Struct, frozen=True):
     last_name: str
     role: str
     joined_at: int
+    grants: tuple[str, ...] | None = None
 
 
 class Workflow(Struct, frozen=True):
@@ -132,8 +143,10 @@ class UserStore(Protocol):
     async def by_email(self, email: str) -> User | None: ...
     async def by_id(self, user_id: str) -> User | None: ...
     async def rehash(self, user_id: str, password_hash: str) -> None: ...
-    async def add_token(self, token: RefreshToken) -> None: ...
-    async def rotate(self, old: bytes, new_hash: bytes, at: int, expires_at: int) -> RefreshToken | None:
+    async def open_session(self, token: RefreshToken, method: str, ip: str, user_agent: str) -> None: ...
+    async def rotate(
+        self, old: bytes, new_hash: bytes, at: int, expires_at: int, ip: str = "", user_agent: str = ""
+    ) -> RefreshToken | None:
         """Use up a token and put its successor in its place, in one transaction. None if it is unknown, expired or was
         used before; in the last case the whole family is revoked."""
         ...
@@ -148,14 +161,24 @@ class WorkspaceStore(Protocol):
         """None as well where the user is no member."""
         ...
 
+    async def enter(self, workspace_id: str, user_id: str, family: str) -> tuple[bool, Workspace | None]:
+        """Is this session alive, and `get`: in one look, at every call."""
+        ...
+
+    async def plain(self, workspace_id: str) -> Workspace | None:
+        """As its own keys see it: without a role."""
+        ...
+
+    async def own_role(self, workspace_id: str, name: str) -> OwnRole | None: ...
     async def rename(self, workspace_id: str, name: str, at: int) -> None: ...
     async def delete(self, workspace_id: str, at: int) -> None:
         """Mark as deleted, with all workflows, and switch off what starts them."""
         ...
 
     async def members(self, workspace_id: str) -> list[Member]: ...
-    async def put_member(self, workspace_id: str, user_id: str, role: str, at: int) -> bool:
-        """Add a member or change the role; false if that would leave the workspace without an owner."""
+    async def put_member(self, workspace_id: str, user_id: str, role: str, at: int, role_id: str = "") -> bool:
+        """Add a member or change the role (`role_id`: one of the workspace's own); false if that would leave the
+        workspace without an owner."""
         ...
 
     async def remove_member(self, workspace_id: str, user_id: str) -> bool:

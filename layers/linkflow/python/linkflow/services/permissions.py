@@ -39,6 +39,10 @@ ADMIN = MEMBER | {
     "execution.delete",
     "queue.limit",
     "egress.update",
+    "audit.view",
+    "key.view",
+    "key.manage",
+    "role.manage",
     "environment.create",
     "environment.deploy",
 }
@@ -51,6 +55,9 @@ ROLES: dict[str, frozenset[str]] = {"owner": OWNER, "admin": ADMIN, "member": ME
 RANK = {role: rank for rank, role in enumerate(reversed(ROLES))}
 """How high a role stands: nobody gives or takes a role above his own."""
 
+KEPT = OWNER - ADMIN
+"""What no role of a workspace's own may have: it stays with the owners."""
+
 WEBHOOK = frozenset({"workflow.execute", "execution.view"})
 """What a webhook may do in its workspace."""
 
@@ -58,3 +65,8 @@ WEBHOOK = frozenset({"workflow.execute", "execution.view"})
 def permissions_of(role: str) -> frozenset[str]:
     """The permissions of a role; none for a role that does not exist."""
     return ROLES.get(role, frozenset())
+
+
+def may_give(granter: str, has: frozenset[str], role: str, permissions: frozenset[str]) -> bool:
+    """Nobody gives or takes what he has not got himself. Owners are made by owners."""
+    return granter == "owner" if role == "owner" else permissions <= has

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from linkflow.contracts.base import acting_as
+from linkflow.contracts.base import Caller, acting_as
 from linkflow.contracts.frontend import FrontendApi
 from linkflow.contracts.matching import ConfigureRequest, QueueRule, QueuesRequest, QueueView
 
+from . import audit
 from .workspaces import Membership
 
 
@@ -31,6 +32,15 @@ class Queues:
         """Replace the workspace's own rules of a queue; without a name they are about the workspace, with one about
         a fairness key. Raises `InvalidInput` and `LimitExceeded`."""
         change = ConfigureRequest(queue, rules=tuple(rules), workspace_id=who.workspace_id, actor=who.actor)
-        with acting_as(who.caller()):
+        asked = QueuesRequest(who.workspace_id, (queue,))
+        # Whoever may set the limits is shown what came of it.
+        with acting_as(Caller(who.workspace_id, who.permissions | {"execution.view"}, who.actor)):
+            before = (await self._frontend.queues(asked)).queues[0]
             await self._frontend.configure(change)
-        return await self.show(who, queue)
+            after = (await self._frontend.queues(asked)).queues[0]
+        audit.changed(_own(before), _own(after))
+        return after
+
+
+def _own(view: QueueView) -> dict[str, QueueRule]:
+    return {rule.fairness or "/": rule for rule in view.settings.rules if rule.own}

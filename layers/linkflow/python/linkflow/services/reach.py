@@ -8,6 +8,7 @@ from linkflow.domain.errors import InvalidInput, Problem
 from linkflow.domain.reach import MOST, Reach, faults, place
 from linkflow.ports import Clock, ReachBook
 
+from . import audit
 from .workspaces import Membership
 
 
@@ -30,6 +31,7 @@ class WorkspaceReach:
         Raises `InvalidInput` with every fault.
         """
         before = await self._book.read(who.workspace_id)
+        audit.changed({"allow": before.allow, "only": before.only}, {"allow": allow, "only": only})
         given = [*self._granted, *before.allow]
         return await _write(self._book, self._clock, who.workspace_id, allow, only, who.actor, given)
 

@@ -18,11 +18,26 @@ from linkflow.domain.ids import is_uuid
 AUDIENCE = "linkflow-api"
 
 
+class Scope(Struct, frozen=True):
+    """What an API key is good for. `workspace_id` empty: wherever its owner is in; `permissions` empty: all of his."""
+
+    key_id: str
+    workspace_id: str = ""
+    permissions: frozenset[str] = frozenset()
+
+
 class Identity(Struct, frozen=True):
-    """Who is signed in, and since which login (the family of the refresh token)."""
+    """Who calls: somebody who is signed in, since which login (the family of the refresh token), or the bearer of an
+    API key. `user_id` is empty for a workspace's own key."""
 
     user_id: str
     family: str
+    scope: Scope | None = None
+
+    @property
+    def principal(self) -> str:
+        """Whose calls these are: an id."""
+        return self.user_id or (self.scope.key_id if self.scope else "")
 
 
 class AccessTokens:

@@ -16,6 +16,7 @@ from linkflow.domain.errors import InvalidDefinition, InvalidInput, NotFound, Pr
 from linkflow.domain.ids import is_uuid, uuid7
 from linkflow.ports import Clock
 
+from . import audit
 from .control_ports import Change, TriggerRow, Workflow, WorkflowStore, WorkflowVersion
 from .definitions import Definitions
 from .triggers import sealed, triggers_of, with_jitter
@@ -112,6 +113,7 @@ class Workflows:
         definition = await self._definitions.get(workflow.id, workflow.version)
         if workflow.active != active:
             switched = msgspec.structs.replace(workflow, active=active)
+            audit.changed({"active": workflow.active}, {"active": active})
             await self._save(who, switched, definition, workflow.lock_version)
         return await self.show(who, workflow_id)
 
@@ -184,6 +186,7 @@ class Workflows:
             changed = msgspec.structs.replace(
                 workflow, name=definition.name, description=definition.description, version=workflow.version + 1
             )
+            audit.changed(await self._definitions.get(workflow.id, workflow.version), definition)
             await self._save(who, changed, definition, workflow.lock_version, write=True)
         return await self._shown(who, workflow.id, warnings)
 
@@ -191,6 +194,7 @@ class Workflows:
         self, who: Membership, workflow: Workflow, definition: Definition, expected: int, write: bool = False
     ) -> None:
         now = self._clock.now_ms()
+        audit.about("workflow", workflow.id)
         hooks, crons = triggers_of(definition, lambda: secrets.token_urlsafe(24), now)
         change = Change(
             id=workflow.id,

@@ -6,11 +6,11 @@ ON CONFLICT ((lower(email))) DO NOTHING
 
 -- name: by_email
 -- The user with this address, in whatever case.
-SELECT id::text, email, first_name, last_name, password_hash, created_at FROM users WHERE lower(email) = lower(%s)
+SELECT id::text, email, first_name, last_name, password_hash, created_at, email_verified_at FROM users WHERE lower(email) = lower(%s)
 
 -- name: by_id
 -- One user.
-SELECT id::text, email, first_name, last_name, password_hash, created_at FROM users WHERE id = %s
+SELECT id::text, email, first_name, last_name, password_hash, created_at, email_verified_at FROM users WHERE id = %s
 
 -- name: rehash
 -- The same password under today's parameters.

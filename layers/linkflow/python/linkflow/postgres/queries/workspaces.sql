@@ -4,16 +4,35 @@ INSERT INTO workspaces (id, name, created_at, updated_at) VALUES (%(id)s, %(name
 
 -- name: of_user
 -- The workspaces that somebody is a member of, oldest first.
-SELECT w.id::text, w.name, m.role, w.created_at, w.updated_at
+SELECT w.id::text, w.name, coalesce(r.name, m.role), w.created_at, w.updated_at, r.permissions
 FROM members m JOIN workspaces w ON w.id = m.workspace_id
+LEFT JOIN roles r ON r.id = m.role_id AND m.role = 'viewer'
 WHERE m.user_id = %s AND w.deleted_at = 0
 ORDER BY w.id
 
 -- name: get
--- One workspace as one of its members sees it: asked at every call.
-SELECT w.id::text, w.name, m.role, w.created_at, w.updated_at
+-- One workspace as one of its members sees it.
+SELECT w.id::text, w.name, coalesce(r.name, m.role), w.created_at, w.updated_at, r.permissions
 FROM members m JOIN workspaces w ON w.id = m.workspace_id
+LEFT JOIN roles r ON r.id = m.role_id AND m.role = 'viewer'
 WHERE m.workspace_id = %(id)s AND m.user_id = %(user_id)s AND w.deleted_at = 0
+
+-- name: enter
+-- Does the session live, and the workspace as the member sees it: asked at every call.
+SELECT EXISTS (SELECT FROM refresh_tokens WHERE family = %(family)s), w.id::text, w.name, coalesce(r.name, m.role),
+       w.created_at, w.updated_at, r.permissions
+FROM (SELECT) one
+LEFT JOIN (members m JOIN workspaces w ON w.id = m.workspace_id AND w.deleted_at = 0)
+  ON m.workspace_id = %(id)s AND m.user_id = %(user_id)s
+LEFT JOIN roles r ON r.id = m.role_id AND m.role = 'viewer'
+
+-- name: plain
+-- One workspace, without a member.
+SELECT id::text, name, '', created_at, updated_at FROM workspaces WHERE id = %s AND deleted_at = 0
+
+-- name: own_role
+-- A role of the workspace's own.
+SELECT id::text, name, permissions FROM roles WHERE workspace_id = %(id)s AND lower(name) = lower(%(name)s)
 
 -- name: rename
 -- Another name.
@@ -42,16 +61,17 @@ SELECT id FROM workspaces WHERE id = %(id)s FOR UPDATE
 
 -- name: members
 -- Who is in, in order of joining.
-SELECT u.id::text, u.email, u.first_name, u.last_name, m.role, m.joined_at
+SELECT u.id::text, u.email, u.first_name, u.last_name, coalesce(r.name, m.role), m.joined_at, r.permissions
 FROM members m JOIN users u ON u.id = m.user_id
+LEFT JOIN roles r ON r.id = m.role_id AND m.role = 'viewer'
 WHERE m.workspace_id = %s
 ORDER BY m.joined_at, u.id
 
 -- name: put_member
 -- Add a member or change the role, unless that takes the last owner away.
-INSERT INTO members (workspace_id, user_id, role, joined_at)
-VALUES (%(id)s, %(user_id)s, %(role)s, %(at)s)
-ON CONFLICT (workspace_id, user_id) DO UPDATE SET role = excluded.role
+INSERT INTO members (workspace_id, user_id, role, role_id, joined_at)
+VALUES (%(id)s, %(user_id)s, %(role)s, %(role_id)s, %(at)s)
+ON CONFLICT (workspace_id, user_id) DO UPDATE SET role = excluded.role, role_id = excluded.role_id
 WHERE excluded.role = 'owner' OR EXISTS (
   SELECT FROM members o WHERE o.workspace_id = %(id)s AND o.role = 'owner' AND o.user_id <> %(user_id)s)
 

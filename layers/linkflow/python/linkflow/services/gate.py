@@ -1,0 +1,126 @@
+"""What slows down those who guess: rates for each address on the public routes, and lock-outs that grow.
+
+Failures are counted for an account *from an address*: whoever guesses cannot lock its owner out, who comes from another
+one. They are kept in Postgres, so a lost Valkey opens nothing; rates live in Valkey, and without it there are none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from linkflow.domain.errors import RateLimited, Unavailable
+from linkflow.ports import Clock, RateLimiter
+
+from .people_ports import FailureStore
+
+FREE, FIRST_MS, LONGEST_MS, FORGET_MS = 5, 60_000, 3_600_000, 86_400_000
+"""Failures before the first lock-out, how long that is, the longest one, and when failures are forgotten."""
+
+
+class Origin(Struct, frozen=True):
+    """Where a request comes from."""
+
+    ip: str = ""
+    user_agent: str = ""
+
+
+NOWHERE = Origin()
+
+
+class Rates(Struct, frozen=True):
+    """How many in a minute, and how many at once: of sign-ins for one account, of public calls from one address, and of
+    registrations and mails from one address."""
+
+    account: int = 10
+    address: int = 60
+    mail: int = 10
+
+
+USUAL = Rates()
+
+
+class Auditing(Protocol):
+    async def note(self, action: str, user_id: str, **more: Any) -> None: ...
+
+
+class Attempt:
+    """One try to sign in."""
+
+    def __init__(self, gate: Gate, key: bytes) -> None:
+        self._gate = gate
+        self._key = key
+
+    async def failed(self, user_id: str, what: str) -> None:
+        """Count it."""
+        await self._gate.count(self._key, user_id, what)
+
+    async def passed(self) -> None:
+        """Forget the failures."""
+        await self._gate.clear(self._key)
+
+
+class Gate:
+    """Rates and lock-outs. `limiter` None: no rates."""
+
+    def __init__(
+        self, failures: FailureStore, clock: Clock, limiter: RateLimiter | None, audit: Auditing, rates: Rates = USUAL
+    ) -> None:
+        self._failures = failures
+        self._clock = clock
+        self._limiter = limiter
+        self._audit = audit
+        self._rates = rates
+
+    @asynccontextmanager
+    async def attempt(self, account: str, origin: Origin) -> AsyncIterator[Attempt]:
+        """A try to sign in to an account, named by its address or id. Raises `RateLimited`."""
+        name = account.lower()
+        await self.public(origin)
+        await self._take(f"login:{name}", self._rates.account, self._rates.account)
+        key = hashlib.sha256(f"{name}\0{origin.ip}".encode(errors="replace")).digest()
+        left = await self._failures.locked_until(key) - self._clock.now_ms()
+        if left > 0:
+            raise RateLimited(
+                "Too many wrong attempts. Wait, or reset your password.", details={"retry_after": left / 1000}
+            )
+        yield Attempt(self, key)
+
+    async def count(self, key: bytes, user_id: str, what: str) -> None:
+        now = self._clock.now_ms()
+        until = await self._failures.failed(key, now, FREE, FIRST_MS, LONGEST_MS, FORGET_MS)
+        if user_id:
+            locked = {"locked_for_seconds": str((until - now) // 1000)} if until > now else {}
+            await self._audit.note("accounts.login_failed", user_id, wrong=what, **locked)
+
+    async def clear(self, key: bytes) -> None:
+        await self._failures.clear(key)
+
+    async def public(self, origin: Origin) -> None:
+        """Any public call of an address. Raises `RateLimited`."""
+        await self._take(f"auth:{origin.ip}", self._rates.address, self._rates.address)
+
+    async def refresh(self, origin: Origin) -> None:
+        await self._take(f"refresh:{origin.ip}", self._rates.address, self._rates.address)
+
+    async def registration(self, origin: Origin) -> None:
+        await self._take(f"register:{origin.ip}", self._rates.mail, self._rates.mail * 2)
+
+    async def mail(self, origin: Origin, address: str) -> None:
+        """Something that sends a mail: so many from one place, and three an hour to one address."""
+        await self._take(f"mail:{origin.ip}", self._rates.mail, self._rates.mail)
+        await self._take(f"mail-to:{address.lower()}", 3 / 60, 3)
+
+    async def _take(self, key: str, per_minute: float, burst: int) -> None:
+        if self._limiter is None:
+            return
+        try:
+            wait = await self._limiter.take(key, per_minute / 60, burst)
+        except Unavailable:
+            return  # people can sign in without Valkey; the slots for hashing still slow a guesser down
+        if wait > 0:
+            raise RateLimited("Too many attempts. Wait a little.", details={"retry_after": wait})
