@@ -42,6 +42,8 @@ CONTROL = {
     "schedule_firings", "replies", "kept_events", "bulk_operations", "queue_settings", "queue_rules", "shard_map",
     "shard_home", "shard_changes", "shard_moves", "linkflow_migrations",
     "workspace_reach", "webhook_refusals", "webhook_listeners", "webhook_captures", "tallies", "usage_sums",
+    "sessions", "account_tokens", "sign_in_failures", "second_factors", "recovery_codes", "identities", "oidc_attempts",
+    "roles", "invitations", "api_keys", "audit_log",
 }  # fmt: skip
 """Tables that are used in the main database alone, or are each database's own."""
 
