@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from linkflow.cli import main
 from tests.conftest import fresh_database
 from tests.e2e import topologies
 from tests.e2e.conftest import emptied
@@ -174,3 +178,54 @@ def test_limits_and_error_workflows_are_left_alone_unless_asked_for(person: Pers
     shown = person.get(f"{person.base}/executions/{failed['id']}")["execution"]
     assert len(shown["error_executions"]) == 1
     person.end(shown["error_executions"][0])
+
+
+@pytest.fixture(scope="module")
+def where(topology: Topology, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    """The command line's own account."""
+    return ("--home", tmp_path_factory.mktemp("home"), "--url", topology.url)
+
+
+def linkflow(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(one) for one in arguments], catch_exceptions=False)
+
+
+def test_a_run_is_saved_as_a_test_that_passes_here_and_on_the_server(
+    where: tuple[object, ...], web: Web, tmp_path: Path
+):
+    web.place("/fetch", {"total": 150})
+    web.place("/pay", {"ok": True})
+    document = order(web)
+    document["nodes"][4]["config"]["fields"]["run"] = "{{ execution.id }}"
+    (tmp_path / "order.json").write_text(json.dumps(document))
+    ran = linkflow("run", tmp_path / "order.json", "--json", *where)
+    run = json.loads(ran.stdout[ran.stdout.index("{") :])["execution"]
+    file, other = tmp_path / "tests" / "large.yaml", tmp_path / "tests" / "by-id.json"
+    saved = linkflow("test", "save", run["id"], "--to", file, "--node", "check", *where)
+    assert saved.exit_code == 0, saved.output
+    assert "mocks: fetch, pay" in saved.stderr
+    assert linkflow("test", "save", run["id"], "--to", file, *where).exit_code == 2  # it is there
+    assert linkflow("test", "save", run["id"], "--to", other, "--by-id", *where).exit_code == 0
+    calls = web.place("/fetch", {"total": 1})
+    here = linkflow("test", file)
+    assert here.exit_code == 0, here.output
+    assert "on a server: add --server" in linkflow("test", other).output
+    there = linkflow("test", tmp_path / "tests", "--server", *where)
+    assert (there.exit_code, "2 passed" in there.output) == (0, True), there.output
+    assert not calls.calls
+
+
+def test_pins_and_test_runs_from_the_command_line(where: tuple[object, ...], web: Web, tmp_path: Path):
+    web.place("/pay", {"ok": True})
+    (tmp_path / "order.json").write_text(json.dumps(order(web)))
+    imported = linkflow("import", tmp_path / "order.json", *where)
+    assert imported.exit_code == 0, imported.output
+    id = next(word for word in imported.output.split() if len(word.strip("().,")) == 36).strip("().,")
+    pinned = linkflow("pin", id, "fetch", "--output", '{"body": {"total": 200}}', *where)
+    assert pinned.exit_code == 0, pinned.output
+    run = linkflow("test", "run", id, "--mock", 'pay={"output": 1}', "--strict", *where)
+    assert (run.exit_code, json.loads(run.stdout)) == (0, {"text": "Paid 200"}), run.output
+    assert "pinned" in run.stderr
+    assert linkflow("unpin", id, "fetch", *where).exit_code == 0
+    strict = linkflow("test", "run", id, "--up-to", "check", "--strict", *where)
+    assert (strict.exit_code, "not_mocked" in strict.stderr) == (1, True), strict.output

@@ -12,6 +12,7 @@ from .executions import executions
 from .nodes import nodes
 from .options import HOME, JSON, URL
 from .shards import shards
+from .testing import pin, tests, unpin
 from .usage import usage
 from .webhooks import webhook
 
@@ -77,6 +78,9 @@ main.add_command(shards)
 main.add_command(nodes)
 main.add_command(egress)
 main.add_command(webhook)
+main.add_command(tests)
+main.add_command(pin)
+main.add_command(unpin)
 
 
 @main.command()

@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ class Api:
 
     def get(self, path: str, **params: Any) -> Any:
         return _checked(self._http.get(path, params={k: v for k, v in params.items() if v not in ("", None)}))
+
+    def ask(self, path: str, query: Sequence[tuple[str, str]]) -> Any:
+        """Like `get`, where a parameter may come several times."""
+        return _checked(self._http.get(path, params=httpx.QueryParams(list(query))))
 
     def lines(self, path: str) -> Iterator[str]:
         """The lines of a streamed answer. Raises `ApiError` where it breaks off."""

@@ -10,10 +10,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from .definition import Definition
 from .errors import Problem
 from .graph import Graph
 from .outcomes import NodeError
@@ -156,6 +157,21 @@ def check_mocks(mocks: Mapping[str, Mock], graph: Graph, path: str = "/mocks") -
         elif _depth(mock) > loops - len(iteration):
             found.append(Problem(f"{at}/iterations", "invalid_value", f"{id!r} is in {loops} loops, no more."))
     return found
+
+
+def blocked(
+    definition: Definition, mocks: Mapping[str, Any], acts: Callable[[str, int], bool], allow: Sequence[str] = (),
+    runs: str = "",
+) -> tuple[str, ...]:  # fmt: skip
+    """Nodes that need the world outside and that nothing stands in for; `acts` tells of a type and version whether it
+    does. `allow` names nodes or types that may run all the same, `runs` the one that is to be run."""
+    stood_for = {split_key(key)[0] for key in mocks} | set(mocks) | {runs}
+    return tuple(
+        node.id
+        for node in definition.nodes
+        if node.id not in stood_for and node.id not in allow and node.type not in allow and not node.disabled
+        and node.pinned_output is None and node.pinned_error is None and acts(node.type, node.version)
+    )  # fmt: skip
 
 
 def _depth(mock: Mock) -> int:

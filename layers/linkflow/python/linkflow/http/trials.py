@@ -104,6 +104,21 @@ async def unpin(request: Request, workflow_id: str, node_id: str, services: Give
     return _one(await services.trials.unpin(who, workflow_id, node_id, expected(request)), services, "Unpinned.")
 
 
+@router.get("/executions/{execution_id}/test")
+async def save(
+    execution_id: str,
+    services: Given,
+    who: Annotated[Membership, can("execution.view")],
+    node: Annotated[list[NodeKey] | None, Query(max_length=100)] = None,
+    ignore: Annotated[list[NodeKey] | None, Query(max_length=100)] = None,
+    by_id: bool = False,
+) -> Response:
+    """A closed run as a test for `linkflow test`: input, mocks for the nodes that acted, and what came of it. `node`
+    names those whose outputs are expected, `ignore` places that differ from run to run."""
+    found = await services.trials.saved(who, execution_id, node or (), ignore or (), by_id)
+    return reply({"test": found})
+
+
 def _one(found: Shown, services: Services, message: str) -> Response:
     body = {"message": message, "workflow": shapes.shown(found, services.public_url)}
     return reply(body, 200, etag(found.workflow.lock_version))

@@ -16,12 +16,14 @@ from linkflow.domain.definition import TRIGGERS, Definition, encode
 from linkflow.domain.errors import InvalidInput, NotFound, Problem
 from linkflow.domain.graph import Graph
 from linkflow.domain.outcomes import NodeError
+from linkflow.domain.payloads import references
 from linkflow.domain.state import CLOSED, key_of, split_key
 from linkflow.domain.trial import TEST, Trial
 from linkflow.ports import Clock
 
 from .control_ports import Workflow
 from .executions import Executions, RunOfNode
+from .payloads import Reader
 from .workflows import Shown, Workflows
 from .workspaces import Membership
 
@@ -161,7 +163,11 @@ class Trials:
         return next((node for node in first if node.type == "trigger_manual"), first[0]).id
 
     def _trial(self, definition: Definition, graph: Graph, ask: Ask) -> Trial:
-        from linkflow.domain.mocking import check_mocks, read_mocks  # here: a cold start without them is shorter
+        from linkflow.domain.mocking import (  # here: a cold start without them is shorter
+            blocked,
+            check_mocks,
+            read_mocks,
+        )
 
         mocks, problems = read_mocks(ask.mocks)
         problems += check_mocks(mocks, graph)
@@ -194,7 +200,7 @@ class Trials:
             alone=id if alone else "",
             given=alone,
             input=ask.input if alone else None,
-            blocked=blocked(definition, mocks, self._acting, ask.allow, id if ask.node else "")
+            blocked=blocked(definition, mocks, self._acting.acts, ask.allow, id if ask.node else "")
             if ask.unmocked == FAIL
             else (),
             skip_delays=ask.skip_delays,
@@ -232,6 +238,39 @@ class Trials:
                 return msgspec.structs.replace(tried, status=execution.status)
             await self._clock.sleep(min(left, pause))
             pause = min(pause * 1.5, 0.5)
+
+    async def saved(
+        self, who: Membership, execution_id: str, nodes: Sequence[str] = (), ignore: Sequence[str] = (),
+        by_id: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
+        """A closed run as a test: its document, with the workflow in it, or `by_id`.
+
+        Raises `NotFound`, `InvalidInput` for a run that goes on or whose payloads are too large.
+        """
+        from linkflow.domain.cases.facts import facts_of
+        from linkflow.domain.cases.saving import save, slim
+
+        execution = await self._executions.described(who, execution_id)
+        if execution.status not in CLOSED:
+            raise _refused("", "still_open", f"The run is {execution.status}: it can be saved when it has ended.")
+        shown = await self._workflows.show(who, execution.workflow_id, execution.workflow_version)
+        events = [event async for page in self._executions.pages(who, execution_id) for event in page]
+        facts = facts_of(await Reader(self._frontend).show(who.caller(), events))
+        graph = Graph(shown.definition, facts.trigger_node)
+        unknown = [id for id in nodes if split_key(id)[0] not in graph.nodes and id not in graph.nodes]
+        if unknown:
+            raise _refused("/node", "unknown_node", f"The workflow has no node {unknown[0]!r}.")
+        acting = {node.id for node in shown.definition.nodes if self._acting.acts(node.type, node.version)}
+        stood_in = {run.id for run in facts.runs.values() if any(came.by == "mocked" for came in run.attempts)}
+        document = save(
+            facts, graph, name=f"{shown.definition.name}: {facts.status}", acting=acting | stood_in,
+            workflow={"id": shown.workflow.id, "version": execution.workflow_version} if by_id
+            else slim(msgspec.to_builtins(shown.definition)),
+            started_at=execution.started_at, execution_id=execution_id, nodes=nodes, ignore=ignore,
+        )  # fmt: skip
+        if next(references(document), None) is not None:
+            raise _refused("", "too_large", "What the run was given or came to is too large for a test file.")
+        return document
 
     # Pins
 
@@ -321,27 +360,13 @@ class Trials:
         return await self._workflows.amend(who, workflow_id, part, at)
 
 
-def blocked(
-    definition: Definition, mocks: Mapping[str, Any], acting: Acting, allow: Sequence[str] = (), runs: str = ""
-) -> tuple[str, ...]:
-    """Nodes that act outside and that nothing stands in for. `allow` names nodes or types that may run all the same,
-    `runs` the one that is to be run."""
-    stood_for = {split_key(key)[0] for key in mocks} | set(mocks) | {runs}
-    return tuple(
-        node.id
-        for node in definition.nodes
-        if node.id not in stood_for and node.id not in allow and node.type not in allow and not node.disabled
-        and node.pinned_output is None and node.pinned_error is None and acting.acts(node.type, node.version)
-    )  # fmt: skip
-
-
 def _id_of(key: str, graph: Graph) -> str:
     return key if key in graph.nodes else split_key(key)[0]
 
 
 def _is_partial(run: RunOfNode) -> bool:
     """Is its output so large that it does not come along?"""
-    return b'"$linkflow:' in msgspec.json.encode(run.view.output) if run.view.output is not None else False
+    return next(references(run.view.output), None) is not None
 
 
 def _refused(path: str, code: str, message: str) -> InvalidInput:

@@ -12,10 +12,12 @@ from typing import Any
 from msgspec import Struct
 
 from linkflow.domain import commands as c
+from linkflow.domain import events as e
 from linkflow.domain.decider import Session
 from linkflow.domain.definition import Definition
 from linkflow.domain.outcomes import Failed, NodeError, Outcome
 from linkflow.domain.state import State, split_key
+from linkflow.domain.trial import MANUAL, TEST, Trial
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
 from linkflow.nodes.scripts import Scripts
@@ -34,6 +36,7 @@ class Played(Struct, frozen=True):
 
     state: State
     outcomes: Mapping[str, Outcome]
+    events: tuple[e.Event, ...] = ()
 
 
 class Rehearsal:
@@ -48,11 +51,12 @@ class Rehearsal:
         self._clock = clock
         self._runner = Runner(clock, egress, connections or {}, max_payload, scripts)
 
-    async def play(self, definition: Definition, data: Any, trigger: str = "") -> Played:
-        """Run `definition` from `trigger` (else its first one) with this trigger data, as far as it goes by itself."""
+    async def play(self, definition: Definition, data: Any, trigger: str = "", trial: Trial | None = None) -> Played:
+        """Run `definition` from `trigger` (else its first one) with this trigger data, as far as it goes by itself; as
+        a test run with a `trial`."""
         entry = trigger or definition.triggers[0].id
         plan = Plan(definition, entry, self._registry)
-        start = c.Start("rehearsal", "workspace", "workflow", 1, entry, data)
+        start = c.Start("rehearsal", "workspace", "workflow", 1, entry, data, TEST if trial else MANUAL, trial=trial)
         session = Session.of_start(plan.graph, definition.settings, start, self._clock.now_ms(), 0.0)
         outcomes: dict[str, Outcome] = {}
         due = session.due()
@@ -61,7 +65,7 @@ class Rehearsal:
             outcome = outcomes[key] = await self._run(plan, session.state, key, attempt)
             now = self._clock.now_ms()
             due += session.complete(c.Complete(key, attempt, outcome, now, 0, "rehearsal"), now)
-        return Played(session.state, outcomes)
+        return Played(session.state, outcomes, session.decision().events)
 
     async def _run(self, plan: Plan, state: State, key: str, attempt: int) -> Outcome:
         step = plan.step(key if key in plan.graph.nodes else split_key(key)[0])
