@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from linkflow.domain.steps import Spent
+from linkflow.http.shapes import step, usage
 from linkflow.services.noderuns import NodeRuns
 
 START = {"type": "ExecutionStarted", "event_id": 1, "at": 10, "trigger_node": "start", "trigger": {"n": 1}}
@@ -115,3 +117,25 @@ def test_a_turn_that_failed_hands_its_error_on():
         {"type": "NodeScheduled", "node": "step[1]", "sources": ["again"]},
     )
     assert runs.input_of(runs.views["step[1]"]) == {"error": {"code": "boom", "message": "boom!"}}
+
+
+def test_steps_stay_with_their_node_run_over_attempts():
+    used = {"model": "m", "provider": "p", "input_tokens": 10, "output_tokens": 2, "cost": 3_000}
+    runs = NodeRuns()
+    runs.feed([
+        {"type": "ExecutionStarted", "event_id": 1, "at": 1, "trigger_node": "t"},
+        {"type": "NodeScheduled", "event_id": 2, "at": 2, "node": "a", "attempt": 1, "sources": ["t"]},
+        {"type": "StepCompleted", "event_id": 3, "at": 3, "node": "a", "attempt": 1, "step": "model/1", "kind": "model",
+         "usage": used, "output": "x", "duration_us": 1500},
+        {"type": "NodeFailed", "event_id": 4, "at": 4, "node": "a", "attempt": 1, "error": {}, "final": False},
+        {"type": "NodeScheduled", "event_id": 5, "at": 5, "node": "a", "attempt": 2, "sources": ["t"]},
+        {"type": "StepCompleted", "event_id": 6, "at": 6, "node": "a", "attempt": 2, "step": "tool/1", "error": {"code": "c"}},
+    ])  # fmt: skip
+    first, second = [step(event, "w") for event in runs.views["a"].steps]
+    assert (first["id"], first["output"], first["duration_ms"]) == ("model/1", "x", 1.5)
+    assert first["usage"] == {
+        "calls": 1, "input_tokens": 10, "output_tokens": 2, "cached_tokens": 0, "cost_usd": 3e-06, "unpriced_calls": 0,
+        "model": "m",
+    }  # fmt: skip
+    assert (second["attempt"], second["error"], second["usage"]) == (2, {"code": "c"}, None)
+    assert usage(Spent(2, 1, 1, 0, 0, 2))["cost_usd"] is None

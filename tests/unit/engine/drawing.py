@@ -14,6 +14,7 @@ from linkflow.domain.definition import CANCELLED, LOOPS, WHILE, Definition, Edge
 from linkflow.domain.graph import Graph
 from linkflow.domain.outcomes import CallWorkflow, Completed, Failed, Iterate, NodeError, Outcome, Repeat, Sleep
 from linkflow.domain.state import CALLING, SCHEDULED, State, split_key
+from linkflow.domain.steps import Stepped, Usage
 from tests.unit.engine.support import AT, ID, WORKFLOW, start, tasks_of, timers_of
 
 RETRIES = st.sampled_from([
@@ -147,7 +148,13 @@ class World:
             return c.CloseChild(key, attempt, state.runs[key].child, self._child_status(), result=f"{key} child")
         if self.random.random() < 0.1:
             return c.Begin(key, attempt, "w")
+        if self.random.random() < 0.1:
+            return c.Record(key, attempt, self._step(key, attempt), "w")
         return c.Complete(key, attempt, self.outcome(key, attempt, at), at, 5, "w")
+
+    def _step(self, key: str, attempt: int) -> Stepped:
+        usage = Usage("m", "p", 3, 2, cost=self.random.choice([None, 7])) if self.random.random() < 0.5 else None
+        return Stepped(f"step/{self.random.randint(1, 4)}", "model", output=f"{key} #{attempt}", usage=usage)
 
     def _child_status(self) -> str:
         return "completed" if self.random.random() > self.failing else self.random.choice(["failed", "rejected"])
@@ -163,6 +170,7 @@ class World:
             *self.random.sample(self.past, min(3, len(self.past))),
             c.Complete(key, attempt, self.outcome(key, attempt, at)),
             c.Begin(key, attempt),
+            c.Record(key, attempt, self._step(key, attempt)),
             c.Fire(self.random.choice(ids)),
             c.CloseChild(key, attempt, ID, "completed"),
             start("again"),
@@ -189,7 +197,8 @@ class World:
         if kind < 0.1:
             return Sleep(at + random.choice([-5, 0, 7, 5000]), random.choice([None, output]))
         if kind < 0.2:
-            return CallWorkflow(WORKFLOW, key, random.random() < 0.7, random.choice(["terminate", "cancel", "abandon"]))
+            policy, step = random.choice(["terminate", "cancel", "abandon"]), random.choice(["", "", f"call/{attempt}"])
+            return CallWorkflow(WORKFLOW, key, random.random() < 0.7, policy, step)
         if kind < 0.22 and node.node.type != WHILE:
             return Iterate(("stray",), 1)
         ports = random.choice([("main",), ("main",), ("x",), ("y",), ("x", "y"), ("main", "x", "y"), ()])
@@ -201,7 +210,7 @@ class World:
             code, f"{code}!", self.random.random() < 0.8, {"at": at} if self.random.random() < 0.5 else {}
         )
         timed_out = "heartbeat" if self.random.random() < 0.1 else ""
-        return Failed(error, timed_out, self.random.choice([0, 0, 3000]))
+        return Failed(error, timed_out, self.random.choice([0, 0, 3000]), fresh=self.random.random() < 0.1)
 
 
 def pure(command: c.Command) -> bool:

@@ -18,7 +18,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.ports import Ahead, Blobs, Dispatcher, Doorbell, EventStore, Mailer, TimerStore
+from linkflow.ports import Ahead, Blobs, Dispatcher, Doorbell, EventStore, Live, Mailer, TimerStore
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -250,6 +250,18 @@ class System:
         return found
 
     @property
+    def live(self) -> Live:
+        """What nodes say while they run."""
+
+        def build() -> Live:
+            from linkflow.streams.live import StreamLive
+
+            return StreamLive(self.valkey)
+
+        found: Live = self._once("live", build)
+        return found
+
+    @property
     def registry(self) -> Registry:
         def build() -> Registry:
             from linkflow.nodes.registry import Registry
@@ -349,7 +361,7 @@ class System:
             scripts = self._closing(Pool(self.config.sandbox_processes))
             return Worker(
                 self.client(HistoryApi), self.client(MatchingApi), self.registry, egress, self.clock, self.config, name,
-                self.blobs, self._remembered, scripts,
+                self.blobs, self._remembered, scripts, self.live,
             )  # fmt: skip
 
         found: Worker = self._once("worker", build)

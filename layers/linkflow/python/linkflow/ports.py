@@ -586,6 +586,32 @@ class Doorbell(Protocol):
         ...
 
 
+class Words(Struct, frozen=True, omit_defaults=True):
+    """What a node run said while it ran. `kind` is ``text`` for a part of an answer, which goes on where the one before
+    ended; others name what happens, such as ``tool``. `at` is ms since the epoch; `cursor` tells its place."""
+
+    node: str
+    attempt: int
+    kind: str
+    text: str
+    at: int
+    cursor: str = ""
+
+
+class Live(Protocol):
+    """What node runs say, for whoever watches them now. Nothing depends on it: a run's words are few, are dropped from
+    the front, and are gone some minutes after the last ones. Raises `Unavailable` while the store does not answer."""
+
+    async def publish(self, execution_id: str, words: Sequence[Words]) -> None:
+        """Say these, in their order."""
+        ...
+
+    async def read(self, execution_id: str, after: str = "", limit: int = 500, wait: float = 0.0) -> list[Words]:
+        """Words behind a cursor ("" is the beginning of what is left), oldest first. Where there are none, up to `wait`
+        seconds (two at most) are waited for some. Whether the asker may see the run is for the caller to know."""
+        ...
+
+
 class RateLimiter(Protocol):
     async def take(self, key: str, per_second: float, burst: int, cost: int = 1) -> float:
         """Take `cost` from a bucket; returns 0 if it was there, else the seconds until it will be."""

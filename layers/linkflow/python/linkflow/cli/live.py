@@ -9,9 +9,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from linkflow.domain.steps import BILLIONTH, Spent, Usage
 
 _STYLE = {
     "completed": "green", "failed": "red", "running": "yellow", "waiting": "cyan", "retrying": "yellow",
@@ -45,6 +48,7 @@ class Timeline:
         self.status = "running"
         self.result: Any = None
         self.error: Any = None
+        self.spent = Spent()
 
     def add(self, event: dict[str, Any]) -> None:
         kind, what, at = event["type"], event["attributes"], _seconds(event.get("kept_at") or event["at"])
@@ -70,9 +74,31 @@ class Timeline:
             row.detail = error["message"] if error else "" if row.status == "completed" else row.detail
             if event.get("kept_at"):
                 row.detail = "kept"
+        elif kind == "StepCompleted":
+            self._step(what)
+
+    def _step(self, what: dict[str, Any]) -> None:
+        row = self._rows.setdefault(what["node"], _Row(what["node"]))
+        row.detail = f"{what.get('kind') or 'step'} {what.get('name') or what['step']}".strip()
+        if what.get("usage"):
+            self.spent = self.spent.and_(msgspec.convert(what["usage"], Usage))
+
+    @property
+    def cost(self) -> str:
+        """What calls of models used, in a line; nothing where there were none."""
+        spent = self.spent
+        if not spent.calls:
+            return ""
+        priced = spent.unpriced < spent.calls
+        cost = f", ${spent.cost / BILLIONTH:.6f}" if priced else ", price unknown"
+        more = f" without {spent.unpriced} calls of unknown price" if priced and spent.unpriced else ""
+        return f"{spent.calls} model calls: {spent.input_tokens:,} tokens in, {spent.output_tokens:,} out{cost}{more}"
 
     def table(self) -> Table:
-        table = Table(title=self._title, title_justify="left", header_style="bold", expand=False)
+        table = Table(
+            title=self._title, title_justify="left", header_style="bold", expand=False, caption=self.cost or None,
+            caption_justify="left",
+        )  # fmt: skip
         table.add_column("Node")
         table.add_column("Status")
         table.add_column("Attempt", justify="right")

@@ -10,6 +10,7 @@ from msgspec import Struct
 from linkflow.domain.errors import ErrorData
 from linkflow.domain.outcomes import Outcome
 from linkflow.domain.reach import Reach
+from linkflow.domain.steps import Stepped
 from linkflow.domain.trial import Trial
 
 from .controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
@@ -143,6 +144,16 @@ class Report(Struct, frozen=True, omit_defaults=True):
     worker: str = ""
 
 
+class StepReport(Struct, frozen=True, omit_defaults=True):
+    """A step inside a node run was done."""
+
+    execution_id: str
+    node_key: str
+    attempt: int
+    step: Stepped
+    worker: str = ""
+
+
 class StartedNode(Struct, frozen=True, omit_defaults=True):
     """A worker took up a node that has a timeout. `beats`: it will send heartbeats, and asks for the latest one."""
 
@@ -163,6 +174,7 @@ class CompleteBatch(Struct, frozen=True, omit_defaults=True):
     capacity: int = 0
     queues: tuple[str, ...] = ("default",)
     keeps: dict[str, int] = {}
+    steps: tuple[StepReport, ...] = ()
 
 
 class Recorded(Struct, frozen=True, omit_defaults=True):
@@ -180,6 +192,8 @@ class CompleteReply(Struct, frozen=True, omit_defaults=True):
     next: tuple[Task, ...] = ()
     beats: tuple[LastBeat, ...] = ()
     tails: tuple[Tail, ...] = ()
+    steps: tuple[Recorded, ...] = ()
+    """Per step: was it recorded? Not where it was there already, or its attempt is over."""
 
 
 class Beat(Struct, frozen=True, omit_defaults=True):

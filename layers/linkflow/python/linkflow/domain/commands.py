@@ -9,6 +9,7 @@ from msgspec import Struct
 from .comparing import Report
 from .events import Event, Parent
 from .outcomes import NodeError, Outcome
+from .steps import Stepped
 from .trial import Trial
 
 
@@ -93,6 +94,15 @@ class Begin(Struct, frozen=True):
 
     node: str
     attempt: int
+    worker: str = ""
+
+
+class Record(Struct, frozen=True):
+    """A worker reports a step inside a node run."""
+
+    node: str
+    attempt: int
+    step: Stepped
     worker: str = ""
 
 
@@ -195,6 +205,7 @@ Command = (
     | Admit
     | Complete
     | Begin
+    | Record
     | Fire
     | CloseChild
     | Signal

@@ -50,6 +50,7 @@ from .state import (
     State,
     new,
 )
+from .stepping import go_on, record
 from .stopwatch import keep_time
 from .timing import limit_ms
 from .turning import repeat
@@ -179,6 +180,7 @@ def _call(draft: Draft, command: c.Complete, outcome: CallWorkflow) -> None:
         e.ChildStarted, node=command.node, attempt=command.attempt, execution_id=child,
         workflow_id=outcome.workflow_id, wait=outcome.wait, close_policy=outcome.parent_close, input=outcome.input,
         close_by=draft.state.runs[command.node].close_by if outcome.wait else 0,
+        step=outcome.step if outcome.wait else "",
     )  # fmt: skip
     if not outcome.wait:
         draft.emit(e.NodeCompleted, node=command.node, attempt=command.attempt, output={"execution_id": child})
@@ -209,8 +211,12 @@ def _close_child(draft: Draft, command: c.CloseChild) -> None:
     if run is None or run.child != command.execution_id:
         return
     node = {"node": command.node, "attempt": command.attempt}
+    is_step = run.progress is not None and run.progress.calling
     if command.status == "completed":
         draft.emit(e.ChildCompleted, **node, execution_id=command.execution_id, result=command.result)
+        if is_step:
+            go_on(draft, command, run, None)
+            return
         draft.emit(e.NodeCompleted, **node, output=command.result)
         advance(draft, command.node)
         return
@@ -220,6 +226,9 @@ def _close_child(draft: Draft, command: c.CloseChild) -> None:
         f"child_{command.status}", f"The sub-workflow did not complete: {cause}", command.status != "rejected",
         {"execution_id": command.execution_id},
     )  # fmt: skip
+    if is_step:
+        go_on(draft, command, run, error)
+        return
     fail(draft, command.node, Failed(error), {})
 
 
@@ -292,6 +301,7 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     c.Admit: admit,
     c.Complete: _complete,
     c.Begin: _begin,
+    c.Record: record,
     c.Fire: fire,
     c.CloseChild: _close_child,
     c.Abort: _abort,

@@ -63,7 +63,7 @@ class Draft:
         state = self.state
         return state.goes_by_pins and (state.trial is None or not state.trial.has_mock(key, id))
 
-    def emit(self, kind: type[e.Base], **attributes: Any) -> None:
+    def emit(self, kind: type[e.Base], /, **attributes: Any) -> None:
         """Append an event and fold it."""
         state = self.state
         event: Any = kind(event_id=state.version + 1, at=self.at, **attributes)

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from .comparing import Report
 from .outcomes import NodeError
 from .payloads import Part
+from .steps import Usage
 from .trial import Trial
 from .upcasting import current
 
@@ -323,6 +324,8 @@ class NodeFailed(Base, frozen=True, tag="NodeFailed"):
     heartbeat: Any = None
     pinned: bool = False
     mocked: bool = False
+    fresh: bool = False
+    """The next attempt is to do all steps anew."""
 
 
 class NodeTimedOut(Base, frozen=True, tag="NodeTimedOut", kw_only=True):
@@ -349,6 +352,23 @@ class NodeRetryScheduled(Base, frozen=True, tag="NodeRetryScheduled"):
     attempt: int
     due_at: int
     skipped: bool = False
+
+
+class StepCompleted(Base, frozen=True, tag="StepCompleted"):
+    """A step inside a node run was done; no later attempt does it again. See `steps.Stepped`."""
+
+    node: str
+    attempt: int
+    step: str
+    kind: str = ""
+    name: str = ""
+    input: Any = None
+    output: Any = None
+    error: NodeError | None = None
+    usage: Usage | None = None
+    started_at: int = 0
+    duration_us: int = 0
+    worker: str = ""
 
 
 class NodeCancelled(Base, frozen=True, tag="NodeCancelled"):
@@ -483,6 +503,8 @@ class ChildStarted(Base, frozen=True, tag="ChildStarted"):
     input: Any = None
     close_by: int = 0
     """When the node's schedule-to-close timeout passes (ms), which goes on."""
+    step: str = ""
+    """The step of the node run that this call is: when the child has closed, the node goes on."""
 
 
 class ChildCompleted(Base, frozen=True, tag="ChildCompleted"):
@@ -530,6 +552,7 @@ Event = (
     | NodeFailed
     | NodeTimedOut
     | NodeRetryScheduled
+    | StepCompleted
     | NodeCancelled
     | NodeSkipped
     | TimerStarted

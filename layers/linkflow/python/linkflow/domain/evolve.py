@@ -44,6 +44,7 @@ from .state import (
     new,
     split_key,
 )
+from .steps import NO_PROGRESS, Progress, Spent, Step
 
 _replace = msgspec.structs.replace
 
@@ -238,7 +239,7 @@ def _error_workflow_refused(state: State, event: e.ErrorWorkflowRefused) -> None
 
 def _put_off(state: State, event: e.NodeHeld) -> None:
     run = state.runs[event.node]
-    state.runs[event.node] = NodeRun(PUT_OFF, event.attempt, run.sources, beat=run.beat)
+    state.runs[event.node] = NodeRun(PUT_OFF, event.attempt, run.sources, beat=run.beat, progress=run.progress)
 
 
 def _scheduled(state: State, event: e.NodeScheduled) -> None:
@@ -247,7 +248,7 @@ def _scheduled(state: State, event: e.NodeScheduled) -> None:
     was = state.runs.get(event.node)
     state.runs[event.node] = NodeRun(
         SCHEDULED, event.attempt, event.sources, due_at=event.start_by, close_by=event.close_by,
-        beat=was.beat if was is not None else None,
+        beat=was.beat if was is not None else None, progress=was.progress if was is not None else None,
     )  # fmt: skip
 
 
@@ -279,8 +280,22 @@ def _failed(state: State, event: e.NodeFailed) -> None:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(
-        FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by, beat=_beat(run, event.heartbeat)
-    )
+        FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by, beat=_beat(run, event.heartbeat),
+        progress=None if event.fresh else _at_rest(run.progress),
+    )  # fmt: skip
+
+
+def _at_rest(progress: Progress | None) -> Progress | None:
+    """Without the call that was under way."""
+    return _replace(progress, calling="") if progress is not None and progress.calling else progress
+
+
+def _step_completed(state: State, event: e.StepCompleted) -> None:
+    run = state.runs[event.node]
+    progress = (run.progress or NO_PROGRESS).with_step(Step(event.step, event.output, event.error))
+    state.runs[event.node] = _replace(run, progress=progress)
+    if event.usage is not None:
+        state.spent = (state.spent or Spent()).and_(event.usage)
 
 
 def _timed_out(state: State, event: e.NodeTimedOut) -> None:
@@ -288,8 +303,9 @@ def _timed_out(state: State, event: e.NodeTimedOut) -> None:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(
-        FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by, beat=_beat(run, event.heartbeat)
-    )
+        FAILED, event.attempt, run.sources, error=event.error, close_by=run.close_by, beat=_beat(run, event.heartbeat),
+        progress=_at_rest(run.progress),
+    )  # fmt: skip
 
 
 def _beat(run: NodeRun, told: Any) -> Any:
@@ -300,8 +316,9 @@ def _beat(run: NodeRun, told: Any) -> Any:
 def _retry_scheduled(state: State, event: e.NodeRetryScheduled) -> None:
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(
-        BACKOFF, event.attempt, run.sources, error=run.error, due_at=event.due_at, close_by=run.close_by, beat=run.beat
-    )
+        BACKOFF, event.attempt, run.sources, error=run.error, due_at=event.due_at, close_by=run.close_by, beat=run.beat,
+        progress=run.progress,
+    )  # fmt: skip
 
 
 def _cancelled(state: State, event: e.NodeCancelled) -> None:
@@ -309,8 +326,9 @@ def _cancelled(state: State, event: e.NodeCancelled) -> None:
         _drop_loop(state, event.node)
     run = state.runs[event.node]
     state.runs[event.node] = NodeRun(
-        CANCELLED, event.attempt, run.sources, child=run.child, close_policy=run.close_policy, beat=run.beat
-    )
+        CANCELLED, event.attempt, run.sources, child=run.child, close_policy=run.close_policy, beat=run.beat,
+        progress=_at_rest(run.progress),
+    )  # fmt: skip
 
 
 def _skipped(state: State, event: e.NodeSkipped) -> None:
@@ -428,7 +446,12 @@ def _child_started(state: State, event: e.ChildStarted) -> None:
     state.runs[event.node] = NodeRun(
         CALLING, event.attempt, run.sources, child=event.execution_id, detached=not event.wait,
         close_policy=event.close_policy, close_by=event.close_by,
+        **({"progress": _calling(run.progress, event), "beat": run.beat} if event.step else {}),
     )  # fmt: skip
+
+
+def _calling(progress: Progress | None, event: e.ChildStarted) -> Progress:
+    return _replace(progress or NO_PROGRESS, called=event.attempt, calling=event.step)
 
 
 def output_of(state: State, key: str) -> Any:
@@ -480,6 +503,7 @@ _APPLY: dict[type, Callable[[State, Any], None]] = {
     e.NodeFailed: _failed,
     e.NodeTimedOut: _timed_out,
     e.NodeRetryScheduled: _retry_scheduled,
+    e.StepCompleted: _step_completed,
     e.NodeCancelled: _cancelled,
     e.NodeSkipped: _skipped,
     e.TimerStarted: _timer_started,

@@ -31,7 +31,7 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
     else:
         draft.emit(
             e.NodeFailed, node=key, attempt=run.attempt, error=error, final=not again, logs=outcome.logs,
-            heartbeat=outcome.heartbeat, **how,
+            heartbeat=outcome.heartbeat, fresh=outcome.fresh, **how,
         )  # fmt: skip
     if again:
         wait = max(backoff_ms(policy, tried, draft.chance), outcome.retry_after)
@@ -45,10 +45,13 @@ def fail(draft: Draft, key: str, outcome: Failed, how: dict[str, Any]) -> None:
 
 
 def _before(draft: Draft, key: str) -> int:
-    """Attempts that do not count against the policy: of before a retry by hand, and a while loop's that answered."""
+    """Attempts that do not count against the policy: of before a retry by hand, a while loop's that answered, and those
+    that ended by calling a workflow."""
     loop = draft.state.loops.get(key)
     floor = draft.state.floor if key not in draft.graph.nodes else 0
-    return max(draft.state.earlier.get(key, 0), loop.attempts if loop else 0, floor)
+    progress = draft.state.runs[key].progress
+    called = progress.called if progress else 0
+    return max(draft.state.earlier.get(key, 0), loop.attempts if loop else 0, floor, called)
 
 
 def give_up(draft: Draft, key: str, error: NodeError) -> None:

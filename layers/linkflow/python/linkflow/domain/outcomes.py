@@ -38,6 +38,8 @@ class Failed(Struct, frozen=True, omit_defaults=True, tag="failed"):
     retry_after: int = 0
     logs: tuple[str, ...] = ()
     heartbeat: Any = None
+    fresh: bool = False
+    """The next attempt is to do all steps anew: what was recorded led to this."""
 
 
 class Sleep(Struct, frozen=True, omit_defaults=True, tag="sleep"):
@@ -79,6 +81,11 @@ class CallWorkflow(Struct, frozen=True, omit_defaults=True, tag="call"):
     input: Any = None
     wait: bool = True
     parent_close: str = "terminate"  # terminate | cancel | abandon
+    step: str = ""
+    """With this (and `wait`) the call is a step of the node: when the child has closed the node goes on, in an attempt
+    that finds the result, or the error, among its steps."""
+    name: str = ""
+    """What the step is called in the history."""
 
 
 class WaitEvent(Struct, frozen=True, omit_defaults=True, tag="wait"):

@@ -11,6 +11,7 @@ from msgspec import Struct
 from .events import Parent
 from .outcomes import NodeError
 from .payloads import Part, item_of, whole
+from .steps import Progress, Spent
 from .trial import PINNING, Trial
 
 FORMAT = 3
@@ -90,6 +91,8 @@ class NodeRun(Struct, frozen=True, omit_defaults=True):
     detached: bool = False
     """The child is not waited for."""
     close_policy: str = ""
+    progress: Progress | None = None
+    """Steps that were recorded, until the node run is over."""
 
 
 CONCURRENCY, RATE, DEBOUNCE, BATCH = "concurrency", "rate", "debounce", "batch"
@@ -229,6 +232,8 @@ class State(Struct, omit_defaults=True, kw_only=True):
     """The concurrency key of which this run is one."""
     fairness: str = ""
     source_id: str = ""
+    spent: Spent | None = None
+    """What its calls of models used."""
     edited: dict[str, Any] = {}
     """Inputs that somebody gave to node runs in place of their own, by key."""
     trial: Trial | None = None

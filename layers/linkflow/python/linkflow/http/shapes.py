@@ -12,6 +12,7 @@ from linkflow.contracts.matching import DeadLetter
 from linkflow.domain.definition import Definition
 from linkflow.domain.events import iso
 from linkflow.domain.state import Entry, State
+from linkflow.domain.steps import BILLIONTH, Spent, Usage
 from linkflow.domain.trial import Trial
 from linkflow.services.auth import Session
 from linkflow.services.control_ports import Member, TriggerRow, User, Workflow, Workspace
@@ -152,6 +153,7 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
         "source": {"execution_id": state.source_id} if state.source_id else None,
         "test": _trial(state.trial) if state.trial else None,
         "error_executions": list(found.error_runs),
+        "usage": usage(state.spent) if state.spent else None,
         "warnings": [
             {"limit": said.limit, "value": said.value, "max": said.max, "at": at(said.at)} for said in state.warnings
         ],
@@ -172,6 +174,35 @@ def _trial(found: Trial) -> Json:
         "skip_delays": found.skip_delays,
         "error_workflow": found.error_workflow,
         "limits": found.limits,
+    }
+
+
+def usage(spent: Spent) -> Json:
+    """What calls of models used. `cost_usd` leaves those out whose price nobody knows; null where that is all."""
+    return {
+        "calls": spent.calls,
+        "input_tokens": spent.input_tokens,
+        "output_tokens": spent.output_tokens,
+        "cached_tokens": spent.cached_tokens,
+        "cost_usd": spent.cost / BILLIONTH if spent.unpriced < spent.calls else None,
+        "unpriced_calls": spent.unpriced,
+    }
+
+
+def step(event: Json, workspace_id: str) -> Json:
+    """A step inside a node run."""
+    used = event.get("usage")
+    return {
+        "id": event["step"],
+        "kind": event.get("kind") or None,
+        "name": event.get("name") or None,
+        "attempt": event["attempt"],
+        "started_at": at(event.get("started_at") or event["at"]),
+        "duration_ms": round(event.get("duration_us", 0) / 1000, 3),
+        "input": shown_payload(event.get("input"), workspace_id),
+        "output": shown_payload(event.get("output"), workspace_id),
+        "error": event.get("error"),
+        "usage": usage(Spent().and_(msgspec.convert(used, Usage))) | {"model": used.get("model")} if used else None,
     }
 
 
@@ -246,6 +277,7 @@ def node_run(run: RunOfNode, workspace_id: str, execution_id: str, shelf: Shelf)
         "child_execution_id": view.child or None,
         "heartbeat": heartbeat(view.heartbeat),
         "logs": list(view.logs),
+        "steps": [step(event, workspace_id) for event in view.steps],
     }
 
 

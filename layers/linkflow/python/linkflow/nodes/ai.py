@@ -1,64 +1,56 @@
-"""Ask a language model. The output is ``{content, model, finish_reason, usage}``.
+"""Ask a language model. The output is ``{content, model, finish_reason, usage, cost_usd}``, with a schema also `data`.
 
-`usage` is ``{prompt_tokens, completion_tokens, total_tokens}`` whoever answers.
+`usage` is ``{prompt_tokens, completion_tokens, total_tokens, cached_tokens}`` whoever answers.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import msgspec
 from pydantic import AliasChoices, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
-from linkflow.nodes.about import GOING_OUT, Call, Example, Fault, Refusal
-from linkflow.nodes.base import Base, Context, NodeFailure, Params
-from linkflow.nodes.connections import connection
-from linkflow.nodes.fields import Secret, Text, header_key
-from linkflow.nodes.replies import failure, parse_json
+from linkflow.nodes.about import Call, Example, Refusal, Schema
+from linkflow.nodes.base import Base, Context, Params
+from linkflow.nodes.fields import Text, ui
+from linkflow.nodes.models.asking import MODEL, Session, structured
+from linkflow.nodes.models.conversation import ATTACHMENTS, Attachment, Message, conversation, fetched
+from linkflow.nodes.models.faults import FAULTS, INVALID, STEPS
+from linkflow.nodes.models.params import SamplingParams, SchemaParams
+from linkflow.nodes.models.peers import FAMILY, peer_of
+from linkflow.nodes.models.talk import Ask
 from linkflow.nodes.slots import Slot
 
-FAMILY = "ai"
-_BASE_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
-_MODELS = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-5"}
-Provider = Literal["", "openai", "anthropic", "compatible"]
+SLOT = Slot(FAMILY, ("ai", "aws"), "The key of a provider; for Bedrock AWS keys.")
+
+USAGE: Schema = {
+    "type": "object",
+    "properties": {
+        "prompt_tokens": {"type": "integer"},
+        "completion_tokens": {"type": "integer"},
+        "total_tokens": {"type": "integer"},
+        "cached_tokens": {"type": "integer", "description": "Of the prompt's."},
+    },
+}
+COST: Schema = {"type": ["number", "null"], "description": "US dollars; null where the price is not known."}
 
 
-class Message(Params):
-    role: Literal["system", "user", "assistant"] = "user"
-    content: Any
-
-
-class AiParams(Params):
-    provider: Provider = Field("", description="Left out: the connection's, else openai.")
-    model: Text = Field("", description="Left out: the connection's, else the provider's default.")
-    prompt: Text = ""
+class AiParams(SchemaParams):
+    prompt: Text = Field("", json_schema_extra=ui("textarea"))
     messages: list[Message] = Field(default_factory=list, description="Instead of, or before, the prompt.")
-    system_prompt: Text = Field("", validation_alias=AliasChoices("system_prompt", "system"))
-    max_tokens: int = Field(1024, ge=1)
-    temperature: float | None = Field(None, ge=0, le=2, description="Left out: the model's own.")
-    timeout: float = Field(120, gt=0, le=600)
-    endpoint: Text = Field(
-        "", validation_alias=AliasChoices("endpoint", "base_url"), description="Its key must be in `api_key`, too."
+    system_prompt: Text = Field(
+        "", validation_alias=AliasChoices("system_prompt", "system"), json_schema_extra=ui("textarea")
     )
-    api_key: Secret = ""
+    attachments: list[Attachment] = Field(
+        default_factory=list, description="Pictures that go with the prompt.", json_schema_extra=ATTACHMENTS
+    )
 
     @model_validator(mode="after")
     def _asks_something(self) -> AiParams:
         if not {"prompt", "messages"} & self.model_fields_set:
             raise ValueError("there is nothing to ask: `prompt` or `messages`")
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class _Peer:
-    provider: str
-    base_url: str
-    key: str
-    model: str
 
 
 class Ai(Base):
@@ -68,36 +60,29 @@ class Ai(Base):
     description: ClassVar[str] = "Ask a language model."
     category: ClassVar[str] = "ai"
     params: ClassVar[builtins.type[Params]] = AiParams
-    slots = (Slot(FAMILY, ("ai",), "The key of a provider."),)
+    slots = (SLOT,)
     help = """
-    A node may name an `endpoint`: it gets the node's own `api_key` and never a connection's.
+    Providers are OpenAI, Anthropic, Amazon Bedrock, and any server that speaks like OpenAI (`compatible`: Ollama, vLLM,
+    LM Studio, gateways). A node may name an `endpoint`: it gets the node's own `api_key` and never a connection's.
+
+    With `output_schema` the answer is JSON in `data`, and fits the schema or fails the node. Each call is a step of the
+    run's history with its tokens and cost, and is never made twice once it is recorded (docs/ai.md).
     """
     produces = {
         "main": {
             "type": "object",
             "properties": {
                 "content": {"type": "string"},
+                "data": {"description": "With `output_schema`: the answer, as it fits the schema."},
                 "model": {"type": "string"},
                 "finish_reason": {"type": ["string", "null"]},
-                "usage": {
-                    "type": "object",
-                    "properties": {
-                        "prompt_tokens": {"type": "integer"},
-                        "completion_tokens": {"type": "integer"},
-                        "total_tokens": {"type": "integer"},
-                    },
-                },
+                "usage": USAGE,
+                "cost_usd": COST,
             },
-            "required": ["content", "model", "usage"],
+            "required": ["content", "model", "usage", "cost_usd"],
         }
     }
-    faults = (
-        Fault("ai_error", "The provider answered with an error; `details.status` says which.", True),
-        Fault("ai_bad_answer", "The answer is no chat completion.", True),
-        Fault("ai_wrong_provider", "The credential is for another provider."),
-        Fault("no_credential", "There is no key."),
-        *GOING_OUT,
-    )
+    faults = (*FAULTS, *STEPS, INVALID)
     examples = (
         Example(
             name="Summarize a text",
@@ -124,118 +109,88 @@ class Ai(Base):
                 "content": "A story.",
                 "model": "gpt-4o",
                 "finish_reason": "stop",
-                "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+                "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12, "cached_tokens": 0},
+                "cost_usd": 0.0000525,
+            },
+        ),
+        Example(
+            name="Take an order out of a letter",
+            config={
+                "prompt": "{{ input.letter }}",
+                "provider": "anthropic",
+                "model": "claude-sonnet-4-5",
+                "output_schema": {
+                    "type": "object",
+                    "properties": {"item": {"type": "string"}, "count": {"type": "integer"}},
+                    "required": ["item", "count"],
+                },
+            },
+            input={"letter": "Please send three lamps."},
+            connections={"ai": {"api_key": "sk-example", "base_url": "http://models.example/v1"}},
+            calls=(
+                Call(
+                    method="POST",
+                    url="http://models.example/v1/messages",
+                    sends={"x-api-key": "sk-example"},
+                    answer={
+                        "model": "claude-sonnet-4-5",
+                        "content": [
+                            {"type": "tool_use", "id": "t1", "name": "answer", "input": {"item": "lamp", "count": 3}}
+                        ],
+                        "stop_reason": "tool_use",
+                        "usage": {"input_tokens": 50, "output_tokens": 20},
+                    },
+                ),
+            ),
+            output={
+                "content": "",
+                "data": {"item": "lamp", "count": 3},
+                "model": "claude-sonnet-4-5",
+                "finish_reason": "tool_use",
+                "usage": {"prompt_tokens": 50, "completion_tokens": 20, "total_tokens": 70, "cached_tokens": 0},
+                "cost_usd": 0.00045,
             },
         ),
     )
-    refuses = (Refusal({"model": "gpt-4o"}, "", "invalid_value"),)
+    refuses = (
+        Refusal({"model": "gpt-4o"}, "", "invalid_value"),
+        Refusal({"prompt": "x", "attachments": [{}]}, "/attachments/0", "invalid_value"),
+    )
 
     async def run(self, params: AiParams, context: Context) -> Outcome:
-        peer = _peer(params, connection(context, FAMILY))
-        ask = _anthropic if peer.provider == "anthropic" else _openai
-        path, headers, body = ask(params, peer)
-        response = await context.http().request(
-            "POST",
-            peer.base_url.rstrip("/") + path,
-            headers={
-                "Content-Type": "application/json",
-                "Idempotency-Key": header_key(context.idempotency_key),
-                **headers,
-            },
-            content=msgspec.json.encode(body),
-            timeout=params.timeout,
-            follow_redirects=False,
+        peer = peer_of(params, context)
+        system, turns = conversation(params.prompt, params.messages, params.attachments, params.system_prompt)
+        question = question_of(params, system, await fetched(turns, peer, context))
+        session = Session(peer, params, context, hearing(params.stream, context))
+        said = {"system": system, "turns": turns} if system else {"turns": turns}
+        more: dict[str, Any] = {}
+        if params.output_schema is not None:
+            more["data"], answer = await structured(session, question, params, params.output_schema, said)
+        else:
+            answer = await session.ask(f"{MODEL}/1", question, said)
+        return Completed(
+            output={
+                "content": answer.text,
+                **more,
+                "model": answer.model or peer.model,
+                "finish_reason": answer.finish,
+                "usage": session.shown,
+                "cost_usd": session.cost,
+            }
         )
-        if response.status_code >= 300:
-            raise failure("ai_error", "The model's provider", response, context.now_ms)
-        try:
-            answer = parse_json(response.content)
-            output = (_anthropic_answer if peer.provider == "anthropic" else _openai_answer)(answer)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            raise NodeFailure("ai_bad_answer", "The provider's answer is not a chat completion.") from None
-        return Completed(output={**output, "model": output["model"] or peer.model})
 
 
-def _peer(params: AiParams, secrets: Mapping[str, Any]) -> _Peer:
-    """Whom to ask. A connection's key never goes to an endpoint that the node's config names."""
-    if params.endpoint:
-        provider: str = params.provider or "compatible"
-        return _Peer(
-            provider, params.endpoint, params.api_key, params.model or _MODELS.get(provider, _MODELS["openai"])
-        )
-    if params.api_key:
-        secrets = {"api_key": params.api_key}  # a key of the node's own goes to the provider's own address
-    own = str(secrets.get("provider") or "")
-    if own and params.provider and own != params.provider:
-        raise NodeFailure(
-            "ai_wrong_provider", f"The connection is for {own}, the node asks {params.provider}.", retryable=False
-        )
-    provider = params.provider or own or "openai"
-    base_url, key = str(secrets.get("base_url") or ""), str(secrets.get("api_key") or "")
-    if not base_url and (not key or provider not in _BASE_URLS):
-        text = "AI is not set up: give the node a credential with an `api_key` (and its own `base_url`, if it has one)."
-        raise NodeFailure("no_credential", text, retryable=False)
-    model = params.model or str(secrets.get("model") or "") or _MODELS.get(provider, _MODELS["openai"])
-    return _Peer(provider, base_url or _BASE_URLS[provider], key, model)
+def question_of(params: SamplingParams, system: str, turns: Any) -> Ask:
+    """A question with the settings of a node."""
+    return Ask(
+        turns=turns, system=system, max_tokens=params.max_tokens, temperature=params.temperature, top_p=params.top_p,
+        stop=tuple(params.stop), seed=params.seed,
+    )  # fmt: skip
 
 
-_Request = tuple[str, dict[str, str], dict[str, Any]]
-
-
-def _conversation(params: AiParams) -> list[dict[str, Any]]:
-    messages = [{"role": message.role, "content": message.content} for message in params.messages]
-    return [*messages, {"role": "user", "content": params.prompt}] if params.prompt or not messages else messages
-
-
-def _openai(params: AiParams, peer: _Peer) -> _Request:
-    system = [{"role": "system", "content": params.system_prompt}] if params.system_prompt else []
-    # OpenAI's newer models refuse the old name of the limit, and compatible servers may not know the new one.
-    limit = "max_completion_tokens" if peer.provider == "openai" else "max_tokens"
-    body: dict[str, Any] = {
-        "model": peer.model,
-        "messages": [*system, *_conversation(params)],
-        limit: params.max_tokens,
-    }
-    if params.temperature is not None:
-        body["temperature"] = params.temperature
-    return "/chat/completions", {"Authorization": f"Bearer {peer.key}"} if peer.key else {}, body
-
-
-def _openai_answer(answer: dict[str, Any]) -> dict[str, Any]:
-    choice, usage = answer["choices"][0], answer.get("usage") or {}
-    prompt, completion = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
-    return {
-        "content": choice["message"].get("content") or "",
-        "model": answer.get("model"),
-        "finish_reason": choice.get("finish_reason"),
-        "usage": _usage(prompt, completion),
-    }
-
-
-def _anthropic(params: AiParams, peer: _Peer) -> _Request:
-    talk = _conversation(params)
-    system = [params.system_prompt, *(str(turn["content"]) for turn in talk if turn["role"] == "system")]
-    turns = [turn for turn in talk if turn["role"] != "system"]
-    body: dict[str, Any] = {"model": peer.model, "messages": turns, "max_tokens": params.max_tokens}
-    if text := "\n\n".join(filter(None, system)):
-        body["system"] = text
-    if params.temperature is not None:
-        body["temperature"] = params.temperature
-    return "/messages", {"anthropic-version": "2023-06-01", **({"x-api-key": peer.key} if peer.key else {})}, body
-
-
-def _anthropic_answer(answer: dict[str, Any]) -> dict[str, Any]:
-    usage = answer.get("usage") or {}
-    return {
-        "content": "".join(part["text"] for part in answer["content"] if part.get("type") == "text"),
-        "model": answer.get("model"),
-        "finish_reason": answer.get("stop_reason"),
-        "usage": _usage(usage.get("input_tokens", 0), usage.get("output_tokens", 0)),
-    }
-
-
-def _usage(prompt: int, completion: int) -> dict[str, int]:
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+def hearing(stream: bool, context: Context) -> Any:
+    """Who hears an answer while it is written."""
+    return (lambda text: context.say("text", text)) if stream else None
 
 
 node = Ai()

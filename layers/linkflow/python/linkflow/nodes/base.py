@@ -21,6 +21,7 @@ from linkflow.nodes.fields import sentence
 from linkflow.nodes.going import Going
 from linkflow.nodes.scripts import Scripts
 from linkflow.nodes.slots import Slot
+from linkflow.nodes.steps import Done, InMemory, Steps, Work
 
 
 class Params(BaseModel):
@@ -40,7 +41,8 @@ class Params(BaseModel):
 
 
 class NodeFailure(Exception):
-    """Raised by `run` to fail the attempt with a typed error. `retry_after` is milliseconds."""
+    """Raised by `run` to fail the attempt with a typed error. `retry_after` is milliseconds. `fresh`: the steps that
+    were recorded led to this, so the next attempt is to do them anew."""
 
     def __init__(
         self,
@@ -50,10 +52,12 @@ class NodeFailure(Exception):
         retryable: bool = True,
         retry_after: int = 0,
         details: dict[str, Any] | None = None,
+        fresh: bool = False,
     ) -> None:
         super().__init__(message)
         self.error = NodeError(code=code, message=message, retryable=retryable, details=details or {})
         self.retry_after = retry_after
+        self.fresh = fresh
 
 
 class EgressResponse(Protocol):
@@ -67,6 +71,10 @@ class EgressResponse(Protocol):
     def content(self) -> bytes: ...
     @property
     def url(self) -> str: ...
+
+
+Watch = Callable[[int, Mapping[str, str], bytes], bool]
+"""Gets status, headers (lower case) and a piece of the body as it came: ask for no compression."""
 
 
 @runtime_checkable
@@ -84,8 +92,10 @@ class Egress(Protocol):
         follow_redirects: bool = True,
         verify: bool = True,
         going: Going | None = None,
+        watch: Watch | None = None,
     ) -> EgressResponse:
-        """`going` says more of how: redirects, size, TLS, proxy.
+        """`going` says more of how: redirects, size, TLS, proxy. `watch` sees bodies as they come; when
+        it answers true, the rest is left unread.
 
         Raises `NodeFailure` (codes ``egress_refused``, ``http_connect``, ``http_timeout``, ``http_too_large``)."""
         ...
@@ -93,6 +103,10 @@ class Egress(Protocol):
     async def open_address(self, host: str, port: int) -> tuple[str, int]:
         """The checked address to connect to for protocols other than HTTP. Raises `NodeFailure` ``egress_refused``."""
         ...
+
+
+def _no_words(_kind: str, _text: str) -> None:
+    """Nobody listens."""
 
 
 async def _no_heartbeat(_details: Any) -> None:
@@ -127,12 +141,29 @@ class Context:
     itself for nodes with a heartbeat timeout; what they tell reaches the next attempt."""
     heartbeat_details: Any = None
     """What the last heartbeat of an earlier attempt told."""
+    steps: Steps | None = None
+    """What records steps; without it they are kept in memory."""
+    say: Callable[[str, str], None] = _no_words
+    """Tells whoever watches the run now, with a kind (``text``) and some text. It is kept nowhere, and may be lost."""
     scripts: Scripts | None = None
     """Runs scripts outside of this process; None in a pure context."""
     random: Callable[[], float] = lambda: 0.5
     """A number from 0 up to 1."""
     evaluate: Callable[[str], Any] | None = None
     """Evaluates an expression field against this run's scope (set for nodes whose config holds expressions)."""
+
+    async def step(self, id: str, work: Work, *, kind: str = "", name: str = "", input: Any = None) -> Done:
+        """Do `work` once in this node run: recorded as an event, so no later attempt, and no other worker after a
+        crash, does it again. `id` names the step within the node run and has to be the same each time the node comes
+        there. What was not recorded when a worker died is done again. See `Steps.run` for what it raises."""
+        return await self.recorder.run(id, work, kind=kind, name=name, input=input)
+
+    @property
+    def recorder(self) -> Steps:
+        """The steps of this node run."""
+        if self.steps is None:
+            self.steps = InMemory()
+        return self.steps
 
     def http(self) -> Egress:
         """The egress client. Raises `NodeFailure` where the worker has none (a pure context)."""

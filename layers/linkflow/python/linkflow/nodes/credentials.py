@@ -206,7 +206,7 @@ class Ai(Credential):
     title = "Language model"
 
     api_key: Secret = ""
-    provider: Literal["", "openai", "anthropic", "compatible"] = ""
+    provider: Literal["", "openai", "anthropic", "bedrock", "compatible"] = ""
     base_url: Text = ""
     model: Text = Field("", description="Where the node names none.")
 

@@ -23,7 +23,7 @@ from msgspec import structs
 from linkflow.config import Egress as Settings
 from linkflow.domain.reach import Reach, place
 from linkflow.nodes.addresses import Rules, literal, normal
-from linkflow.nodes.base import NodeFailure
+from linkflow.nodes.base import NodeFailure, Watch
 from linkflow.nodes.going import Going, Proxy, Tls
 from linkflow.nodes.inflate import Inflater
 
@@ -132,8 +132,9 @@ class EgressClient:
         follow_redirects: bool = True,
         verify: bool = True,
         going: Going | None = None,
+        watch: Watch | None = None,
     ) -> Response:
-        """One call, redirects included, within `timeout` seconds in all.
+        """One call, redirects included, within `timeout` seconds in all. See `base.Egress.request`.
 
         Raises `NodeFailure`: ``egress_refused``, ``egress_lookup``, ``http_connect``, ``http_timeout``,
         ``http_too_large``, ``http_redirects``, ``http_bad_request`` (nothing was sent: URL or headers are wrong).
@@ -146,6 +147,7 @@ class EgressClient:
                 follow_redirects,
                 verify,
                 going,
+                watch,
             )
         finally:
             self._busy -= 1
@@ -153,14 +155,14 @@ class EgressClient:
                 await self.aclose()
 
     async def _request(
-        self, hop: _Hop, timeout: float, follow_redirects: bool, verify: bool, going: Going | None
+        self, hop: _Hop, timeout: float, follow_redirects: bool, verify: bool, going: Going | None, watch: Watch | None
     ) -> Response:
         way = going or _USUAL
         tls = way.tls or Tls(verify)
         try:
             async with asyncio.timeout(timeout):
                 for _ in range(way.max_redirects + 1):
-                    response = await self._send(hop, tls, way)
+                    response = await self._send(hop, tls, way, watch)
                     target = response.headers.get("location")
                     if not follow_redirects or response.status_code not in _REDIRECTS or not target:
                         return response
@@ -169,7 +171,7 @@ class EgressClient:
             raise NodeFailure("http_timeout", f"{hop.at.host} did not answer within {timeout:g} s.") from None
         raise NodeFailure("http_redirects", f"More than {way.max_redirects} redirects.", retryable=False)
 
-    async def _send(self, hop: _Hop, tls: Tls, way: Going) -> Response:
+    async def _send(self, hop: _Hop, tls: Tls, way: Going, watch: Watch | None) -> Response:
         at = hop.at
         if at.spelt:  # nobody will be asked for its address: it is dialled as it was checked
             self._check_literal(at.host, at.spelt, at.port)
@@ -178,7 +180,7 @@ class EgressClient:
         sent = self._client().send(hop.method, at.address, hop.wire_headers(), hop.content, tls, way.proxy)
         most = min(way.max_body or self._settings.max_body, self._settings.max_body)
         async with sent as answer:
-            return await self._read(hop, answer, most)
+            return await self._read(hop, answer, most, watch)
 
     async def _check_proxied(self, hop: _Hop, proxy: Proxy) -> None:
         """The proxy will look the target up itself: it has to be one that may be reached all the same."""
@@ -189,7 +191,7 @@ class EgressClient:
             self._check_literal(place.host, spelt, place.port or 80)
         await self._places(hop.at.host, hop.at.port)
 
-    async def _read(self, hop: _Hop, answer: Answer, most: int) -> Response:
+    async def _read(self, hop: _Hop, answer: Answer, most: int, watch: Watch | None) -> Response:
         headers: dict[str, str] = {}
         for raw_name, raw_value in answer.headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -200,6 +202,8 @@ class EgressClient:
             body.expect(int(length))
         async for chunk in answer.chunks:
             body.feed(chunk)
+            if watch is not None and watch(answer.status, headers, chunk):
+                break
         return Response(answer.status, headers, body.finish(), hop.at.text)
 
     def _check_literal(self, host: str, spelt: str, port: int) -> None:

@@ -58,6 +58,8 @@ class NodeView(Struct):
     edited: bool = False
     input: Any = None
     """What a fork gave it in place of its own input, where `edited`."""
+    steps: list[dict[str, Any]] = []
+    """What it did inside, as recorded."""
 
 
 class NodeRuns:
@@ -127,9 +129,11 @@ class NodeRuns:
         elif kind == "NodeScheduled":
             self.views[key] = NodeView(
                 key, attempt=view.attempt, scheduled_at=at, sources=tuple(event.get("sources", ())), error=view.error,
-                heartbeat=view.heartbeat,
+                heartbeat=view.heartbeat, steps=view.steps,
                 edited=event.get("edited", False), input=event.get("input"),
             )  # fmt: skip
+        elif kind == "StepCompleted":
+            view.steps.append(event)
         elif kind == "NodeStarted":
             view.status, view.started_at = "running", at
         elif kind in _ENDS:

@@ -112,6 +112,8 @@ def _payload(event: e.Event, plan: Plan) -> Any:
         return event.payload
     if isinstance(event, e.ChildStarted):
         return event.input
+    if isinstance(event, e.StepCompleted):
+        return event.output
     if isinstance(event, e.NodeCompleted) and not plan.graph.is_loop(split_key(event.node)[0]):
         return event.output
     return None

@@ -157,11 +157,15 @@ class History:
         for started in request.started:
             begin = c.Begin(started.node_key, started.attempt, started.worker)
             groups.setdefault(started.execution_id, []).append((-1, begin))
+        count = len(request.reports)
+        for index, s in enumerate(request.steps, count):
+            record = c.Record(s.node_key, s.attempt, s.step, s.worker or request.worker)
+            groups.setdefault(s.execution_id, []).append((index, record))
         for index, r in enumerate(request.reports):
             who = r.worker or request.worker
             command = c.Complete(r.node_key, r.attempt, r.outcome, r.started_at, r.duration_us, who)
             groups.setdefault(r.execution_id, []).append((index, command))
-        results: list[h.Recorded] = [h.Recorded()] * len(request.reports)
+        results: list[h.Recorded] = [h.Recorded()] * (count + len(request.steps))
         with self._takers.open(request, groups) as taker:
             try:
                 rows = await asyncio.gather(*(self._apply_group(id, group, results) for id, group in groups.items()))
@@ -170,7 +174,8 @@ class History:
                 raise
         earlier = await self._beats.earlier(request) if request.started else ()
         await self._before_reply()
-        return h.CompleteReply(tuple(results), tuple(taker.tasks), earlier, self._holders.tails(request, rows))
+        tails = self._holders.tails(request, rows)
+        return h.CompleteReply(tuple(results[:count]), tuple(taker.tasks), earlier, tails, tuple(results[count:]))
 
     async def _apply_group(
         self, id: str, group: list[tuple[int, c.Command]], results: list[h.Recorded]

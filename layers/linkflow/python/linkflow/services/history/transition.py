@@ -19,7 +19,7 @@ from linkflow.domain.snapshots import Stored
 from linkflow.domain.state import State, Wait, encode, split_key
 from linkflow.domain.timing import HEARTBEAT
 from linkflow.domain.trial import Trial
-from linkflow.ports import Entrance, Message, Slot, Transition, WaitRow
+from linkflow.ports import AiUse, Entrance, Message, Slot, Transition, WaitRow
 
 from .plans import Plan
 
@@ -28,6 +28,8 @@ ERROR_TEXT = 2000
 
 TRAVELS = 32_768
 """A state up to this many bytes goes along with its tasks; of a larger one the worker asks for it."""
+
+THOUSAND = 1000
 
 START_CHILD, CLOSE_CHILD, CHILD_CLOSED = "start_child", "close_child", "child_closed"
 START_ERROR, STOP_RUN = "start_error", "stop_run"
@@ -131,6 +133,7 @@ def transition(
         nodes=nodes,
         compute_us=compute,
         ended=state.closed and not decision.was_closed,
+        ai=_used(decision) if state.spent is not None else None,
         facts=_facts(decision, plan),
     )
 
@@ -150,6 +153,20 @@ def _facts(decision: Decision, plan: Plan) -> Facts | None:
         return Facts(attributes, True, error, environment)
     settled = decision.was_closed and not state.closed  # it goes on: what it failed with is no more
     return Facts(attributes, settled, environment=environment) if attributes or settled or environment else None
+
+
+def _used(decision: Decision) -> AiUse | None:
+    """What calls of models used. A run's millionths add up to its billionths."""
+    found = (event.usage for event in decision.events if isinstance(event, e.StepCompleted))
+    usages = [usage for usage in found if usage is not None]
+    spent = decision.state.spent
+    if not usages or spent is None:
+        return None
+    before = spent.cost - sum(usage.cost or 0 for usage in usages)
+    return AiUse(
+        sum(usage.input_tokens for usage in usages), sum(usage.output_tokens for usage in usages),
+        spent.cost // THOUSAND - before // THOUSAND,
+    )  # fmt: skip
 
 
 def _work(events: Sequence[e.Event]) -> tuple[int, int]:

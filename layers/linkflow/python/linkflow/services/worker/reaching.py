@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from linkflow.contracts.history import HistoryApi, ReachRequest
 from linkflow.domain.errors import LinkFlowError
 from linkflow.domain.reach import Reach
-from linkflow.nodes.base import Egress, EgressResponse, NodeFailure
+from linkflow.nodes.base import Egress, EgressResponse, NodeFailure, Watch
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.going import Going
 from linkflow.ports import Clock
@@ -71,11 +71,12 @@ class _Bound:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None,
         timeout: float = 30.0, follow_redirects: bool = True, verify: bool = True, going: Going | None = None,
+        watch: Watch | None = None,
     ) -> EgressResponse:  # fmt: skip
         client = await self._reaches.client(self._workspace_id)
         return await client.request(
             method, url, headers=headers, content=content, timeout=timeout, follow_redirects=follow_redirects,
-            verify=verify, going=going,
+            verify=verify, going=going, watch=watch,
         )  # fmt: skip
 
     async def open_address(self, host: str, port: int) -> tuple[str, int]:

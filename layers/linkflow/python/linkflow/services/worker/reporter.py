@@ -21,7 +21,7 @@ MAX_BYTES = 3 * 1024 * 1024
 IN_AIR = 1
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 
-_PASSING = {"unavailable", "deadline_exceeded", "version_conflict"}
+PASSING = {"unavailable", "deadline_exceeded", "version_conflict"}
 
 
 class _Entry:
@@ -209,7 +209,7 @@ class Reporter:
             answers = results[at : at + len(entry.reports)]
             at += len(entry.reports)
             codes = {answer.error.code for answer in answers if answer.error} - {"not_found"}
-            if codes & _PASSING:
+            if codes & PASSING:
                 again.append(entry)
             else:
                 self._let_go(entry)

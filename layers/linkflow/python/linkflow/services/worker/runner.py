@@ -26,6 +26,8 @@ from .beating import Pulse
 from .plans import Plan, Step
 from .scope import scope_of
 from .scripting import answers
+from .speaking import Speaker
+from .stepping import Opener
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Outcome).decode
@@ -41,9 +43,13 @@ class Runner:
 
     def __init__(
         self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int,
-        scripts: Scripts | None = None, reach: Callable[[str], Egress] | None = None,
+        scripts: Scripts | None = None, reach: Callable[[str], Egress] | None = None, steps: Opener | None = None,
+        speaker: Speaker | None = None,
     ) -> None:  # fmt: skip
-        """`reach` gives the client for a workspace, in place of one for all."""
+        """`reach` gives the client for a workspace, in place of one for all; `steps` what records the steps of a node
+        run; `speaker` hears what nodes say while they run."""
+        self._steps = steps
+        self._speaker = speaker
         self._scripts = scripts
         self._clock = clock
         self._egress_of: Callable[[str], Egress | None] = reach or (lambda _workspace: egress)
@@ -75,6 +81,10 @@ class Runner:
         context, scope = self._context(plan, step, state, key, attempt, found)
         context.scripts, context.random = None if step.type.pure else self._scripts, self._clock.random
         context.heartbeat, context.heartbeat_details = pulse.give, pulse.earlier
+        if self._steps is not None:
+            context.steps = self._steps(state, key, attempt)
+        if self._speaker is not None:
+            context.say = self._speaker.voice(state.execution_id, key, attempt)
         logs: list[str] = []
         limit = step.node.timeout.start_to_close if step.node.timeout else 0
         try:
@@ -159,7 +169,7 @@ def _largest(outcome: Outcome, size: int) -> int:
 def _failed(error: Exception, logs: list[str]) -> Failed:
     kept = tuple(logs[:MAX_LOGS])
     if isinstance(error, NodeFailure):
-        return Failed(error.error, retry_after=error.retry_after, logs=kept)
+        return Failed(error.error, retry_after=error.retry_after, logs=kept, fresh=error.fresh)
     if isinstance(error, ExpressionError):
         return Failed(NodeError("expression_error", str(error), False), logs=kept)
     if isinstance(error, ValidationError):

@@ -18,7 +18,7 @@ from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
 from linkflow.nodes.scripts import Scripts
 from linkflow.observability import logger
-from linkflow.ports import Blobs, Clock
+from linkflow.ports import Blobs, Clock, Live
 from linkflow.services.payloads import Payloads
 from linkflow.services.together import Together
 
@@ -33,6 +33,8 @@ from .plans import Plans
 from .reporter import Reporter
 from .resting import Rests
 from .runner import Runner
+from .speaking import Speaker
+from .stepping import Recorders
 
 CLAIM_WAIT = 5.0
 MAX_CLAIM = 200
@@ -59,9 +61,10 @@ class Worker:
         blobs: Blobs | None = None,
         remembered: Remembered = _nothing,
         scripts: Scripts | None = None,
+        live: Live | None = None,
     ) -> None:
         """Without `blobs` results of any size go to History as they are, which may set them aside itself. `remembered`
-        has states that a History in the same process keeps."""
+        has states that a History in the same process keeps. `live` hears what nodes say while they run."""
         self._history = history
         self._matching = matching
         self._clock = clock
@@ -70,10 +73,13 @@ class Worker:
         self._next_door = NextDoor(remembered)
         self._loads = Together(self._load)
         self._plans = Plans(history, registry)
-        self._runner = Runner(
-            clock, egress, config.connections, config.max_payload, scripts, _reach_of(history, egress, clock)
-        )
         self._payloads = Payloads(blobs) if blobs else None
+        steps = Recorders(history, self._payloads, clock, name, config.max_payload, config.max_resolved)
+        self._speaker = Speaker(live, clock) if live else None
+        self._runner = Runner(
+            clock, egress, config.connections, config.max_payload, scripts, _reach_of(history, egress, clock), steps.of,
+            self._speaker,
+        )  # fmt: skip
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)
         put = self._payloads.put if self._payloads else None
@@ -324,6 +330,8 @@ class Worker:
         await self._reporter.flush(max(MARGIN / 2, end - asyncio.get_running_loop().time()))
         if self._givebacks:
             await asyncio.wait(set(self._givebacks), timeout=MARGIN / 2)
+        if self._speaker is not None:
+            await self._speaker.close()
 
 
 def _reach_of(history: HistoryApi, egress: Egress | None, clock: Clock) -> Callable[[str], Egress] | None:

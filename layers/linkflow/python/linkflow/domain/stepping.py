@@ -1,0 +1,44 @@
+"""What becomes of steps inside a node: each is recorded once, and one that is another workflow is waited for."""
+
+from __future__ import annotations
+
+from . import commands as c
+from . import events as e
+from .draft import Draft
+from .firing import current
+from .flow import emit_scheduled
+from .outcomes import NodeError
+from .state import HELD, SCHEDULED, NodeRun
+from .steps import MAX_STEPS, NO_PROGRESS
+
+WORKFLOW = "workflow"
+"""The kind of a step that is another workflow."""
+
+
+def record(draft: Draft, command: c.Record) -> None:
+    """A step was done. One that is there already, or whose attempt is over, is refused: the first record counts."""
+    run, step = current(draft, command.node, command.attempt, SCHEDULED), command.step
+    if run is None:
+        return
+    progress = run.progress or NO_PROGRESS
+    if progress.has(step.id) or len(progress.steps) >= MAX_STEPS:
+        return
+    usage = step.usage.bounded if step.usage is not None else None
+    draft.emit(
+        e.StepCompleted, node=command.node, attempt=command.attempt, step=step.id, kind=step.kind, name=step.name,
+        input=step.input, output=step.output, error=step.error, usage=usage, started_at=step.started_at,
+        duration_us=step.duration_us, worker=command.worker,
+    )  # fmt: skip
+
+
+def go_on(draft: Draft, command: c.CloseChild, run: NodeRun, error: NodeError | None) -> None:
+    """The workflow that was a step has closed: the node goes on in another attempt, which finds what came of it."""
+    key, attempt = command.node, run.attempt
+    draft.emit(
+        e.StepCompleted, node=key, attempt=attempt, step=(run.progress or NO_PROGRESS).calling, kind=WORKFLOW,
+        name=command.execution_id, output=None if error else command.result, error=error,
+    )  # fmt: skip
+    if draft.state.status in HELD:
+        draft.emit(e.NodeHeld, node=key, attempt=attempt + 1)
+    else:
+        emit_scheduled(draft, key, run.sources, attempt + 1, run.close_by)

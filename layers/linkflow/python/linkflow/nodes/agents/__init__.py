@@ -1,0 +1,1 @@
+"""What an agent works with: its tools."""

@@ -1,0 +1,1 @@
+"""Language models: one way of asking, a file a provider."""
