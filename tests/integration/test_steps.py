@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from linkflow.contracts.frontend import FrontendApi, RunRequest
 from linkflow.contracts.usage import HOUR, UsageRequest
 from linkflow.domain import definition as d
 from linkflow.domain import events as e
-from linkflow.domain.errors import Forbidden
+from linkflow.domain.errors import Forbidden, NotFound
 from linkflow.domain.outcomes import Completed, Failed, NodeError
 from linkflow.domain.payloads import blob_of
 from linkflow.domain.state import State, decode
@@ -174,9 +174,11 @@ class House:
 
     async def until(self, id: str, there: Callable[[State], Any]) -> State:
         async with asyncio.timeout(20):
-            while not there(state := (await self.shown(id))[1]):  # noqa: ASYNC110 - another process's doing
+            while True:
+                with suppress(NotFound):  # a child is started a moment later
+                    if there(state := (await self.shown(id))[1]):
+                        return state
                 await asyncio.sleep(0.02)
-        return state
 
     async def ended(self, id: str) -> State:
         state = await self.until(id, lambda state: state.closed)

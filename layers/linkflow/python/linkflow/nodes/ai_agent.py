@@ -4,14 +4,13 @@ usage, cost_usd}``, with a schema also `data`."""
 from __future__ import annotations
 
 import builtins
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec.structs import replace
 from pydantic import Field
 
 from linkflow.domain.outcomes import Completed, Outcome
 from linkflow.nodes.about import Call, Example, Fault, Refusal
-from linkflow.nodes.agents.kit import Kit, Suspended
 from linkflow.nodes.agents.params import AnyTool
 from linkflow.nodes.ai import COST, SLOT, USAGE, AiParams, hearing, question_of
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
@@ -23,6 +22,9 @@ from linkflow.nodes.models.peers import peer_of
 from linkflow.nodes.models.pricing import price_of
 from linkflow.nodes.models.schemas import faults
 from linkflow.nodes.models.talk import Answer, Ask, Text, ToolResult, Turn
+
+if TYPE_CHECKING:
+    from linkflow.nodes.agents.kit import Kit
 
 _BOUNDS = ui(group="Bounds")
 
@@ -174,6 +176,8 @@ class Agent(Base):
     )
 
     async def run(self, params: AgentParams, context: Context) -> Outcome:
+        from linkflow.nodes.agents.kit import Kit, Suspended  # asyncio brings TLS with it
+
         session = Session(peer_of(params, context), params, context, hearing(params.stream, context))
         if params.max_cost_usd and price_of(session.peer.provider.name, session.peer.model, params.prices) is None:
             text = f"The price of {session.peer.model[:100]!r} is not known: give `prices`, or no `max_cost_usd`."

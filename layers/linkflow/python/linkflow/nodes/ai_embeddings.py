@@ -16,7 +16,6 @@ from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.fields import to_text, ui
 from linkflow.nodes.models import embedding
 from linkflow.nodes.models.asking import MODEL, Session
-from linkflow.nodes.models.calling import post
 from linkflow.nodes.models.faults import FAULTS, STEPS
 from linkflow.nodes.models.params import ModelParams
 from linkflow.nodes.models.peers import peer_of
@@ -130,6 +129,8 @@ class Embeddings(Base):
         return Completed(output=output)
 
     async def _batch(self, session: Session, params: EmbeddingsParams, texts: list[str], id: str) -> embedding.Vectors:
+        from linkflow.nodes.models.calling import post  # asyncio brings TLS with it
+
         peer, context = session.peer, session.context
 
         async def work() -> Done:

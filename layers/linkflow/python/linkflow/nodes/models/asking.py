@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from linkflow.domain.steps import Spent, Usage
 from linkflow.nodes.base import Context, NodeFailure
-from linkflow.nodes.models import calling
 from linkflow.nodes.models.params import ModelParams, RepairParams
 from linkflow.nodes.models.peers import Peer
 from linkflow.nodes.models.pricing import usage_of
@@ -39,6 +38,8 @@ class Session:
         """Ask, or find what was answered. `said` is what of the question the history shall show."""
 
         async def work() -> Done:
+            from linkflow.nodes.models import calling  # asyncio brings TLS with it
+
             answer = await calling.ask(self.peer, question, self.params, self.context, id, self._hear)
             return self.done(answer)
 

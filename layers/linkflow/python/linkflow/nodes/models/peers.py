@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from linkflow.nodes.base import Context, NodeFailure
 from linkflow.nodes.connections import connection
-from linkflow.nodes.http_auth import checked
 from linkflow.nodes.models import bedrock
 from linkflow.nodes.models.anthropic import Anthropic
 from linkflow.nodes.models.openai import OpenAi
@@ -78,6 +77,8 @@ def _on_aws(provider: Provider, params: ModelParams, secrets: Mapping[str, Any],
         return Peer(provider, base_url, key, model)
     if "access_key_id" not in secrets:
         raise _not_set_up()
+    from linkflow.nodes.http_auth import checked  # asyncio brings TLS with it
+
     keys = checked({**secrets, "region": region, "service": bedrock.SERVICE}, "aws")
     return Peer(provider, base_url, "", model, keys)
 
