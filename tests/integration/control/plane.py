@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import tempfile
 import time
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from pathlib import Path
@@ -68,6 +70,7 @@ from linkflow.domain.errors import Conflict, LinkFlowError, NotFound
 from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
 from linkflow.nodes.registry import Registry
+from linkflow.ports import Notice
 from linkflow.postgres.database import Database
 from linkflow.postgres.hook_calls import PostgresHookCalls
 from linkflow.postgres.people import stores
@@ -80,6 +83,7 @@ from linkflow.services.allowance import ApiAllowance
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
+from linkflow.services.following import Following
 from linkflow.services.forks import Forks
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
@@ -142,6 +146,45 @@ class CountingLimiter:
     async def spend(self, key: str, per_second: float, burst: int, cost: int = 1) -> tuple[float, int]:
         wait = await self.take(key, per_second, burst, cost)
         return wait, max(0, min(burst, self.free) - self.taken[key])
+
+
+class SmallAudience:
+    """Who watches, and what was told, in memory."""
+
+    def __init__(self) -> None:
+        self.topics: set[str] = set()
+        self.told: list[Notice] = []
+
+    async def watch(self, topic: str, seconds: float) -> bool:
+        known = topic in self.topics
+        self.topics.add(topic)
+        return known
+
+    async def watched(self) -> frozenset[str]:
+        return frozenset(self.topics)
+
+    async def tell(self, topic: str, notices: Sequence[bytes]) -> None:
+        self.told += [Notice(f"{len(self.told) + place + 1}-0", one) for place, one in enumerate(notices)]
+
+    async def read(self, topic: str, after: str, limit: int) -> list[Notice]:
+        return [one for one in self.told if int(one.cursor[:-2]) > int(after.partition("-")[0])][:limit]
+
+    async def latest(self, topic: str) -> str:
+        return self.told[-1].cursor if self.told else "0-0"
+
+    async def has(self, topic: str, cursor: str) -> bool:
+        return True
+
+
+class Bells:
+    """Nobody rings."""
+
+    async def ring(self, topic: str, message: bytes) -> None:
+        return None
+
+    async def listen(self, topic: str) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
 
 
 class RecordingFrontend:
@@ -466,13 +509,13 @@ def build(database: Database) -> Plane:
     rules = Rules(secret=SECRET, public_url="http://linkflow.test")
     people = people_of(stores(database), rules, clock, limiter, Outbox(outbox))
     definitions = Definitions(store)
-    executions = Executions(frontend, definitions, clock)
 
     async def valkey() -> None:
         if "valkey" in down:
             raise ConnectionError("refused")
 
-    executions = Executions(frontend, definitions, clock)
+    executions = Executions(frontend, definitions)
+    following = Following(executions, SmallAudience(), Bells(), clock)
     workflows = Workflows(store, definitions, Registry.load(), frontend, clock)
     services = Services(
         auth=people.auth,
@@ -480,7 +523,8 @@ def build(database: Database) -> Plane:
         workspaces=people.workspaces,
         workflows=workflows,
         executions=executions,
-        inspecting=Inspecting(executions),
+        inspecting=Inspecting(executions, following),
+        following=following,
         trials=Trials(workflows, executions, frontend, Registry.load(), clock),
         forks=Forks(frontend),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
@@ -498,6 +542,7 @@ def build(database: Database) -> Plane:
         checks={"postgres": database.ping, "valkey": valkey},
         node_types=Registry.load().describe,
         public_url="http://linkflow.test",
+        streams=False,
     )
     transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://linkflow.test")

@@ -168,6 +168,47 @@ async def test_filters_reach_the_search(plane: Plane):
     assert plane.frontend.last.filter.more.text == "late"
 
 
+async def test_a_run_streams_its_events_and_a_client_comes_back_where_it_was(plane: Plane):
+    ada, bob = await plane.somebody(), await plane.somebody()
+    workflow = await plane.workflow(ada)
+    id = _run(plane, ada, workflow["id"], *_worked({}), status="completed")
+    path = f"{ada.base}/executions/{id}/stream"
+    answer = await plane.client.get(path, headers=ada.auth)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    parts = [part for part in answer.text.split("\n\n") if part.startswith("id:")]
+    assert [part.split("\n")[0] for part in parts] == [*(f"id: {n}" for n in range(1, 8)), "id: 7"]
+    assert parts[0].split("\n")[1] == "event: ExecutionStarted"
+    assert msgspec.json.decode(parts[-1].partition("data: ")[2]) == {"execution_id": id, "status": "completed"}
+    again = await plane.client.get(path, headers={**ada.auth, "Last-Event-ID": "5"})
+    assert [part.split("\n")[0] for part in again.text.split("\n\n")[1:4]] == ["id: 6", "id: 7", "id: 7"]
+    check_problem(await plane.client.get(f"{bob.base}/executions/{id}/stream", headers=bob.auth), 404)
+
+
+async def test_changes_of_the_workspace(plane: Plane):
+    ada = await plane.somebody()
+    first = await _get(plane, ada, "/executions/changes")
+    assert (first["data"], first["meta"]["reset"]) == ([], True)
+    told = {
+        "id": "e",
+        "workflow_id": "w",
+        "workflow_version": 1,
+        "status": "running",
+        "mode": "api",
+        "version": 2,
+        "at": AT,
+    }
+    await plane.services.following._audience.tell("space", [msgspec.json.encode(told)])
+    page = await _get(plane, ada, "/executions/changes", cursor=first["meta"]["cursor"], wait=1)
+    assert page["data"][0]["status"] == "running"
+    assert page["data"][0]["completed_at"] is None
+    assert not page["meta"]["reset"]
+    stream = await plane.client.get(
+        f"{ada.base}/executions/stream", headers={**ada.auth, "Last-Event-ID": first["meta"]["cursor"]}
+    )
+    assert f"id: {page['meta']['cursor']}\nevent: change\n" in stream.text
+    check_problem(await plane.client.get(f"{ada.base}/executions/changes?cursor=x", headers=ada.auth), 422)
+
+
 HOUR = 3_600_000
 
 

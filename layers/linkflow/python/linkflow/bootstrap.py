@@ -18,7 +18,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.ports import Ahead, Blobs, Dispatcher, Doorbell, EventStore, Live, Mailer, TimerStore
+from linkflow.ports import Ahead, Audience, Blobs, Dispatcher, Doorbell, EventStore, Live, Mailer, TimerStore
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -262,6 +262,18 @@ class System:
         return found
 
     @property
+    def audience(self) -> Audience:
+        """Who watches which runs."""
+
+        def build() -> Audience:
+            from linkflow.streams.audience import StreamAudience
+
+            return StreamAudience(self.valkey, self.clock)
+
+        found: Audience = self._once("audience", build)
+        return found
+
+    @property
     def registry(self) -> Registry:
         def build() -> Registry:
             from linkflow.nodes.registry import Registry
@@ -280,7 +292,7 @@ class System:
         made = History(
             self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
             push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs, lane=self._lane(),
-            reach=PostgresReach(self.database),
+            reach=PostgresReach(self.database), audience=self.audience,
         )  # fmt: skip
         self._parts["remembered"] = made.remembered
         return self._closing(made)
@@ -382,6 +394,7 @@ class System:
         from linkflow.services.dead_letters import DeadLetters
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
+        from linkflow.services.following import Following
         from linkflow.services.forks import Forks
         from linkflow.services.hook_admin import HookDesk
         from linkflow.services.hook_log import HookLog
@@ -400,7 +413,8 @@ class System:
         config, clock, database = self.config, self.clock, self.database
         people, workflows = self.people(), PostgresWorkflows(database)
         definitions, frontend, limiter = Definitions(workflows), self.client(FrontendApi), StreamLimiter(self.valkey)
-        executions = Executions(frontend, definitions, clock)
+        executions = Executions(frontend, definitions)
+        following = Following(executions, self.audience, self.doorbell, clock)
         authoring = Workflows(workflows, definitions, self.registry, frontend, clock)
         return Services(
             auth=people.auth,
@@ -408,7 +422,8 @@ class System:
             workspaces=people.workspaces,
             workflows=authoring,
             executions=executions,
-            inspecting=Inspecting(executions),
+            inspecting=Inspecting(executions, following),
+            following=following,
             trials=Trials(authoring, executions, frontend, self.registry, clock),
             forks=Forks(frontend),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
@@ -430,6 +445,7 @@ class System:
             public_url=config.public_url,
             max_body=config.max_payload,
             trusted_proxies=config.trusted_proxies,
+            streams=not self.on_lambda,
         )  # fmt: skip
 
     def people(self) -> People:

@@ -612,6 +612,36 @@ class Live(Protocol):
         ...
 
 
+class Notice(Struct, frozen=True):
+    """Something that was told of a topic. `cursor` is its place."""
+
+    cursor: str
+    data: bytes
+
+
+class Audience(Protocol):
+    """Who watches what, so that nothing is told where nobody does. Nothing depends on it: what is told is few, and is
+    gone some minutes later. Raises `Unavailable` while the store does not answer."""
+
+    async def watch(self, topic: str, seconds: float) -> bool:
+        """Somebody watches this from now on. False where nobody did until now."""
+        ...
+
+    async def watched(self) -> frozenset[str]: ...
+    async def tell(self, topic: str, notices: Sequence[bytes]) -> None: ...
+    async def read(self, topic: str, after: str, limit: int) -> list[Notice]:
+        """Behind a cursor, the oldest first."""
+        ...
+
+    async def latest(self, topic: str) -> str:
+        """The cursor behind all that was told."""
+        ...
+
+    async def has(self, topic: str, cursor: str) -> bool:
+        """Is all that was told behind this cursor still there?"""
+        ...
+
+
 class RateLimiter(Protocol):
     async def take(self, key: str, per_second: float, burst: int, cost: int = 1) -> float:
         """Take `cost` from a bucket; returns 0 if it was there, else the seconds until it will be."""

@@ -19,7 +19,7 @@ VERBS = {
 
 def add_to(group: click.Group) -> None:
     """Put the commands about single runs into a group."""
-    for command in (show, nodes, node, logs, timeline, diff, state, signal):
+    for command in (show, nodes, node, logs, timeline, diff, state, signal, watch):
         group.add_command(command)
     for verb, help in VERBS.items():
         group.add_command(_control(verb, help))
@@ -143,6 +143,20 @@ def signal(execution_id: str, name: str, key: str, payload: str, as_json: bool, 
     except ValueError as error:
         raise click.BadParameter(f"this is no JSON: {error}", param_hint="--payload") from None
     raise SystemExit(tell(home, url, f"/executions/{execution_id}/signal", body, as_json))
+
+
+@click.command()
+@click.argument("execution_id", default="")
+@JSON
+@HOME
+@URL
+def watch(execution_id: str, as_json: bool, home: str, url: str) -> None:
+    """Follow a run to its end; without EXECUTION_ID, all runs of the workspace as they change, until Ctrl-C."""
+    from .looking_work import follow, follow_all
+
+    if execution_id:
+        raise SystemExit(follow(home, url, execution_id, as_json))
+    raise SystemExit(follow_all(home, url, as_json))
 
 
 def _control(verb: str, help: str) -> click.Command:

@@ -70,6 +70,46 @@ def _logs(api: Api, execution_id: str, filters: dict[str, Any], follow: bool, as
             return
 
 
+def follow(home: str, url: str, execution_id: str, as_json: bool) -> int:
+    """The timeline as it happens, or an event a line."""
+
+    def work() -> int:
+        from .live import Timeline, show
+        from .work import names_of
+
+        with connected(home, url) as api:
+            run = api.get(f"{api.base}/executions/{execution_id}")["execution"]
+            if as_json:
+                for batch in api.follow(execution_id):
+                    for event in batch:
+                        print(json.dumps(event), flush=True)
+                return 0
+            workflow = api.get(f"{api.base}/workflows/{run['workflow_id']}")["workflow"]
+            timeline = Timeline(names_of(workflow), f"{workflow['name']}  {execution_id}")
+            show(timeline, api.follow(execution_id))
+        return 0 if timeline.status == "completed" else 1
+
+    return guarded(work)
+
+
+def follow_all(home: str, url: str, as_json: bool) -> int:
+    """Changes of runs, a line each."""
+
+    def work() -> int:
+        with connected(home, url) as api:
+            cursor = ""
+            while True:
+                page = api.get(f"{api.base}/executions/changes", cursor=cursor, wait=15 if cursor else 0)
+                cursor = page["meta"]["cursor"]
+                if page["meta"]["reset"]:
+                    say("Watching from now on.")
+                for one in page["data"]:
+                    line = f"{one['at'][11:23]}  {one['execution_id']}  {one['status']:<10} {one['mode']}"
+                    print(json.dumps(one) if as_json else line, flush=True)
+
+    return guarded(work)
+
+
 def show_timeline(found: Any) -> None:
     from .charts import timeline
 

@@ -30,6 +30,7 @@ from . import (
     problems,
     queues,
     schedules,
+    streams,
     teams,
     trials,
     usage,
@@ -58,6 +59,7 @@ ROUTERS = (
     trials.router,
     forks.router,  # before executions: /executions/bulk is no execution
     usage.router,  # before executions: /executions/stats is none
+    streams.router,  # and /executions/stream, /executions/changes
     executions.router,
     inspecting.router,
     exports.router,

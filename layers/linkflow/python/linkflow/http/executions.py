@@ -90,7 +90,7 @@ async def history(
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0,
 ) -> Response:
     """Events after an id. With `wait`, a run that goes on is waited for: so many seconds, until there is one."""
-    found = await services.executions.history(who, execution_id, after=after, limit=limit, wait=wait)
+    found = await services.following.events(who, execution_id, after=after, limit=limit, wait=wait)
     meta = {"last_event_id": found.last or after, "more": found.more}
     events = [shown(public(event), who.workspace_id) for event in found.events]
     return reply({"data": events, "meta": meta})

@@ -34,7 +34,7 @@ async def events(execution_id: str, services: Given, who: Viewer) -> StreamingRe
     The answer is streamed a page at a time. One that breaks off has lost its end: event ids have no gaps, so whoever
     reads it can tell, and the last line of a run that has closed is the event that closed it.
     """
-    first = await services.executions.history(who, execution_id, limit=PAGE)  # errors come before the stream
+    first = await services.executions.events(who, execution_id, 0, PAGE)  # errors come before the stream
     return StreamingResponse(_lines(services, who, execution_id, first), 200, {"Cache-Control": "no-store"}, LINES)
 
 
@@ -44,4 +44,4 @@ async def _lines(services: Services, who: Membership, execution_id: str, page: E
         yield b"".join(_line(event) + b"\n" for event in shaped)
         if not page.more or not page.events:
             return
-        page = await services.executions.history(who, execution_id, after=page.last, limit=PAGE)
+        page = await services.executions.events(who, execution_id, page.last, PAGE)

@@ -16,6 +16,7 @@ from linkflow.services.auth import Auth
 from linkflow.services.control_ports import ReplyStore
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
+from linkflow.services.following import Following
 from linkflow.services.forks import Forks
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
@@ -40,6 +41,7 @@ class Services:
     `watched` are told as well, and a process without them is ready all the same.
     `node_types` describes the catalogue (`nodes.registry.Registry.describe`), with True every version of it.
     `public_url` is where clients reach this installation, without a slash at the end. `max_body` is bytes.
+    `streams`: answers go out while they are made, as they do not on Lambda.
     """
 
     auth: Auth
@@ -48,6 +50,7 @@ class Services:
     workflows: Workflows
     executions: Executions
     inspecting: Inspecting
+    following: Following
     forks: Forks
     trials: Trials
     schedules: Schedules
@@ -68,6 +71,7 @@ class Services:
     public_url: str = "http://127.0.0.1:8080"
     max_body: int = 1024 * 1024
     trusted_proxies: Sequence[str] = ()
+    streams: bool = True
     version: str = "0.1.0"
 
 

@@ -16,9 +16,8 @@ from linkflow.contracts.searching import RunFilter
 from linkflow.domain.definition import Node
 from linkflow.domain.errors import NotFound
 from linkflow.domain.ids import is_uuid
-from linkflow.domain.state import CLOSED, State, split_key
+from linkflow.domain.state import State, split_key
 from linkflow.domain.state import decode as decode_state
-from linkflow.ports import Clock
 
 from .definitions import Definitions
 from .noderuns import NodeRuns, NodeView
@@ -32,7 +31,6 @@ MAX_MADE = 100
 """Forks and reruns that a run names; the list of runs has all of them."""
 
 _PAGE = 1000
-_LOOK_EVERY = 0.5
 _events = msgspec.json.Decoder(list[dict[str, Any]])
 
 
@@ -62,10 +60,9 @@ class RunOfNode(Struct, frozen=True):
 class Executions:
     """Reading and controlling runs of one workspace."""
 
-    def __init__(self, frontend: FrontendApi, definitions: Definitions, clock: Clock) -> None:
+    def __init__(self, frontend: FrontendApi, definitions: Definitions) -> None:
         self._frontend = frontend
         self._definitions = definitions
-        self._clock = clock
         self._payloads = Reader(frontend)
 
     async def page(
@@ -100,21 +97,6 @@ class Executions:
         if holds_references(execution.state):
             state.result, state.trigger = await self._payloads.show(who.caller(), [state.result, state.trigger])
         return execution, state
-
-    async def history(
-        self, who: Membership, execution_id: str, *, after: int = 0, limit: int = 100, wait: float = 0.0
-    ) -> Events:
-        """Events after an id. With `wait` (seconds) and a run that goes on, wait for some. Raises `NotFound`."""
-        deadline = self._clock.now_ms() + min(wait, MAX_WAIT) * 1000
-        while True:
-            found = await self.events(who, execution_id, after, limit)
-            if found.events:
-                return found
-            execution = await self.described(who, execution_id)
-            left = (deadline - self._clock.now_ms()) / 1000
-            if left <= 0 or execution.status in CLOSED:
-                return found
-            await self._clock.sleep(min(left, _LOOK_EVERY))
 
     async def nodes(self, who: Membership, execution_id: str) -> list[RunOfNode]:
         """Every node run, in the order in which they came up. Raises `NotFound`."""

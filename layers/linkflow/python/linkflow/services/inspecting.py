@@ -21,6 +21,7 @@ from linkflow.domain.state import CLOSED, State, new, split_key
 from linkflow.domain.timelines import Timelines
 
 from .executions import Executions, RunOfNode
+from .following import Following
 from .noderuns import NodeRuns
 from .workspaces import Membership
 
@@ -61,8 +62,9 @@ class Compared(Struct, frozen=True):
 class Inspecting:
     """Reads runs of one workspace, in the asker's name. Every method raises `NotFound` for an unknown run."""
 
-    def __init__(self, executions: Executions) -> None:
+    def __init__(self, executions: Executions, following: Following) -> None:
         self._executions = executions
+        self._following = following
 
     async def node(self, who: Membership, execution_id: str, key: str, budget: int) -> RunOfNode:
         """One node run, with up to `budget` bytes of what is kept outside of it. Raises `NotFound`."""
@@ -96,7 +98,7 @@ class Inspecting:
         found: list[LogLine] = []
         before = after - 1 if 0 <= index < _ALL else after  # further lines of that event may follow
         while True:
-            page = await self._executions.history(who, execution_id, after=before, limit=1000, wait=wait)
+            page = await self._following.events(who, execution_id, after=before, limit=1000, wait=wait)
             wait = 0.0
             for line in lines(page.events):
                 if (line.event_id, line.index) <= (after, index) or LEVELS.index(line.level) < least:

@@ -24,7 +24,7 @@ from linkflow.domain.reach import Reach
 from linkflow.domain.state import QUEUED, State
 from linkflow.domain.timing import ENTER, parse_timer
 from linkflow.domain.upcasting import current
-from linkflow.ports import Ahead, Blobs, Clock, Doorbell, EventStore, ReachBook, Transition
+from linkflow.ports import Ahead, Audience, Blobs, Clock, Doorbell, EventStore, ReachBook, Transition
 from linkflow.services.payloads import Payloads
 
 from .admission import Admission
@@ -42,6 +42,7 @@ from .messages import Messenger
 from .packing import Packer
 from .plans import Plan, Plans
 from .takers import Takers
+from .telling import Teller
 from .upkeep import Sweeper, quietly
 from .verbs import VERBS
 from .world import World
@@ -75,6 +76,7 @@ class History:
         self, store: EventStore, matching: MatchingApi, doorbell: Doorbell, clock: Clock, config: Config,
         *, push_before_reply: bool = False, ahead: Ahead | None = None, blobs: Blobs | None = None,
         lane: Callable[[str], str] | None = None, reach: ReachBook | None = None,
+        audience: Audience | None = None,
     ) -> None:  # fmt: skip
         """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
         front of a run before its first commit; without it, workers do. Without `blobs` payloads of any size stay in the
@@ -109,6 +111,7 @@ class History:
         self._bulk = BulkWork(store, self._committer, self._forker, self._world, clock)
         self._sweeper = Sweeper(store, matching, self._messenger, self._world, self._admission, clock, late, self._bulk)
         self._push_first = push_before_reply
+        self._teller = Teller(audience, doorbell, clock, self._spawn) if audience else None
 
     async def start(self, request: h.StartBatch) -> h.StartReply:
         """Each start succeeds or fails by itself."""
@@ -425,8 +428,14 @@ class History:
                 self._at_the_door(written.decision.state)
         if push:
             self._spawn(self._backlog.push(tuple(push)))
+        self._tell(committed)
         if earliest < soonest:
             self._spawn(self._doorbell.ring(TIMERS, str(earliest).encode()))
+
+    def _tell(self, committed: Sequence[tuple[Item, Written]]) -> None:
+        """Who watches these runs hears of it."""
+        if self._teller is not None:
+            self._teller.tell([written.row for _, written in committed if written.row and not written.duplicate])
 
     def _at_the_door(self, state: State) -> None:
         """A slot is free: the next one may have it. A run has collected enough: it goes on. A schedule's run is over:
