@@ -28,6 +28,7 @@ REDIS_DATABASES = {
     "starting": 5,
     "scripts": 4,
     "trials": 3,
+    "secrets": 3,
 }
 
 

@@ -44,6 +44,7 @@ CONTROL = {
     "workspace_reach", "webhook_refusals", "webhook_listeners", "webhook_captures", "tallies", "usage_sums",
     "sessions", "account_tokens", "sign_in_failures", "second_factors", "recovery_codes", "identities", "oidc_attempts",
     "roles", "invitations", "api_keys", "audit_log",
+    "credentials", "variables",
 }  # fmt: skip
 """Tables that are used in the main database alone, or are each database's own."""
 

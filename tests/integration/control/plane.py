@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
 import re
 import tempfile
@@ -65,21 +66,27 @@ from linkflow.contracts.matching import (
     StatsRequest,
 )
 from linkflow.contracts.usage import UsageReply, UsageRequest, UsageSpan
+from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest, ProbeReply, ProbeRequest
 from linkflow.domain.comparing import Plan, Report
 from linkflow.domain.errors import Conflict, LinkFlowError, NotFound
 from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
+from linkflow.nodes.kinds import described
 from linkflow.nodes.registry import Registry
 from linkflow.ports import Notice
+from linkflow.postgres.credentials import PostgresCredentials
 from linkflow.postgres.database import Database
 from linkflow.postgres.hook_calls import PostgresHookCalls
 from linkflow.postgres.people import stores
 from linkflow.postgres.reach import PostgresReach
 from linkflow.postgres.replies import PostgresReplies
 from linkflow.postgres.schedules import PostgresSchedules
+from linkflow.postgres.variables import PostgresVariables
 from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
 from linkflow.services.allowance import ApiAllowance
+from linkflow.services.consent import Consent
+from linkflow.services.credentials import Credentials
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
 from linkflow.services.executions import Executions
@@ -94,16 +101,21 @@ from linkflow.services.people import build as people_of
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
+from linkflow.services.sealing import Sealer
+from linkflow.services.secret_links import SecretLinks
 from linkflow.services.trials import Trials
 from linkflow.services.usage import Usage
+from linkflow.services.variables import Variables
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.world import World
+from linkflow.transports.keyrings import connect
 from linkflow.transports.mail import Outbox
 from tests.timer_fakes import FakeDoorbell
 
 SECRET = "a secret for tests that is long enough"
 PASSWORD = "Correct1horse"
+KEYS = '{"current": "k1", "keys": {"k1": "' + base64.b64encode(b"k" * 32).decode() + '"}}'
 
 _chance = random.SystemRandom()  # hypothesis seeds the shared one, and ids would come twice
 
@@ -393,6 +405,25 @@ class RecordingFrontend:
         raise NotFound("There is no such dead letter.")
 
 
+class RecordingWorker:
+    """`WorkerApi`, as far as the control plane asks it: keeps what it was asked, answers what it was told."""
+
+    def __init__(self) -> None:
+        self.asked: list[ProbeRequest] = []
+        self.answer = ProbeReply(True, "The server took it.", duration_ms=3)
+
+    async def probe(self, request: ProbeRequest) -> ProbeReply:
+        caller().require("worker.probe", request.workspace_id)
+        self.asked.append(request)
+        return self.answer
+
+    async def drain(self, request: DrainRequest) -> DrainReply:
+        raise NotFound("Not here.")
+
+    async def ping(self, request: PingRequest) -> PingReply:
+        raise NotFound("Not here.")
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody with an account and a workspace."""
@@ -422,6 +453,7 @@ class Plane:
     clock: MovableClock
     limiter: CountingLimiter
     services: Services
+    worker: RecordingWorker
     down: set[str] = field(default_factory=set)
     outbox: Path = Path()
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -508,7 +540,10 @@ def build(database: Database) -> Plane:
     outbox = Path(tempfile.mkdtemp(prefix="linkflow-outbox-"))
     rules = Rules(secret=SECRET, public_url="http://linkflow.test")
     people = people_of(stores(database), rules, clock, limiter, Outbox(outbox))
-    definitions = Definitions(store)
+    definitions, worker = Definitions(store), RecordingWorker()
+    sealer = Sealer(connect([KEYS]), clock)
+    vault, values = PostgresCredentials(database), PostgresVariables(database)
+    credentials = Credentials(vault, sealer, worker, clock)
 
     async def valkey() -> None:
         if "valkey" in down:
@@ -516,7 +551,8 @@ def build(database: Database) -> Plane:
 
     executions = Executions(frontend, definitions)
     following = Following(executions, SmallAudience(), Bells(), clock)
-    workflows = Workflows(store, definitions, Registry.load(), frontend, clock)
+    links = SecretLinks(vault, values, Registry.load())
+    workflows = Workflows(store, definitions, Registry.load(), frontend, clock, links)
     services = Services(
         auth=people.auth,
         people=people,
@@ -536,6 +572,10 @@ def build(database: Database) -> Plane:
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter, clock=clock, tokens=StatusTokens(SECRET)),
         hook_desk=HookDesk(PostgresHookCalls(database), frontend, clock),
         hook_log=HookLog(PostgresHookCalls(database), clock, at_once=True),
+        credentials=credentials,
+        consent=Consent(credentials, SECRET, "http://linkflow.test/api/v1/oauth/callback", clock),
+        variables=Variables(values, sealer, clock),
+        credential_types=described,
         replies=PostgresReplies(database),
         allowance=ApiAllowance(limiter, 500),
         clock=clock,
@@ -546,7 +586,7 @@ def build(database: Database) -> Plane:
     )
     transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://linkflow.test")
-    return Plane(client, frontend, database, clock, limiter, services, down, outbox)
+    return Plane(client, frontend, database, clock, limiter, services, worker, down, outbox)
 
 
 def check_problem(response: httpx.Response, status: int, code: str = "") -> dict[str, Any]:

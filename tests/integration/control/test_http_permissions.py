@@ -51,6 +51,7 @@ PUBLIC_PATHS = {
     "/api/v1/auth/reset-password",
     "/api/v1/invitations/{token}",
     "/api/v1/invitations/{token}/decline",
+    "/api/v1/oauth/callback",
     "/webhooks/{webhook_id}",
     "/webhooks/{webhook_id}/{path:path}",
 }
@@ -77,6 +78,8 @@ def test_every_permission_exists_and_routes_below_a_workspace_ask_for_one():
         "/api/v1/workspaces",
         "/api/v1/nodes",
         "/api/v1/nodes/{type}",
+        "/api/v1/credential-types",
+        "/api/v1/credential-types/{type}",
     }
 
 

@@ -107,4 +107,13 @@ SELECT pg_temp.nth(1, pg_temp.owner(n)), pg_temp.nth(2, pg_temp.owner(n)), n, 1,
 INSERT INTO usage_sums
 SELECT pg_temp.nth(1, pg_temp.owner(n / 10)), 60, 3600000::bigint * (n / 100), pg_temp.nth(2, n % 100), 1, 1, 1, 1, '{}', '{}', 0, 0, 0
 FROM generate_series(0, 99999) n ON CONFLICT DO NOTHING;
+INSERT INTO credentials (id, workspace_id, name, slug, kind, shown, version, key_id, key, data, status, status_at, created_by,
+                         created_at, updated_at)
+SELECT pg_temp.nth(4, n), pg_temp.nth(1, pg_temp.owner(n)), 'c' || n, 'c' || n, 'http_bearer', '{}', 1, 'k1', 'x', 'x', 'ready',
+       0, '', 0, 0
+FROM generate_series(0, 9999) n;
+INSERT INTO variables (id, workspace_id, environment, key, value, secret, version, created_by, created_at, updated_at)
+SELECT pg_temp.nth(5, n), pg_temp.nth(1, n / 10), CASE WHEN n % 2 = 0 THEN '' ELSE 'production' END, 'K' || n / 2, 'v', false, 1, '',
+       0, 0
+FROM generate_series(0, 9999) n;
 ANALYZE;

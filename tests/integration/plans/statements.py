@@ -238,6 +238,22 @@ HOT: dict[str, Cases] = {
         "forget_rates": {"before": 10_000, "limit": PAGE},
         "overlooked": {"limit": PAGE},
     },
+    "credentials": {
+        "sealed": {"workspace": BIG, "ids": [nth(4, n) for n in range(BATCH)], "slugs": [f"c{n}" for n in range(BATCH)]},
+        "briefs": {"workspace": BIG, "ids": [nth(4, n) for n in range(BATCH)], "slugs": [f"c{n}" for n in range(BATCH)]},
+        "page": {"workspace": BIG, "kind": "", "before": None, "limit": PAGE},
+        "get": {"workspace": BIG, "id": nth(4, 0)},
+        "claim": {"workspace": BIG, "id": nth(4, 0), "holder": "w", "now": 0, "until": 1},
+    },
+    "variables": {
+        "plain": [
+            {"workspace": BIG, "environment": "production", "keys": [f"K{n}" for n in range(BATCH)]},
+            {"workspace": BIG, "environment": "", "keys": None},
+        ],
+        "sealed": {"workspace": BIG, "environment": "", "keys": [f"K{n}" for n in range(BATCH)]},
+        "page": {"workspace": BIG, "environment": None, "before": None, "limit": PAGE},
+        "get": {"workspace": BIG, "id": nth(5, 0)},
+    },
     "blobs": {
         "put": {"execution": _NEW, "workspace": all_of(BIG), "name": all_of("sha"), "data": all_of(b"x")},
         "get": {"execution": _OLD, "workspace": all_of(BIG), "name": [f"sha{n}" for n in range(2, 2 + BATCH)]},
@@ -357,6 +373,7 @@ HOT: dict[str, Cases] = {
     },
 }  # fmt: skip
 
+_ROTATION = {"after": "when keys are rotated, page by page", "rewrap": "when keys are rotated, row by row"}
 _PERSON = "one row by its key, when a person changes something"
 _SETTING = "when somebody reads or changes a queue's settings, or Valkey has lost its copy of them"
 _DAILY = "upkeep, once in a while: what it reads is what it tidies"
@@ -381,6 +398,13 @@ COLD: dict[str, dict[str, str]] = {
     "queue_settings": dict.fromkeys(
         ("read", "rules", "every", "change", "drop_rules", "add_rules", "own_lock", "own_rules"), _SETTING
     ),
+    "credentials": {
+        "insert": _PERSON, "update": _PERSON, "delete": _PERSON, "uses": "a page of workflows that a person asks for",
+        "keep_tokens": "one row by its key, when its token is over", **_ROTATION, "keys": "an operator asks",
+    },
+    "variables": {
+        "insert": _PERSON, "update": _PERSON, "delete": _PERSON, "count": _PERSON, **_ROTATION,
+    },
     "reach": {"read": "one row by its key, once in some seconds", "write": _PERSON},
     "audit": {"states_with_events": "a check that an operator runs, page by page"},
     "migrate": {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from linkflow.clock import SystemClock
-from linkflow.config import Config
+from linkflow.config import Config, key_settings
 from linkflow.contracts.base import ANY_WORKSPACE, Caller, Server, Transport, client
 from linkflow.contracts.frontend import FrontendApi
 from linkflow.contracts.history import HistoryApi
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from linkflow.postgres.retention import Retention
     from linkflow.postgres.shards import Shards
     from linkflow.services.people import People
+    from linkflow.services.sealing import Sealer
     from linkflow.services.timer import Timer
     from linkflow.services.worker import Worker
     from linkflow.streams.connection import Clients
@@ -274,6 +275,19 @@ class System:
         return found
 
     @property
+    def sealer(self) -> Sealer:
+        """Opens and seals what is secret."""
+
+        def build() -> Sealer:
+            from linkflow.services.sealing import Sealer
+            from linkflow.transports.keyrings import connect
+
+            return Sealer(connect(key_settings(self.config.keys)), self.clock)
+
+        found: Sealer = self._once("sealer", build)
+        return found
+
+    @property
     def registry(self) -> Registry:
         def build() -> Registry:
             from linkflow.nodes.registry import Registry
@@ -286,13 +300,17 @@ class System:
     # Services
 
     def history(self) -> Any:
+        from linkflow.postgres.credentials import PostgresCredentials
         from linkflow.postgres.reach import PostgresReach
+        from linkflow.postgres.variables import PostgresVariables
         from linkflow.services.history import History
+        from linkflow.services.history.secrets import Secrets
 
         made = History(
             self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
             push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs, lane=self._lane(),
             reach=PostgresReach(self.database), audience=self.audience,
+            secrets=Secrets(PostgresCredentials(self.database), PostgresVariables(self.database), self.clock),
         )  # fmt: skip
         self._parts["remembered"] = made.remembered
         return self._closing(made)
@@ -373,7 +391,7 @@ class System:
             scripts = self._closing(Pool(self.config.sandbox_processes))
             return Worker(
                 self.client(HistoryApi), self.client(MatchingApi), self.registry, egress, self.clock, self.config, name,
-                self.blobs, self._remembered, scripts, self.live,
+                self.blobs, self._remembered, scripts, self.live, self.sealer,
             )  # fmt: skip
 
         found: Worker = self._once("worker", build)
@@ -384,13 +402,18 @@ class System:
     def services(self) -> Services:
         """What the HTTP app is built from."""
         from linkflow.http.wiring import Services
+        from linkflow.nodes.kinds import described
+        from linkflow.postgres.credentials import PostgresCredentials
         from linkflow.postgres.hook_calls import PostgresHookCalls
         from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.replies import PostgresReplies
         from linkflow.postgres.schedules import PostgresSchedules
+        from linkflow.postgres.variables import PostgresVariables
         from linkflow.postgres.webhooks import PostgresWebhooks
         from linkflow.postgres.workflows import PostgresWorkflows
         from linkflow.services.allowance import ApiAllowance
+        from linkflow.services.consent import Consent
+        from linkflow.services.credentials import Credentials
         from linkflow.services.dead_letters import DeadLetters
         from linkflow.services.definitions import Definitions
         from linkflow.services.executions import Executions
@@ -403,8 +426,10 @@ class System:
         from linkflow.services.queues import Queues
         from linkflow.services.reach import WorkspaceReach
         from linkflow.services.schedules import Schedules
+        from linkflow.services.secret_links import SecretLinks
         from linkflow.services.trials import Trials
         from linkflow.services.usage import Usage
+        from linkflow.services.variables import Variables
         from linkflow.services.webhooks import Webhooks
         from linkflow.services.workflows import Workflows
         from linkflow.services.world import World
@@ -415,7 +440,10 @@ class System:
         definitions, frontend, limiter = Definitions(workflows), self.client(FrontendApi), StreamLimiter(self.valkey)
         executions = Executions(frontend, definitions)
         following = Following(executions, self.audience, self.doorbell, clock)
-        authoring = Workflows(workflows, definitions, self.registry, frontend, clock)
+        vault, values = PostgresCredentials(database), PostgresVariables(database)
+        credentials = Credentials(vault, self.sealer, self.client(WorkerApi), clock)
+        links = SecretLinks(vault, values, self.registry)
+        authoring = Workflows(workflows, definitions, self.registry, frontend, clock, links)
         return Services(
             auth=people.auth,
             people=people,
@@ -437,6 +465,9 @@ class System:
             ),
             hook_desk=HookDesk(PostgresHookCalls(database), frontend, clock),
             hook_log=HookLog(PostgresHookCalls(database), clock, at_once="AWS_LAMBDA_FUNCTION_NAME" in os.environ),
+            credentials=credentials, variables=Variables(values, self.sealer, clock),
+            consent=Consent(credentials, config.secret, f"{config.public_url}/api/v1/oauth/callback", clock),
+            credential_types=described,
             replies=PostgresReplies(database),
             allowance=ApiAllowance(limiter, config.api_rate_limit),
             clock=clock,

@@ -69,6 +69,9 @@ class Config(_Struct, frozen=True, kw_only=True):
     home: str = ".linkflow"
     secret: str = ""
     """Signs access tokens and internal call tokens: at least 32 characters."""
+    keys: str = ""
+    """Master keys for what is secret: ``file:/path``, ``kms:alias/name``, both with a comma between them (the first is
+    for what is new), or the keys themselves as JSON. `linkflow up` keeps a file in its home."""
     public_url: str = "http://127.0.0.1:8080"
     environment: str = "local"
     log_level: str = "INFO"
@@ -178,7 +181,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
 def _parse(name: str, text: str) -> object:
     kind = next(f for f in _fields() if f[0] == name)[1]
     raw: object = text
-    if text.startswith(("{", "[")):
+    if text.startswith(("{", "[")) and name != "keys":
         try:
             raw = json.loads(text)
         except json.JSONDecodeError as error:
@@ -194,6 +197,11 @@ def _parse(name: str, text: str) -> object:
     if name == "databases":
         _check_databases(_mapping(value))
     return value
+
+
+def key_settings(text: str) -> tuple[str, ...]:
+    """The places that `Config.keys` names."""
+    return (text,) if text.startswith("{") else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -6,11 +6,45 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 logger = logging.getLogger("linkflow")
 
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
+
+
+class Concealed:
+    """What is secret in the node run that logs, once that is known."""
+
+    __slots__ = ("by", "end")
+
+    def __init__(self) -> None:
+        self.by: Any = None
+        self.end: Callable[[], None] | None = None
+        """To be called when the node run is over."""
+
+
+_concealed: ContextVar[Concealed | None] = ContextVar("concealed", default=None)
+
+
+@contextmanager
+def concealing() -> Iterator[Concealed]:
+    """Whatever is logged in here goes through `Concealed.by` (a redactor), where there is one."""
+    made = Concealed()
+    token = _concealed.set(made)
+    try:
+        yield made
+    finally:
+        _concealed.reset(token)
+
+
+def concealed(text: str) -> str:
+    """A line of a log as it may be seen."""
+    now = _concealed.get()
+    return str(now.by.text(text)) if now is not None and now.by else text
 
 
 class JsonLines(logging.Formatter):
@@ -26,7 +60,7 @@ class JsonLines(logging.Formatter):
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return concealed(json.dumps(line, default=str))
 
 
 def setup(level: str = "INFO", service: str = "linkflow") -> None:

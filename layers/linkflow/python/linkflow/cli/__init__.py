@@ -6,9 +6,11 @@ import click
 
 from linkflow import __version__
 
+from .credentials import credential, variable
 from .dead_letters import dead_letters
 from .egress import egress
 from .executions import executions
+from .keys import keys
 from .nodes import nodes
 from .options import HOME, JSON, URL
 from .shards import shards
@@ -77,6 +79,9 @@ main.add_command(dead_letters)
 main.add_command(shards)
 main.add_command(nodes)
 main.add_command(egress)
+main.add_command(credential)
+main.add_command(variable)
+main.add_command(keys)
 main.add_command(webhook)
 main.add_command(tests)
 main.add_command(pin)

@@ -100,6 +100,15 @@ class Api:
     def put(self, path: str, body: Any) -> Any:
         return _checked(self._http.put(path, json=body))
 
+    def patch(self, path: str, body: Any) -> Any:
+        return _checked(self._http.patch(path, json=body))
+
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """The body of an answer that may say no with 422 and be no problem document."""
+        answer = self._http.request(method, path, json={} if body is None else body)
+        is_problem = "problem" in answer.headers.get("content-type", "")
+        return answer.json() if answer.status_code == 422 and not is_problem else _checked(answer)
+
     def delete(self, path: str) -> Any:
         return _checked(self._http.delete(path))
 

@@ -29,8 +29,32 @@ class PingReply(Struct, frozen=True):
     running: int
 
 
+class ProbeRequest(Struct, frozen=True, omit_defaults=True):
+    """Use a credential now, outside of any run. `verb` is ``test`` (a light call), or ``connect``: give an OAuth 2
+    `code` for tokens, and keep them."""
+
+    workspace_id: str
+    credential_id: str
+    verb: str = "test"
+    code: str = ""
+    verifier: str = ""
+    redirect_uri: str = ""
+    url: str = ""
+    """Where to try a kind that has no address of its own."""
+
+
+class ProbeReply(Struct, frozen=True, omit_defaults=True):
+    """How it went. `code` says what was wrong; nothing in it is secret."""
+
+    ok: bool
+    message: str
+    code: str = ""
+    duration_ms: int = 0
+
+
 class WorkerApi(Protocol):
     """Stateless node runner."""
 
     async def drain(self, request: DrainRequest) -> DrainReply: ...
     async def ping(self, request: PingRequest) -> PingReply: ...
+    async def probe(self, request: ProbeRequest) -> ProbeReply: ...

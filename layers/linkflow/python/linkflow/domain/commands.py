@@ -48,6 +48,8 @@ class Start(Struct, frozen=True):
     fork: Fork | None = None
     trial: Trial | None = None
     pins: bool = False
+    vars: dict[str, str] = {}
+    """The workspace's variables that the definition speaks of, as they are now."""
 
 
 class Hold(Struct, frozen=True):

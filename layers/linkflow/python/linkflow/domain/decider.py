@@ -131,6 +131,7 @@ def _start(draft: Draft, command: c.Start) -> None:
         source_id=command.source_id,
         trial=command.trial,
         pins=command.pins,
+        vars=command.vars,
     )
     draft.take_up()
     if command.fork is not None:

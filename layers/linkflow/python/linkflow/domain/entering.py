@@ -44,6 +44,7 @@ def _carried(draft: Draft, start: c.Start) -> dict[str, object]:
         "workflow_version": start.workflow_version, "trigger_node": start.trigger_node,
         "trigger": draft.keep(start.trigger), "mode": start.mode, "actor": start.actor,
         "idempotency_key": start.idempotency_key, "reply_to": start.reply_to, "caused_by": start.caused_by,
+        "vars": start.vars,
     }  # fmt: skip
 
 

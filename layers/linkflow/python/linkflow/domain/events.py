@@ -73,6 +73,9 @@ class ExecutionStarted(Base, frozen=True, tag="ExecutionStarted"):
     """Of a test run: what stands in for nodes, and how far it goes."""
     pins: bool = False
     """What is pinned holds in this run, as it did in its source; in manual and test runs it always does."""
+    vars: dict[str, str] = {}
+    """The workspace's plain variables that the definition speaks of, as they were. Of a run that had to wait, its first
+    event has them."""
 
 
 class ExecutionForked(Base, frozen=True, tag="ExecutionForked"):
@@ -117,6 +120,7 @@ class ExecutionQueued(Base, frozen=True, tag="ExecutionQueued"):
     fairness: str = ""
     trial: Trial | None = None
     pins: bool = False
+    vars: dict[str, str] = {}
 
 
 class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
@@ -139,6 +143,7 @@ class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
     idempotency_key: str = ""
     reply_to: str = ""
     caused_by: str = ""
+    vars: dict[str, str] = {}
 
 
 class StartCollected(Base, frozen=True, tag="StartCollected"):

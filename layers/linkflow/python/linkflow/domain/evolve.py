@@ -104,6 +104,8 @@ def _started(state: State, event: e.ExecutionStarted) -> None:
         state.trial = event.trial
         if event.trial.given:
             state.edited = {event.trial.alone: event.trial.input}
+    if event.vars:
+        state.vars = event.vars
     # The trigger's run: its output is the trigger data, kept once (see `output_of`).
     state.runs[event.trigger_node] = NodeRun(DONE, ports=("main",))
 
@@ -117,6 +119,7 @@ def _came(state: State, event: e.ExecutionQueued | e.ExecutionCollecting) -> Non
     state.trigger = event.trigger
     state.reply_to = event.reply_to
     state.caused_by = event.caused_by
+    state.vars = event.vars
 
 
 def _queued(state: State, event: e.ExecutionQueued) -> None:

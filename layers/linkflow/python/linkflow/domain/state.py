@@ -240,6 +240,8 @@ class State(Struct, omit_defaults=True, kw_only=True):
     """Of a test run."""
     pins: bool = False
     """Goes by what is pinned, although its mode is none that does."""
+    vars: dict[str, str] = {}
+    """Variables as the run found them when it came."""
 
     @property
     def closed(self) -> bool:

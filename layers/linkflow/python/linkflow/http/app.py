@@ -18,6 +18,7 @@ from linkflow.services.webhooks import MethodNotAllowed
 from . import (
     accounts,
     audit,
+    credentials,
     dead_letters,
     egress,
     executions,
@@ -27,6 +28,7 @@ from . import (
     hooks,
     inspecting,
     nodes,
+    oauth,
     problems,
     queues,
     schedules,
@@ -35,6 +37,7 @@ from . import (
     trials,
     usage,
     user,
+    variables,
     waiting,
     webhooks,
     workflows,
@@ -70,6 +73,10 @@ ROUTERS = (
     egress.router,
     webhooks.router,
     nodes.router,
+    credentials.router,
+    credentials.types,
+    oauth.router,
+    variables.router,
 )
 
 

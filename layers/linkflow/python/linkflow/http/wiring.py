@@ -13,7 +13,9 @@ from linkflow.clock import SystemClock
 from linkflow.ports import Clock
 from linkflow.services.allowance import ApiAllowance
 from linkflow.services.auth import Auth
+from linkflow.services.consent import Consent
 from linkflow.services.control_ports import ReplyStore
+from linkflow.services.credentials import Credentials
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.executions import Executions
 from linkflow.services.following import Following
@@ -27,6 +29,7 @@ from linkflow.services.reach import WorkspaceReach
 from linkflow.services.schedules import Schedules
 from linkflow.services.trials import Trials
 from linkflow.services.usage import Usage
+from linkflow.services.variables import Variables
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.workspaces import Workspaces
@@ -59,6 +62,9 @@ class Services:
     usage: Usage
     queues: Queues
     reach: WorkspaceReach
+    credentials: Credentials
+    consent: Consent
+    variables: Variables
     webhooks: Webhooks
     hook_desk: HookDesk
     replies: ReplyStore
@@ -68,6 +74,7 @@ class Services:
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     watched: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     node_types: Callable[[bool], Sequence[Mapping[str, Any]]] = lambda _every: ()
+    credential_types: Callable[[], Sequence[Mapping[str, Any]]] = lambda: ()
     public_url: str = "http://127.0.0.1:8080"
     max_body: int = 1024 * 1024
     trusted_proxies: Sequence[str] = ()

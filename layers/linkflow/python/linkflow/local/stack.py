@@ -47,6 +47,7 @@ class LocalStack:
             home=str(self.home),
             database_url=self.postgres.url if self.postgres else self._config.database_url,
             redis_url=self.valkey.url if self.valkey else self._config.redis_url,
+            keys=self._config.keys or f"file:{self.home / 'keys.json'}",
             secret=self._config.secret or once(self.home / "secret", lambda: secrets.token_urlsafe(48)),
         )
 
@@ -93,7 +94,8 @@ def reset(home: Path | str) -> None:
                     shutil.rmtree(leftover)
                 elif leftover.suffix != ".lock":  # a lock that is deleted can be held twice
                     leftover.unlink()
-    (folder / "secret").unlink(missing_ok=True)
+    for name in ("secret", "keys.json"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _together(acts: Iterable[Callable[[], None]]) -> None:

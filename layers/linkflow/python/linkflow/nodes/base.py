@@ -135,6 +135,10 @@ class Context:
     """Default connections by family (``smtp``, ``slack``, ``ai``, ``database``); secrets, never to be logged."""
     credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Resolved credentials by slot; secrets, never to be logged."""
+    conceal: Callable[[str], None] = lambda _secret: None
+    """Says that a value is secret, such as a token that a server gave: it is taken out of whatever the node leaves."""
+    redact: Callable[[Any], Any] = lambda value: value
+    """A JSON value without this run's secrets, for what leaves a node before its result does."""
     log: Callable[[str], None] = lambda _line: None
     heartbeat: Callable[[Any], Awaitable[None]] = _no_heartbeat
     """Says that the node run lives, and how far it has come (JSON, up to 32 KB; null: as before). A worker beats by

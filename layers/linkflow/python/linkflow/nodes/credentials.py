@@ -22,6 +22,15 @@ class Credential(BaseModel):
     kind: ClassVar[str]
     title: ClassVar[str]
 
+    @classmethod
+    def secret_fields(cls) -> frozenset[str]:
+        """Fields that nobody may see once they are saved, by the names under which they are stored."""
+        return frozenset(
+            info.alias or name
+            for name, info in cls.model_fields.items()
+            if isinstance(extra := info.json_schema_extra, dict) and extra.get("writeOnly")
+        )
+
 
 class HttpBasic(Credential):
     kind = "http_basic"
@@ -75,6 +84,20 @@ class OAuth2Refresh(Credential):
     client_secret: Secret = ""
     refresh_token: Secret
     scope: Text = Field("", description="Scopes with blanks between them.")
+    client_auth: Literal["basic", "body"] = Field("basic", description="How the client says who it is.")
+
+
+class OAuth2(Credential):
+    kind = "oauth2"
+    title = "OAuth 2, with somebody's consent"
+
+    authorize_url: Text = Field(description="Where people are asked for their consent.")
+    token_url: Text = Field(description="Where tokens are given out.")
+    client_id: Text
+    client_secret: Secret = ""
+    scope: Text = Field("", description="Scopes with blanks between them.")
+    audience: Text = ""
+    parameters: Text = Field("", description="More for the authorize URL, such as access_type=offline&prompt=consent.")
     client_auth: Literal["basic", "body"] = Field("basic", description="How the client says who it is.")
 
 
@@ -245,8 +268,8 @@ class SigningKey(Credential):
 KINDS: Mapping[str, type[Credential]] = {
     kind.kind: kind
     for kind in (
-        HttpBasic, HttpBearer, HttpHeader, HttpQuery, OAuth2Client, OAuth2Refresh, Aws, TlsClient, HttpProxy, Slack,
-        Smtp, Ai, Postgres, Mysql, Redis, SigningKey, Discord, Teams, Telegram, Twilio, GitHub, Stripe,
+        HttpBasic, HttpBearer, HttpHeader, HttpQuery, OAuth2Client, OAuth2Refresh, OAuth2, Aws, TlsClient, HttpProxy,
+        Slack, Smtp, Ai, Postgres, Mysql, Redis, SigningKey, Discord, Teams, Telegram, Twilio, GitHub, Stripe,
         GoogleServiceAccount, Webhook,
     )
 }  # fmt: skip

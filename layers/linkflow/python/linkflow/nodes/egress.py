@@ -173,6 +173,8 @@ class EgressClient:
 
     async def _send(self, hop: _Hop, tls: Tls, way: Going, watch: Watch | None) -> Response:
         at = hop.at
+        if way.only:
+            check_bound(at.spelt or at.host, at.port, way.only)
         if at.spelt:  # nobody will be asked for its address: it is dialled as it was checked
             self._check_literal(at.host, at.spelt, at.port)
         if way.proxy is not None:
@@ -301,6 +303,17 @@ class _Hop:
             headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
         return _Hop(method, at, headers, content)
 
+
+def check_bound(host: str, port: int, groups: tuple[tuple[str, ...], ...]) -> None:
+    """Credentials go to their own hosts alone. Raises `NodeFailure` ``egress_refused``."""
+    name = normal(host)
+    for group in groups:
+        if not any(_place(entry).has(name, port) for entry in group):
+            text = f"A credential of this node may not be used for {host}:{port}, only for its own hosts."
+            raise NodeFailure("egress_refused", text, retryable=False, details={"host": host, "port": port})
+
+
+_place = lru_cache(maxsize=MANY)(place)
 
 _ALWAYS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "LinkFlow"}
 

@@ -101,7 +101,9 @@ class Email(Base):
     slots = (
         Slot(FAMILY, ("smtp",), "The server that takes mail."),
         Slot(
-            CONSENT, ("oauth2_refresh", "oauth2_client"), "OAuth 2 in place of a password, as Gmail and Microsoft want."
+            CONSENT,
+            ("oauth2", "oauth2_refresh", "oauth2_client"),
+            "OAuth 2 in place of a password, as Gmail and Microsoft want.",
         ),
     )
     help = """
@@ -237,6 +239,11 @@ def _read(data: Mapping[str, Any], timeout: float, ca_file: str) -> Server:
         ca_file=ca_file,
         timeout=timeout,
     )
+
+
+def server_of(credential: Mapping[str, Any], timeout: float) -> Server:
+    """The server that a credential of the kind ``smtp`` names."""
+    return _read(credential, timeout, "")
 
 
 node = Email()

@@ -23,9 +23,11 @@ class Proxy(Struct, frozen=True):
 
 
 class Going(Struct, frozen=True):
-    """`max_body` is bytes, 0 for the operator's limit, which holds in any case."""
+    """`max_body` is bytes, 0 for the operator's limit, which holds in any case. `only`: every hop has to be among the
+    places of each group (entries as in `domain.reach`), for the credentials that go along."""
 
     max_redirects: int = 10
     max_body: int = 0
     tls: Tls | None = None
     proxy: Proxy | None = None
+    only: tuple[tuple[str, ...], ...] = ()

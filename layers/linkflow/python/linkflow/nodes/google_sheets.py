@@ -82,7 +82,7 @@ class GoogleSheets(Base):
     slots = (
         Slot(
             FAMILY,
-            ("google_service_account", "oauth2_refresh"),
+            ("google_service_account", "oauth2", "oauth2_refresh"),
             "A service account that the spreadsheet is shared with, or somebody's consent.",
         ),
     )

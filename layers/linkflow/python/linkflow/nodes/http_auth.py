@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from linkflow.nodes.auth import Auth
 from linkflow.nodes.base import Context, NodeFailure
 from linkflow.nodes.credentials import KINDS
+from linkflow.nodes.given import Given
 from linkflow.nodes.http_request import KINDS_OF_HTTP
 from linkflow.nodes.replies import failure, parse_json
 
@@ -105,6 +106,13 @@ class Tokens:
 
     async def token(self, secret: Mapping[str, Any], kind: str, context: Context) -> str:
         """A token that is valid now. Raises `NodeFailure` ``oauth_refused`` and those of the egress client."""
+        if isinstance(secret, Given) and secret.tokens is not None:
+            fields = checked(secret, kind)
+
+            async def ask(refresh_token: str) -> Mapping[str, Any]:
+                return await asked(_form(fields, kind, refresh_token), fields, context)
+
+            return await secret.tokens.token(ask)
         key = _key(secret, context)
         lock = self._locks.setdefault(key, asyncio.Lock())
         try:
@@ -123,43 +131,63 @@ class Tokens:
 
     def forget(self, secret: Mapping[str, Any], context: Context) -> bool:
         """The token was refused: was it one from before?"""
+        if isinstance(secret, Given) and secret.tokens is not None:
+            return secret.tokens.forget()
         return self._found.pop(_key(secret, context), None) is not None
 
     async def _ask(self, fields: dict[str, str], key: bytes, kind: str, context: Context) -> tuple[str, int]:
-        form = {"grant_type": "client_credentials", **_filled(fields, "scope", "audience")}
+        form = _form(fields, kind, self._refresh.get(key, fields.get("refresh_token", "")))
         if kind == "google_service_account":
             from linkflow.nodes.google_auth import assertion
 
             form = {"grant_type": BY_ASSERTION, "assertion": assertion(fields, context.now_ms)}
             fields = {**fields, "client_id": "", "client_secret": "", "client_auth": "none"}
-        elif kind == "oauth2_refresh":
-            token = self._refresh.get(key, fields["refresh_token"])
-            form = {"grant_type": "refresh_token", "refresh_token": token, **_filled(fields, "scope")}
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        if fields["client_auth"] == "basic" and fields["client_secret"]:
-            pair = f"{quote(fields['client_id'], safe='')}:{quote(fields['client_secret'], safe='')}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        else:
-            form |= _filled(fields, "client_id", "client_secret")
-        response = await context.http().request(
-            "POST", fields["token_url"], headers=headers, content=urlencode(form).encode(), follow_redirects=False
-        )
-        if response.status_code != 200:
-            refused = failure("oauth_refused", "The token's server", response, context.now_ms)
-            refused.error = msgspec.structs.replace(refused.error, details={"status": response.status_code})
-            raise refused
-        try:
-            answer = parse_json(response.content)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise NodeFailure("oauth_refused", "The token's server gave no token.", retryable=False)
+        answer = await asked(form, fields, context)
         if isinstance(fresh := answer.get("refresh_token"), str) and kind == "oauth2_refresh":
             self._refresh[key] = fresh  # it may hold from now on alone
             while len(self._refresh) > self._size:
                 self._refresh.popitem(last=False)
-        lives = answer.get("expires_in")
-        return answer["access_token"], round(float(lives) * 1000) if isinstance(lives, int | float) else UNSAID_MS
+        context.conceal(answer["access_token"])
+        return answer["access_token"], life_of(answer)
+
+
+def _form(fields: Mapping[str, str], kind: str, refresh_token: str) -> dict[str, str]:
+    if kind in ("oauth2", "oauth2_refresh"):
+        return {"grant_type": "refresh_token", "refresh_token": refresh_token, **_filled(fields, "scope")}
+    return {"grant_type": "client_credentials", **_filled(fields, "scope", "audience")}
+
+
+async def asked(form: dict[str, str], fields: Mapping[str, str], context: Context) -> dict[str, Any]:
+    """The answer of the token's server, which has an ``access_token``. Raises `NodeFailure` ``oauth_refused``, with the
+    server's `error` in its details, and those of the egress client."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    if fields["client_auth"] == "basic" and fields["client_secret"]:
+        pair = f"{quote(fields['client_id'], safe='')}:{quote(fields['client_secret'], safe='')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    else:
+        form |= _filled(fields, "client_id", "client_secret")
+    response = await context.http().request(
+        "POST", fields["token_url"], headers=headers, content=urlencode(form).encode(), follow_redirects=False
+    )
+    try:
+        answer = parse_json(response.content)
+    except ValueError:
+        answer = None
+    if response.status_code != 200:
+        refused = failure("oauth_refused", "The token's server", response, context.now_ms)
+        said = answer.get("error") if isinstance(answer, dict) else None
+        details = {"status": response.status_code, **({"error": said[:100]} if isinstance(said, str) else {})}
+        refused.error = msgspec.structs.replace(refused.error, details=details)
+        raise refused
+    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+        raise NodeFailure("oauth_refused", "The token's server gave no token.", retryable=False)
+    return answer
+
+
+def life_of(answer: Mapping[str, Any]) -> int:
+    """How long (ms) a token lives."""
+    lives = answer.get("expires_in")
+    return round(float(lives) * 1000) if isinstance(lives, int | float) else UNSAID_MS
 
 
 def _filled(fields: Mapping[str, str], *names: str) -> dict[str, str]:
@@ -172,7 +200,7 @@ def _key(secret: Mapping[str, Any], context: Context) -> bytes:
 
 
 TOKENS = Tokens()
-WITH_TOKENS = frozenset({"oauth2_client", "oauth2_refresh", "google_service_account"})
+WITH_TOKENS = frozenset({"oauth2_client", "oauth2_refresh", "oauth2", "google_service_account"})
 """Kinds of credential that are given tokens, which may be called back."""
 
 

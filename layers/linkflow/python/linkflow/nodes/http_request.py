@@ -19,7 +19,7 @@ from linkflow.nodes.slots import Slot
 
 SLOT, TLS_SLOT, PROXY_SLOT = "http", "tls", "proxy"
 KINDS_OF_HTTP = (
-    "http_basic", "http_bearer", "http_header", "http_query", "oauth2_client", "oauth2_refresh",
+    "http_basic", "http_bearer", "http_header", "http_query", "oauth2_client", "oauth2_refresh", "oauth2",
     "google_service_account", "aws",
 )  # fmt: skip
 

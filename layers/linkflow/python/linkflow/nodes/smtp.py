@@ -97,6 +97,32 @@ async def _deliver(
     return {address: f"{reply.code} {reply.message}" for address, reply in refused.items()}
 
 
+async def greet(server: Server, egress: Egress) -> None:
+    """Sign in and leave again. Raises `NodeFailure` as `send` does."""
+    from aiosmtplib import SMTP, SMTPException
+
+    try:
+        async with asyncio.timeout(server.timeout):
+            context = ssl.create_default_context() if server.tls != "none" else None
+            client = SMTP(
+                hostname=server.host, sock=await _connect(server, egress), use_tls=server.tls == "tls",
+                start_tls=server.tls == "starttls", tls_context=context, timeout=server.timeout,
+            )  # fmt: skip
+            try:
+                await client.connect()
+                if server.username:
+                    await client.login(server.username, server.password)
+                await _goodbye(client)
+            finally:
+                client.close()
+    except TimeoutError:
+        raise NodeFailure("smtp_timeout", f"{server.host} did not answer within {server.timeout:g} s.") from None
+    except SMTPException as error:
+        raise _failure(server.host, error) from None
+    except OSError as error:
+        raise NodeFailure("smtp_connect", f"The connection to {server.host} failed: {error}.") from None
+
+
 async def _goodbye(client: SMTP) -> None:
     from aiosmtplib import SMTPException
 

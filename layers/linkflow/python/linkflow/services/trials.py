@@ -94,6 +94,7 @@ class Trials:
         Raises `NotFound`, and `InvalidInput` with every fault of what is asked.
         """
         shown = await self._workflows.show(who, workflow_id, ask.version)
+        await self._workflows.check_use(who, workflow_id, ask.version or shown.workflow.version, shown.definition)
         ask = await self._with_source(who, shown, ask)
         trigger = await self._trigger(who, shown, ask)
         trial = self._trial(shown.definition, Graph(shown.definition, trigger), ask)

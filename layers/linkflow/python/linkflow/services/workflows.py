@@ -25,6 +25,8 @@ from .workspaces import Membership
 if TYPE_CHECKING:
     from linkflow.domain.validation import Catalogue
 
+    from .secret_links import SecretLinks
+
 
 _ANSWERED = ("lock_version", "warnings")
 """What the API says about a workflow besides: an editor may send back what it got."""
@@ -49,7 +51,10 @@ class Workflows:
         catalogue: Catalogue,
         frontend: FrontendApi,
         clock: Clock,
+        links: SecretLinks | None = None,
     ) -> None:
+        """`links` knows the credentials and variables that workflows refer to."""
+        self._links = links
         self._store = store
         self._definitions = definitions
         self._catalogue = catalogue
@@ -131,6 +136,7 @@ class Workflows:
         `on_conflict` says."""
         workflow = await self._get(who, workflow_id)
         definition = await self._definitions.get(workflow.id, workflow.version)
+        await self.check_use(who, workflow.id, workflow.version, definition)
         request = RunRequest(
             workspace_id=workflow.workspace_id,
             workflow_id=workflow.id,
@@ -146,6 +152,11 @@ class Workflows:
         with acting_as(who.caller()):
             return workflow, await self._frontend.run(request)
 
+    async def check_use(self, who: Membership, workflow_id: str, version: int, definition: Definition) -> None:
+        """Raises `Forbidden` where a credential of the workflow is not for this role."""
+        if self._links is not None:
+            await self._links.check_use(who, workflow_id, version, definition)
+
     async def _read(self, who: Membership, document: Mapping[str, Any]) -> tuple[Definition, tuple[Problem, ...]]:
         from linkflow.domain import importing  # here, because a cold start without it is 60 ms shorter
 
@@ -157,6 +168,11 @@ class Workflows:
             raise _and(error, more) from None
         if more:
             raise InvalidDefinition("The workflow has 1 problem.", problems=[*more, *warnings])
+        if self._links is not None:
+            definition, found = await self._links.settle(who, definition)
+            warnings = [*warnings, *found]
+            if count := sum(problem.severity == "error" for problem in found):
+                raise InvalidDefinition(f"The workflow has {count} problems.", problems=warnings)
         return sealed(definition), tuple(warnings)
 
     async def _unknown_error_workflow(self, who: Membership, document: Mapping[str, Any]) -> list[Problem]:

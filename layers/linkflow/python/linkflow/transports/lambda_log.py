@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any
 
+from linkflow.observability import concealed
+
 _HANDLER_NAME = "linkflow-lambda"
 
 
@@ -31,7 +33,7 @@ class LazyFormatter(logging.Formatter):
             self._inner = LambdaPowertoolsFormatter(service=self._service, utc=True, use_rfc3339=True)
         inner: Any = self._inner
         inner.append_keys(**self._keys)
-        return str(inner.format(record))
+        return concealed(str(inner.format(record)))
 
 
 class InvocationLog:

@@ -20,6 +20,7 @@ from linkflow.domain.draft import DEFAULTS
 from linkflow.domain.errors import Internal, LinkFlowError, NoSlot, NotFound, Unavailable
 from linkflow.domain.limits import LimitReached, Limits
 from linkflow.domain.payloads import Stowage
+from linkflow.domain.secrets import Refs
 from linkflow.domain.state import State, new
 from linkflow.domain.trial import starts_freely
 from linkflow.observability import logger
@@ -38,6 +39,10 @@ MAX_BATCH = 200
 IN_AIR = 1
 """Batches written at once. More make the batches smaller, and cost more than they gain (see docs/performance.md)."""
 FENCE_TRIES = 20
+
+
+Variables = Callable[[str, str, Refs], Awaitable[dict[str, str]]]
+"""Those of a workspace and an environment."""
 
 
 async def _nobody(command: c.Start, plan: Plan, takeover: bool) -> Written:
@@ -72,8 +77,10 @@ class Committer:
         ahead: Ahead | None = None,
         packer: Packer | None = None,
         knock: Callable[[c.Start, Plan, bool], Awaitable[Written]] = _nobody,
+        variables: Variables | None = None,
     ) -> None:
-        """`knock` starts runs of workflows that do not let in everybody as he comes (see `Admission.start`)."""
+        """`variables` says what a workspace's plain ones are. `knock` starts runs of workflows that do not let in
+        everybody as he comes (see `Admission.start`)."""
         self._store = store
         self._plans = plans
         self._clock = clock
@@ -89,6 +96,8 @@ class Committer:
         self.remembered = self._known.at
         self._faults: dict[str, Internal] = {}
         self._knock = knock
+        self._variables = variables
+        self._values: dict[tuple[str, str, Refs], dict[str, str]] = {}
         self._handed: set[asyncio.Task[None]] = set()
 
     async def start(self, command: c.Start, takeover: bool = False) -> Written:
@@ -96,7 +105,7 @@ class Committer:
         ends the first and has the key."""
         if takeover:
             plan = await self._plans.get(command.workflow_id, command.workflow_version, command.trigger_node)
-            return await self._knock(command, plan, True)
+            return await self._knock(await self._informed(command, plan), plan, True)
         return await self._submit(Item(command.execution_id, (command,), command))
 
     async def apply(self, execution_id: str, commands: Sequence[c.Command], *, fires: bool = False) -> Written:
@@ -145,6 +154,7 @@ class Committer:
         return batch
 
     async def _write(self, batch: dict[str, list[Item]]) -> None:
+        self._values = {}
         states = await self._load(batch)
         prepared = await self._recheck(batch, states, await self._decide_all(batch, states))
         prepared = await self._keep_blobs(prepared)
@@ -271,6 +281,9 @@ class Committer:
             state = new(item.execution_id)
             start = item.start
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
+            if plan.refs.wants_variables and (known := await self._informed(start, plan)) is not start:
+                start = item.start = known
+                item.commands = [start] * len(item.commands)
             if plan.gate is not None and not starts_freely(start.trial):
                 if plan.gate.doors and start.fork is None:  # what is kept cannot wait for a turn
                     self._hand_over(item, start, plan)
@@ -296,6 +309,19 @@ class Committer:
             if commands is not given:
                 written = self._apply(moment, commands, stow)
         return self._guarded(moment, commands, written, stow)
+
+    async def _informed(self, start: c.Start, plan: Plan) -> c.Start:
+        """The start with the variables that its definition speaks of; a batch reads each set of them once."""
+        refs = plan.refs
+        if self._variables is None or not refs.wants_variables or start.vars:
+            return start
+        wanted = Refs(variables=refs.variables, every=refs.every)
+        environment = getattr(start, "environment", "")
+        at = (start.workspace_id, environment, wanted)
+        found = self._values.get(at)
+        if found is None:
+            found = self._values[at] = await self._variables(start.workspace_id, environment, wanted)
+        return msgspec.structs.replace(start, vars=found) if found else start
 
     def _guarded(
         self, moment: _Moment, commands: Sequence[c.Command], written: Written, stow: Stowage | None

@@ -10,6 +10,7 @@ from linkflow.domain import definition as d
 from linkflow.domain.admission import Gate, gate_of
 from linkflow.domain.errors import NotFound
 from linkflow.domain.graph import Graph
+from linkflow.domain.secrets import Refs, refs_of
 from linkflow.ports import EventStore
 
 ATTRIBUTES = ("set_attributes", "search_attributes")
@@ -25,6 +26,8 @@ class Plan(msgspec.Struct, frozen=True):
     """How its runs are let in, None where they are as they come."""
     attributes: frozenset[str] = frozenset()
     """Nodes that say what a run is found by."""
+    refs: Refs = Refs()
+    """What it refers to outside of itself."""
 
 
 class Plans:
@@ -46,7 +49,7 @@ class Plans:
             definition = d.decode(data)
             plan = self._plans[key] = Plan(
                 definition, Graph(definition, trigger_node), gate_of(definition),
-                frozenset(node.id for node in definition.nodes if node.type in ATTRIBUTES),
+                frozenset(node.id for node in definition.nodes if node.type in ATTRIBUTES), refs_of(definition),
             )  # fmt: skip
             if len(self._plans) > self._size:
                 self._plans.popitem(last=False)

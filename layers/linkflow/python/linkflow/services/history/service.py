@@ -14,6 +14,7 @@ from linkflow.contracts import history as h
 from linkflow.contracts.base import caller
 from linkflow.contracts.controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
 from linkflow.contracts.matching import MatchingApi
+from linkflow.contracts.secrets import SecretsReply, SecretsRequest, TokensReply, TokensRequest
 from linkflow.contracts.usage import MANY, UsageReply, UsageRequest
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
@@ -41,6 +42,7 @@ from .loading import load_encoded
 from .messages import Messenger
 from .packing import Packer
 from .plans import Plan, Plans
+from .secrets import Secrets
 from .takers import Takers
 from .telling import Teller
 from .upkeep import Sweeper, quietly
@@ -77,10 +79,12 @@ class History:
         *, push_before_reply: bool = False, ahead: Ahead | None = None, blobs: Blobs | None = None,
         lane: Callable[[str], str] | None = None, reach: ReachBook | None = None,
         audience: Audience | None = None,
+        secrets: Secrets | None = None,
     ) -> None:  # fmt: skip
         """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
         front of a run before its first commit; without it, workers do. Without `blobs` payloads of any size stay in the
-        rows. `lane` is the database of a run, where there are several. `reach` says what workspaces may reach."""
+        rows. `lane` is the database of a run, where there are several. `reach` says what workspaces may reach,
+        `secrets` what runs need of credentials and variables."""
         self._store = store
         self._matching = matching
         self._backlog = Backlog(matching, clock)
@@ -90,10 +94,13 @@ class History:
         self._plans = Plans(store)
         self._payloads = Payloads(blobs) if blobs else None
         self._reach = reach
+        self._secrets = secrets
         packer = Packer(self._payloads, config.blob_limit) if self._payloads else None
 
         def committer() -> Committer:
-            return Committer(store, self._plans, clock, self._after, limits_of(config), ahead, packer, self._knock)
+            values = secrets.variables if secrets else None
+            limits = limits_of(config)
+            return Committer(store, self._plans, clock, self._after, limits, ahead, packer, self._knock, values)
 
         self._committer: Commits = Lanes(lane, committer) if lane else committer()
         self._split = lane is not None
@@ -375,6 +382,16 @@ class History:
         """What a workspace's nodes may reach; nothing special where nobody keeps that."""
         caller().require(COMPLETE)
         return h.ReachReply(await self._reach.read(request.workspace_id) if self._reach else Reach())
+
+    async def secrets(self, request: SecretsRequest) -> SecretsReply:
+        """Sealed credentials and variables of one workspace, for the worker that runs its nodes."""
+        caller().require(COMPLETE, request.workspace_id)
+        return await self._secrets.find(request) if self._secrets else SecretsReply()
+
+    async def tokens(self, request: TokensRequest) -> TokensReply:
+        """The right to renew a credential's tokens, and what came of it."""
+        caller().require(COMPLETE, request.workspace_id)
+        return await self._secrets.tokens(request) if self._secrets else TokensReply(False)
 
     async def touch(self, request: h.TouchRequest) -> h.TouchReply:
         caller().require(COMPLETE)

@@ -12,6 +12,7 @@ from linkflow.domain.expressions import Compiled, compile_value
 from linkflow.domain.expressions.facts import Facts
 from linkflow.domain.expressions.script import Script
 from linkflow.domain.graph import Graph
+from linkflow.domain.secrets import Refs, refs_in, refs_of
 from linkflow.nodes.base import NodeType, Params
 from linkflow.nodes.registry import Registry
 
@@ -21,7 +22,7 @@ from .reading import facts_of, scripts_of
 class Step:
     """One node, ready to run: its type, and its config with the expressions compiled."""
 
-    __slots__ = ("_compiled", "_constant", "_facts", "_raw", "fusible", "node", "ours", "scripts", "type")
+    __slots__ = ("_compiled", "_constant", "_facts", "_raw", "_refs", "fusible", "node", "ours", "scripts", "type")
 
     def __init__(self, node: d.Node, type: NodeType) -> None:
         self.node = node
@@ -32,6 +33,7 @@ class Step:
         self._compiled: Compiled = compile_value({k: v for k, v in node.config.items() if k not in self._raw})
         self._constant: Params | None = None
         self._facts: Facts | None = None
+        self._refs: Refs | None = None
         self.ours = type.__class__.__module__.startswith("linkflow.")
         """Known to leave what it is given as it is."""
         self.scripts: tuple[Script, ...] = (*self._compiled.scripts, *scripts_of(expressions))
@@ -44,6 +46,13 @@ class Step:
         if self._facts is None:
             self._facts = facts_of(self.node.config, tuple(self._raw))
         return self._facts
+
+    @property
+    def refs(self) -> Refs:
+        """What the node refers to outside of the workflow."""
+        if self._refs is None:
+            self._refs = refs_in(iter((self.node,)))
+        return self._refs
 
     @property
     def is_constant(self) -> bool:
@@ -67,9 +76,17 @@ class Plan:
     def __init__(self, definition: d.Definition, trigger_node: str, registry: Registry) -> None:
         self.definition = definition
         self.graph = Graph(definition, trigger_node)
+        self._refs: Refs | None = None
         self._registry = registry
         self._steps: dict[str, Step] = {}
         self._leads_on: dict[str, bool] = {}
+
+    @property
+    def refs(self) -> Refs:
+        """What its nodes refer to outside of the workflow; told when first asked for."""
+        if self._refs is None:
+            self._refs = refs_of(self.definition)
+        return self._refs
 
     def leads_on(self, key: str) -> bool:
         """May a pure node follow at once on this node run? In loops the next iteration does, too."""

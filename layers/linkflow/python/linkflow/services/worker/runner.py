@@ -16,18 +16,23 @@ from linkflow.domain.events import iso
 from linkflow.domain.expressions import ExpressionError, Scope, compile_expression
 from linkflow.domain.outcomes import Completed, Failed, NodeError, Outcome
 from linkflow.domain.payloads import MARK, RESERVED, reserved
+from linkflow.domain.redaction import Redactor
 from linkflow.domain.state import State, decode, encode, split_key
 from linkflow.nodes.base import Context, Egress, NodeFailure
+from linkflow.nodes.given import takes_secrets
 from linkflow.nodes.scripts import Scripts
-from linkflow.observability import logger
+from linkflow.observability import Concealed, concealing, logger
 from linkflow.ports import Clock
 
 from .beating import Pulse
+from .bound import HostBound
+from .concealing import conceal
 from .plans import Plan, Step
 from .scope import scope_of
 from .scripting import answers
 from .speaking import Speaker
 from .stepping import Opener
+from .vault import Opened, Vault
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Outcome).decode
@@ -44,12 +49,13 @@ class Runner:
     def __init__(
         self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int,
         scripts: Scripts | None = None, reach: Callable[[str], Egress] | None = None, steps: Opener | None = None,
-        speaker: Speaker | None = None,
+        speaker: Speaker | None = None, vault: Vault | None = None,
     ) -> None:  # fmt: skip
         """`reach` gives the client for a workspace, in place of one for all; `steps` what records the steps of a node
-        run; `speaker` hears what nodes say while they run."""
+        run; `speaker` hears what nodes say while they run; `vault` opens credentials."""
         self._steps = steps
         self._speaker = speaker
+        self._vault = vault
         self._scripts = scripts
         self._clock = clock
         self._egress_of: Callable[[str], Egress | None] = reach or (lambda _workspace: egress)
@@ -71,42 +77,54 @@ class Runner:
 
     async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse) -> Ran:
         """Run any node, within its start-to-close timeout. Returns the outcome and about how many bytes it is."""
-        outcome, size = await self._run(plan, step, state, key, attempt, pulse)
+        with concealing() as secrets:
+            outcome, size = await self._run(plan, step, state, key, attempt, pulse, secrets)
+            if secrets.end is not None:
+                secrets.end()
         if pulse.told is not None and isinstance(outcome, Failed):
             outcome = msgspec.structs.replace(outcome, heartbeat=pulse.told)
         return outcome, size
 
-    async def _run(self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse) -> Ran:
+    async def _run(
+        self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse, secrets: Concealed
+    ) -> Ran:
         found: dict[str, Any] = {}
-        context, scope = self._context(plan, step, state, key, attempt, found)
-        context.scripts, context.random = None if step.type.pure else self._scripts, self._clock.random
-        context.heartbeat, context.heartbeat_details = pulse.give, pulse.earlier
-        if self._steps is not None:
-            context.steps = self._steps(state, key, attempt)
-        if self._speaker is not None:
-            context.say = self._speaker.voice(state.execution_id, key, attempt)
         logs: list[str] = []
         limit = step.node.timeout.start_to_close if step.node.timeout else 0
         try:
-            context.log = logs.append
             async with asyncio.timeout(limit or None) as bound:
+                opened = None
+                if self._vault is not None and not step.type.pure:
+                    opened = await self._vault.open(plan, step, state)
+                    secrets.by = opened.redactor if opened else None
+                context, scope = self._context(plan, step, state, key, attempt, found, opened)
+                context.scripts, context.random = None if step.type.pure else self._scripts, self._clock.random
+                context.heartbeat, context.heartbeat_details = pulse.give, pulse.earlier
+                context.log = logs.append
+                if self._steps is not None:
+                    context.steps = self._steps(state, key, attempt)
+                if self._speaker is not None:
+                    context.say = self._speaker.voice(state.execution_id, key, attempt)
+                if opened is not None:
+                    secrets.end = conceal(context, opened.redactor)
                 if step.scripts:
                     found.update(await answers(self._scripts, step.scripts, scope or Scope(), self._clock))
                 outcome = step.type.run(step.params(scope), context)
                 if not isinstance(outcome, OUTCOMES) and inspect.isawaitable(outcome):
                     outcome = await outcome
-            return self._checked(outcome, logs)
+            return self._checked(outcome, logs, secrets.by)
         except TimeoutError as error:
             if not bound.expired():
-                return self._checked(_failed(error, logs), [])
+                return self._checked(_failed(error, logs), [], secrets.by)
             late = NodeError("timeout", f"The attempt passed its start_to_close timeout of {limit:g} s.")
-            return self._checked(Failed(late, timed_out="start_to_close", logs=tuple(logs[:MAX_LOGS])), [])
+            return self._checked(Failed(late, timed_out="start_to_close", logs=tuple(logs[:MAX_LOGS])), [], secrets.by)
         except Exception as error:
-            return self._checked(_failed(error, logs), [])
+            return self._checked(_failed(error, logs), [], secrets.by)
 
     def _context(
-        self, plan: Plan, step: Step, state: State, key: str, attempt: int, answers: Mapping[str, Any] = NO_ANSWERS
-    ) -> tuple[Context, Scope | None]:
+        self, plan: Plan, step: Step, state: State, key: str, attempt: int, answers: Mapping[str, Any] = NO_ANSWERS,
+        opened: Opened | None = None,
+    ) -> tuple[Context, Scope | None]:  # fmt: skip
         """What the node may use, and what its expressions see; `answers` may still be filled in."""
         if not step.ours:  # what it may change is its own
             state = decode(encode(state))
@@ -117,6 +135,9 @@ class Runner:
         def scope() -> Scope:
             made = scope_of(state, graph, key, input, plan.definition.name, lambda: iso(clock.now_ms()), clock.random)
             made.answers = answers
+            if opened is not None and takes_secrets(step.type):
+                made.credentials = opened.named
+                made.vars = {**made.vars, **opened.variables} if opened.variables else made.vars
             return made
 
         many = len(run.sources) > 1 and (key not in state.edited or isinstance(input, dict))
@@ -134,12 +155,16 @@ class Runner:
             inputs=input if many else {split_key(run.sources[0])[0]: input} if run.sources else {},
             egress=None if step.type.pure else self._egress_of(state.workspace_id),
             connections={} if step.type.pure else self._connections,
+            credentials=opened.credentials if opened is not None else {},
             evaluate=lambda text: compile_expression(text).evaluate(scope()),
         )
+        if opened is not None and opened.hosts and context.egress is not None:
+            context.egress = HostBound(context.egress, opened.hosts)
         return context, None if step.is_constant and not step.scripts else scope()
 
-    def _checked(self, outcome: Any, logs: list[str]) -> Ran:
-        """The outcome as it will be recorded: what JSON cannot carry, or what is too large, fails the node instead."""
+    def _checked(self, outcome: Any, logs: list[str], secrets: Redactor | None = None) -> Ran:
+        """The outcome as it will be recorded: what JSON cannot carry, or what is too large, fails the node instead.
+        Nothing in it is secret."""
         if logs and isinstance(outcome, Completed):
             outcome = msgspec.structs.replace(outcome, logs=tuple(logs[:MAX_LOGS]))
         try:
@@ -147,6 +172,12 @@ class Runner:
         except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
             message = f"The result cannot be written as JSON: {type(error).__name__}."
             return Failed(NodeError("output_not_json", message, False)), 256
+        if secrets and secrets.has(data):
+            try:
+                outcome = _decode(_encode(secrets.value(msgspec.json.decode(data))))
+            except msgspec.ValidationError:  # a name of ours was in it
+                return Failed(NodeError("result_redacted", "The result cannot be freed of secrets.", False)), 256
+            data = _encode(outcome)
         if MARK in data and (at := reserved(msgspec.json.decode(data))):
             message = f"Names that begin with {RESERVED} are LinkFlow's own; the result has one at {at}."
             return Failed(NodeError("reserved_name", message, False)), 256

@@ -35,6 +35,7 @@ def scope_of(
         prev=prev,
         loop=_loop(state, graph, key, path),
         workflow={"id": state.workflow_id, "version": state.workflow_version, "name": name},
+        vars=state.vars,
         execution={"id": state.execution_id, "started_at": _iso(state.started_at), "mode": state.mode},
         now=now,
         random=random,

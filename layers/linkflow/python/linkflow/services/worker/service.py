@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
 from functools import partial
 
 from linkflow.config import Config
 from linkflow.contracts.base import caller
 from linkflow.contracts.history import CompleteBatch, HistoryApi, LoadRequest, StartedNode, Task
 from linkflow.contracts.matching import ClaimRequest, Lease, MatchingApi
-from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest
+from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest, ProbeReply, ProbeRequest
 from linkflow.domain.definition import Timeout
 from linkflow.domain.errors import Conflict, LinkFlowError
 from linkflow.nodes.base import Egress
@@ -20,6 +21,7 @@ from linkflow.nodes.scripts import Scripts
 from linkflow.observability import logger
 from linkflow.ports import Blobs, Clock, Live
 from linkflow.services.payloads import Payloads
+from linkflow.services.sealing import Sealer
 from linkflow.services.together import Together
 
 from .beating import Beats, Pulse
@@ -30,11 +32,13 @@ from .hydration import Hydration
 from .keeping import NextDoor, Read, Remembered, States
 from .keeping import read as read_state
 from .plans import Plans
+from .probing import probe
 from .reporter import Reporter
 from .resting import Rests
 from .runner import Runner
 from .speaking import Speaker
 from .stepping import Recorders
+from .vault import Vault
 
 CLAIM_WAIT = 5.0
 MAX_CLAIM = 200
@@ -62,9 +66,11 @@ class Worker:
         remembered: Remembered = _nothing,
         scripts: Scripts | None = None,
         live: Live | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         """Without `blobs` results of any size go to History as they are, which may set them aside itself. `remembered`
-        has states that a History in the same process keeps. `live` hears what nodes say while they run."""
+        has states that a History in the same process keeps. `live` hears what nodes say while they run. `sealer` opens
+        credentials; without it nodes have none."""
         self._history = history
         self._matching = matching
         self._clock = clock
@@ -73,12 +79,14 @@ class Worker:
         self._next_door = NextDoor(remembered)
         self._loads = Together(self._load)
         self._plans = Plans(history, registry)
+        self._reach = _reach_of(history, egress, clock)
+        self._vault = Vault(history, sealer, clock, name, config.connections) if sealer else None
         self._payloads = Payloads(blobs) if blobs else None
         steps = Recorders(history, self._payloads, clock, name, config.max_payload, config.max_resolved)
         self._speaker = Speaker(live, clock) if live else None
         self._runner = Runner(
-            clock, egress, config.connections, config.max_payload, scripts, _reach_of(history, egress, clock), steps.of,
-            self._speaker,
+            clock, egress, config.connections, config.max_payload, scripts, self._reach, steps.of, self._speaker,
+            self._vault,
         )  # fmt: skip
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)
@@ -100,6 +108,14 @@ class Worker:
     async def ping(self, request: PingRequest) -> PingReply:
         caller().require("worker.drain")
         return PingReply(self.name, len(self._held.running))
+
+    async def probe(self, request: ProbeRequest) -> ProbeReply:
+        """Try a credential, or connect it. It never raises for what the other side says."""
+        caller().require("worker.probe", request.workspace_id)
+        if self._vault is None or self._reach is None:
+            return ProbeReply(False, "This worker opens no credentials.", "not_set_up")
+        work = probe(request, self._vault, self._reach(request.workspace_id), self._clock)
+        return await asyncio.create_task(work, context=Context())  # what it asks of History it asks as a worker
 
     async def run_forever(self, stop: asyncio.Event) -> None:
         """Claim and run until `stop`; then finish what is running (up to a lease's time) and hand back the rest."""
@@ -297,6 +313,8 @@ class Worker:
         chain = Chain(task, plan, state, self._runner, self._clock, self.name, limit, hydrate, self._forecasts)
         if not chain.is_current:
             return None
+        if self._vault is not None:
+            await self._vault.fetch(plan, state)
         await chain.prepare()  # before the node starts: its time does not run while a store is away
         step = chain.step(task.node_key)
         if step is not None and step.node.timeout is not None:
