@@ -18,6 +18,7 @@ from linkflow.postgres.database import Database
 from linkflow.postgres.reach import PostgresReach
 from linkflow.services.history import History
 from linkflow.services.reach import grant
+from linkflow.services.worker.bound import HostBound
 from linkflow.services.worker.reaching import KEPT_MS, Reaches
 from tests.integration.test_history import SERVICE
 from tests.integration.test_keepalive import Peer
@@ -151,3 +152,20 @@ async def test_rules_that_cannot_be_read_are_not_guessed(client: EgressClient):
         await Reaches(history, client, clock).of(ADA).request("GET", "http://1.1.1.1")
     assert (caught.value.error.code, caught.value.error.retryable) == ("egress_unknown", True)
     await database.close()
+
+
+async def test_what_a_credential_is_bound_to_holds_for_redirects():
+    """Also where a redirect goes out and would come back, and for connections that are no HTTP."""
+    client = EgressClient(Egress(allow=("127.0.0.1",)))
+    async with http_peer() as other, http_peer() as peer:
+        bound = HostBound(client, ((f"127.0.0.1:{peer.port}", "api.example.com"),))
+        assert (await bound.request("GET", peer.url, headers={"Authorization": "Bearer t"})).status_code == 200
+        peer.answer = lambda _: reply(307, b"", {"Location": other.url})
+        await refused(bound.request("POST", peer.url, headers={"Authorization": "Bearer t"}, content=b"x"))
+        await refused(bound.request("GET", other.url))
+        await refused(bound.open_address("127.0.0.1", other.port))
+        assert await bound.open_address("127.0.0.1", peer.port) == ("127.0.0.1", peer.port)
+        both = HostBound(client, ((f"127.0.0.1:{peer.port}",), (f"127.0.0.1:{other.port}",)))
+        await refused(both.request("GET", peer.url))  # two credentials with no host in common
+        assert other.requests == []
+    await client.aclose()
