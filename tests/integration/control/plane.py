@@ -8,7 +8,7 @@ import random
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from linkflow.config import Egress, OidcProvider
 from linkflow.contracts.base import Caller, caller
 from linkflow.contracts.controlling import (
     Bulk,
@@ -109,6 +110,7 @@ from linkflow.services.variables import Variables
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
 from linkflow.services.world import World
+from linkflow.transports.fetching import Fetcher
 from linkflow.transports.keyrings import connect
 from linkflow.transports.mail import Outbox
 from tests.timer_fakes import FakeDoorbell
@@ -533,13 +535,14 @@ def cron_document(cron: str = "0 9 * * *", **config: Any) -> dict[str, Any]:
     return {"name": "Daily", "nodes": nodes, "edges": [{"id": "e1", "source": "daily", "target": "log"}]}
 
 
-def build(database: Database) -> Plane:
+def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) -> Plane:
     """The app, as `bootstrap` builds it."""
     clock, frontend, limiter = MovableClock(), RecordingFrontend(), CountingLimiter()
     store, down = PostgresWorkflows(database), set[str]()
     outbox = Path(tempfile.mkdtemp(prefix="linkflow-outbox-"))
-    rules = Rules(secret=SECRET, public_url="http://linkflow.test")
-    people = people_of(stores(database), rules, clock, limiter, Outbox(outbox))
+    rules = Rules(secret=SECRET, public_url="http://linkflow.test", oidc=oidc or {})
+    fetcher = Fetcher(Egress(), [one.issuer for one in rules.oidc.values()])
+    people = people_of(stores(database), rules, clock, limiter, Outbox(outbox), fetcher.fetch)
     definitions, worker = Definitions(store), RecordingWorker()
     sealer = Sealer(connect([KEYS]), clock)
     vault, values = PostgresCredentials(database), PostgresVariables(database)

@@ -485,15 +485,18 @@ class System:
         from linkflow.services.gate import Rates
         from linkflow.services.people import Rules, build
         from linkflow.streams.limiter import StreamLimiter
+        from linkflow.transports.fetching import Fetcher
 
         config = self.config
         rules = Rules(
             secret=config.secret, public_url=config.public_url, token_ttl=config.token_ttl,
             refresh_ttl=config.refresh_ttl, open_registration=config.open_registration,
             only_verified=config.verify_email, rates=Rates(address=config.auth_rate), mail_at_once=self.on_lambda,
-            least=2.0 if self.on_lambda else 0.0,
+            least=2.0 if self.on_lambda else 0.0, oidc=config.oidc,
         )  # fmt: skip
-        made = build(stores(self.database), rules, self.clock, StreamLimiter(self.valkey), self._mailer())
+        fetcher = self._closing(Fetcher(config.egress, [one.issuer for one in config.oidc.values()]))
+        limiter = StreamLimiter(self.valkey)
+        made = build(stores(self.database), rules, self.clock, limiter, self._mailer(), fetcher.fetch)
         self._closing(made.mails)
         return made
 

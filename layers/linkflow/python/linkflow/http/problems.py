@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from linkflow.domain import errors
 from linkflow.domain.errors import LinkFlowError, Problem
+from linkflow.services.providers import Failed
 from linkflow.services.webhooks import MethodNotAllowed
 
 from .strict_json import Malformed, escape
@@ -38,6 +39,7 @@ STATUS: dict[type[LinkFlowError], int] = {
     errors.DeadlineExceeded: 504,
     errors.Unavailable: 503,
     errors.Internal: 500,
+    Failed: 502,
 }
 """By class; a class that is not here has its nearest ancestor's."""
 
@@ -55,7 +57,7 @@ TITLES = {
     423: "Locked",
     429: "Too many requests",
     500: "Internal error",
-    502: "The run failed",
+    502: "The other side failed",
     503: "Not available",
     504: "Took too long",
 }

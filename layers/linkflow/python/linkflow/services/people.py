@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from linkflow.config import OidcProvider
 from linkflow.ports import Clock, Mailer, RateLimiter
 
 from .accounts import Accounts
@@ -13,8 +15,10 @@ from .control_ports import UserStore, WorkspaceStore
 from .gate import USUAL, Gate, Rates
 from .keys import Keys
 from .mails import Mails
+from .oidc import Oidc
 from .passwords import Passwords
 from .people_ports import AccountStore, FactorStore, FailureStore, IdentityStore, TeamStore
+from .providers import Fetch
 from .second_factor import SecondFactors
 from .teams import Teams
 from .tokens import AccessTokens
@@ -46,6 +50,7 @@ class Rules:
     open_registration: bool = True
     only_verified: bool = False
     rates: Rates = USUAL
+    oidc: Mapping[str, OidcProvider] = field(default_factory=dict)
     mail_at_once: bool = False
     least: float = 0.0
 
@@ -58,6 +63,7 @@ class People:
     workspaces: Workspaces
     accounts: Accounts
     factors: SecondFactors
+    oidc: Oidc
     keys: Keys
     teams: Teams
     audit: Audit
@@ -65,8 +71,10 @@ class People:
     gate: Gate
 
 
-def build(stores: Stores, rules: Rules, clock: Clock, limiter: RateLimiter | None, mailer: Mailer) -> People:
-    """The services over these stores."""
+def build(
+    stores: Stores, rules: Rules, clock: Clock, limiter: RateLimiter | None, mailer: Mailer, fetch: Fetch
+) -> People:
+    """The services over these stores. `fetch` is how providers are reached."""
     audit = Audit(stores.audit, clock)
     gate = Gate(stores.failures, clock, limiter, audit, rules.rates)
     mails = Mails(mailer, clock, rules.public_url, at_once=rules.mail_at_once)
@@ -87,11 +95,16 @@ def build(stores: Stores, rules: Rules, clock: Clock, limiter: RateLimiter | Non
         passwords=passwords,
     )
     workspaces = Workspaces(stores.workspaces, stores.users, clock)
+    oidc = Oidc(
+        rules.oidc, fetch, stores.identities, stores.users, stores.accounts, auth, factors, gate, audit, clock,
+        rules.public_url,
+    )  # fmt: skip
     return People(
         auth=auth,
         workspaces=workspaces,
         accounts=accounts,
         factors=factors,
+        oidc=oidc,
         keys=Keys(stores.teams, workspaces, clock),
         teams=Teams(stores.teams, workspaces, stores.users, clock, gate, mails),
         audit=audit,
