@@ -1,15 +1,34 @@
-"""Generates the protobuf code of `linkflow.transports.wire`; with ``--check`` only says whether it is current."""
+"""Generates the protobuf code of `linkflow.transports.wire`; with ``--check`` only says whether it is current.
+
+The RPCs in the ``.proto`` files are the methods of the contracts.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 from grpc_tools import protoc
 
+from linkflow.contracts.base import contract
+from linkflow.transports.grpc import camel
+
 ROOT = Path(__file__).resolve().parent.parent / "layers" / "linkflow" / "python"
 WIRE = Path("linkflow") / "transports" / "wire"
+
+
+SERVICES = ("frontend", "history", "matching", "timer", "worker")
+
+
+def described(service: str) -> str:
+    """What the ``.proto`` file of a service has to say: an RPC for each method of its contract, in their order."""
+    text = (ROOT / WIRE / f"{service}.proto").read_text("utf-8")
+    protocol = getattr(import_module(f"linkflow.contracts.{service}"), f"{camel(service)}Api")
+    rpcs = "".join(f"  rpc {camel(method)}(Call) returns (Answer);\n" for method in contract(protocol).methods)
+    return re.sub(r"(?<=\{\n)(  rpc .*\n)*(?=\})", lambda _: rpcs, text)
 
 
 def generate(into: Path) -> None:
@@ -26,6 +45,13 @@ def generated(root: Path) -> dict[str, bytes]:
 
 
 def main(arguments: list[str]) -> int:
+    behind = [name for name in SERVICES if described(name) != (ROOT / WIRE / f"{name}.proto").read_text("utf-8")]
+    if behind and "--check" in arguments:
+        names = ", ".join(f"{name}.proto" for name in behind)
+        print(f"The contracts have methods that {names} does not say. Run: make proto", file=sys.stderr)
+        return 1
+    for name in behind:
+        (ROOT / WIRE / f"{name}.proto").write_text(described(name), "utf-8")
     with tempfile.TemporaryDirectory() as scratch:
         generate(Path(scratch))
         fresh = generated(Path(scratch))

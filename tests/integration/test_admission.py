@@ -254,7 +254,7 @@ async def test_a_key_with_a_time_is_free_again_after_it(world: World) -> None:
         base = world.clock.now_ms()
 
         def at(ms: int, key: str = "ttl:60000:k", workflow: Any = workflow, base: int = base) -> h.StartRequest:
-            id = ids.uuid7(base + ms, ms % 4096, ms)
+            id = ids.execution_id(base + ms, ids.shard_of_workflow(workflow), ms)
             return msgspec.structs.replace(world.request(workflow, idempotency_key=key), execution_id=id)
 
         first, early, late, again = at(0), at(59_999), at(60_000), at(60_001)

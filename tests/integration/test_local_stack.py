@@ -17,6 +17,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 import redis
@@ -401,11 +402,14 @@ class TestStack:
             assert again == config
 
     def test_starts_only_what_is_not_given(self, home):
-        given = Config(database_url="postgresql://elsewhere/db", redis_url="redis://elsewhere", secret="s" * 32)
-        stack = LocalStack(home, given)
-        assert stack.start() == Config(
-            database_url=given.database_url, redis_url=given.redis_url, secret=given.secret, home=str(home)
+        given = Config(
+            database_url="postgresql://elsewhere/db",
+            redis_url="redis://elsewhere",
+            keys="file:/elsewhere/keys.json",
+            secret="s" * 32,
         )
+        stack = LocalStack(home, given)
+        assert stack.start() == msgspec.structs.replace(given, home=str(home))
         assert (stack.postgres, stack.valkey) == (None, None)
         stack.stop()
 

@@ -11,7 +11,8 @@ import pytest
 from linkflow.contracts.history import ListRequest
 from linkflow.postgres import admission, waits
 from linkflow.postgres.database import Database
-from linkflow.postgres.executions import STATUS, PostgresEvents
+from linkflow.postgres.executions import PostgresEvents
+from linkflow.postgres.statuses import STATUS
 
 WORKSPACE, WORKFLOW = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 

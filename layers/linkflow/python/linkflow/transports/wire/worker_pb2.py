@@ -25,13 +25,13 @@ _sym_db = _symbol_database.Default()
 from linkflow.transports.wire import call_pb2 as linkflow_dot_transports_dot_wire_dot_call__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%linkflow/transports/wire/worker.proto\x12\rlinkflow.wire\x1a#linkflow/transports/wire/call.proto2q\n\x06Worker\x12\x33\n\x05\x44rain\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04Ping\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%linkflow/transports/wire/worker.proto\x12\rlinkflow.wire\x1a#linkflow/transports/wire/call.proto2\xa6\x01\n\x06Worker\x12\x33\n\x05\x44rain\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x32\n\x04Ping\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answer\x12\x33\n\x05Probe\x12\x13.linkflow.wire.Call\x1a\x15.linkflow.wire.Answerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'linkflow.transports.wire.worker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORKER']._serialized_start=93
-  _globals['_WORKER']._serialized_end=206
+  _globals['_WORKER']._serialized_start=94
+  _globals['_WORKER']._serialized_end=260
 # @@protoc_insertion_point(module_scope)
