@@ -45,6 +45,8 @@ _SCAN = {**_RANGE, "status": -1, "mode": "", "version": 0, "min": 0, "max": 0, "
 _WEBHOOK_PAGE = {**_PAGE, "before": nth(0, 50_000), "mode": "webhook"}
 _KEYS = [f"key{n}" for n in range(BATCH)]
 
+_FILE = {"drawer": nth(0, 0), "workspace": BIG, "name": "file:a"}
+
 Cases = dict[str, dict[str, Any] | list[dict[str, Any]] | tuple[Any, ...]]
 """Arguments by the statement's name; several where it has to hold for several."""
 
@@ -259,6 +261,10 @@ HOT: dict[str, Cases] = {
         "get": {"execution": _OLD, "workspace": all_of(BIG), "name": [f"sha{n}" for n in range(2, 2 + BATCH)]},
         "drop": {"execution": _OLD, "workspace": all_of(BIG)},
     },
+    "files": {
+        "lock": _FILE, "put": {**_FILE, "data": b"x"}, "get": _FILE, "head": _FILE,
+        "list": {**_FILE, "prefix": "file:", "after": "", "limit": PAGE}, "delete": {**_FILE, "names": ["file:a"]},
+    },
     "webhooks": {"find": (["hook7", "hook9"],)},
     "hook_calls": {
         "note": {
@@ -379,6 +385,7 @@ _SETTING = "when somebody reads or changes a queue's settings, or Valkey has los
 _DAILY = "upkeep, once in a while: what it reads is what it tidies"
 
 COLD: dict[str, dict[str, str]] = {
+    "files": {"others": "a file that a node writes: it counts the workspace's, of which there are so many at most"},
     "moving": dict.fromkeys(
         (
             "alone", "not_alone", "found", "begin", "phase", "end", "strangers", "wait", "patience", "as_mover", "not_for_ever", "still",

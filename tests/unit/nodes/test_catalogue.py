@@ -41,6 +41,7 @@ ORIGINAL = {
     "action_stripe": ["integration_stripe"],
     "action_github": ["integration_github"],
     "action_database": ["database"],
+    "action_storage": ["storage"],
     "action_code": ["action_script", "transform_code", "code"],
     "condition": ["logic_condition"],
     "loop": ["logic_loop"],

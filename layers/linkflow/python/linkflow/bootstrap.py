@@ -18,7 +18,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.ports import Ahead, Audience, Blobs, Dispatcher, Doorbell, EventStore, Live, Mailer, TimerStore
+from linkflow.ports import Ahead, Audience, Blobs, Dispatcher, Doorbell, EventStore, FileStore, Live, Mailer, TimerStore
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -221,6 +221,18 @@ class System:
         return found
 
     @property
+    def files(self) -> FileStore:
+        """Where files of workspaces are kept."""
+        from linkflow.postgres.files import PostgresFiles
+
+        shards = self.shards
+        if shards is None:
+            return PostgresFiles(self.database)
+        from linkflow.postgres.sharded_files import ShardedFiles
+
+        return ShardedFiles(shards, {name: PostgresFiles(one) for name, one in shards.databases.items()})
+
+    @property
     def valkey(self) -> Clients:
         def build() -> Clients:
             from linkflow.streams.connection import connect
@@ -391,7 +403,7 @@ class System:
             scripts = self._closing(Pool(self.config.sandbox_processes))
             return Worker(
                 self.client(HistoryApi), self.client(MatchingApi), self.registry, egress, self.clock, self.config, name,
-                self.blobs, self._remembered, scripts, self.live, self.sealer,
+                self.blobs, self._remembered, scripts, self.live, self.sealer, self.files,
             )  # fmt: skip
 
         found: Worker = self._once("worker", build)

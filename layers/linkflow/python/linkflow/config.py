@@ -114,6 +114,12 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Bytes of a node's output, a sub-workflow's input, and of a request's body. For all limits see docs/limits.md."""
     blobs: str = ""
     """Where payloads over `blob_limit` are kept: ``s3://bucket/prefix``, or empty for the database."""
+    max_file: int = 10 * 1024 * 1024
+    """Bytes of one file of a workspace."""
+    max_files: int = 10_000
+    """Files of a workspace."""
+    max_files_bytes: int = 256 * 1024 * 1024
+    """Bytes of all files of a workspace."""
     blob_limit: int = 32_768
     """Encoded bytes over which a payload is kept outside of its run's rows."""
     max_resolved: int = 64 * 1024 * 1024

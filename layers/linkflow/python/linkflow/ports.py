@@ -19,6 +19,7 @@ from linkflow.domain.admission import Line
 from linkflow.domain.commands import Start
 from linkflow.domain.decider import Session
 from linkflow.domain.definition import Definition
+from linkflow.domain.drawers import FileInfo, Room
 from linkflow.domain.firings import YEAR_MS, Firing
 from linkflow.domain.reach import Reach
 from linkflow.domain.searching import Facts
@@ -688,6 +689,27 @@ class Dispatcher(Protocol):
 
     async def wake(self, queues: Mapping[str, int]) -> None:
         """Tasks were added: queue name to how many."""
+        ...
+
+
+class FileStore(Protocol):
+    """Files of workspaces, by path. They stay until they are deleted."""
+
+    async def put(self, workspace_id: str, info: FileInfo, data: bytes, room: Room, overwrite: bool) -> FileInfo:
+        """Keep a file, durably. Raises `Conflict` where there is one with another content that may not be overwritten,
+        `PayloadTooLarge` where there is no room."""
+        ...
+
+    async def get(self, workspace_id: str, path: str) -> tuple[FileInfo, bytes] | None: ...
+
+    async def head(self, workspace_id: str, path: str) -> FileInfo | None: ...
+
+    async def list(self, workspace_id: str, prefix: str, after: str, limit: int) -> Sequence[FileInfo]:
+        """Files whose paths begin with `prefix`, in order, behind `after`."""
+        ...
+
+    async def delete(self, workspace_id: str, paths: Sequence[str]) -> Sequence[str]:
+        """Those that were there."""
         ...
 
 

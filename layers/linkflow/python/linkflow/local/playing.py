@@ -21,7 +21,7 @@ from linkflow.nodes.registry import Registry
 from linkflow.nodes.scripts import Scripts
 from linkflow.services.worker.rehearsal import Rehearsal
 
-from .trying import Connections, FixedClock
+from .trying import Connections, FixedClock, files
 
 _events = msgspec.json.Decoder(list[dict[str, Any]])
 
@@ -98,7 +98,9 @@ class Player:
     async def play(self, case: Case, definition: Definition) -> Facts:
         """The case's run, as far as it goes by itself."""
         clock = StandingClock(case.now)
-        rehearsal = Rehearsal(self._registry, clock, self._egress, self._connections, scripts=self._scripts)
+        rehearsal = Rehearsal(
+            self._registry, clock, self._egress, self._connections, scripts=self._scripts, files=files(clock)
+        )
         trial = trial_of(case, definition, self._registry)
         played = await rehearsal.play(definition, case.input, trigger_of(case, definition), trial)
         return facts_of(_events.decode(e.encode(played.events)))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import unified_diff
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from linkflow.config import Config
+from linkflow.domain.drawers import Room
 from linkflow.domain.errors import InvalidDefinition
 from linkflow.domain.importing import read
 from linkflow.domain.outcomes import Completed, Failed, Iterate, Outcome, Repeat
@@ -21,9 +23,12 @@ from linkflow.nodes.about import Example, Refusal
 from linkflow.nodes.base import Egress, NodeType
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.registry import Registry
+from linkflow.ports import Clock
 from linkflow.sandbox.pool import Pool
+from linkflow.services.worker.filing import WorkspaceFiles
 from linkflow.services.worker.rehearsal import Played, Rehearsal
 
+from .drawer import MemoryFiles
 from .stand_in import stand_in
 
 NOW_MS = 1_800_000_000_000
@@ -66,7 +71,9 @@ async def try_example(registry: Registry, node: NodeType, example: Example, serv
         try:
             document = example.workflow(node.type, node.version)
             definition, _ = read(document, registry)
-            rehearsal = Rehearsal(registry, FixedClock(), client, connections, scripts=scripts())
+            rehearsal = Rehearsal(
+                registry, FixedClock(), client, connections, scripts=scripts(), files=files(FixedClock())
+            )
             played = await rehearsal.play(definition, example.input)
         except InvalidDefinition as error:
             text = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
@@ -89,11 +96,18 @@ async def try_input(registry: Registry, node: NodeType, config: dict[str, Any], 
     """What the node comes to with this config and input. Raises `InvalidDefinition` for a bad config."""
     example = Example(name="Try", config=config)
     definition, _ = read(example.workflow(node.type, node.version), registry)
-    rehearsal = Rehearsal(registry, FixedClock(), egress, connections, scripts=scripts())
+    rehearsal = Rehearsal(registry, FixedClock(), egress, connections, scripts=scripts(), files=files(FixedClock()))
     played = await rehearsal.play(definition, data)
     if "it" in played.outcomes:
         return played.outcomes["it"]
     return Completed(output=played.state.trigger)  # a trigger hands on what it was given
+
+
+def files(clock: Clock) -> Callable[[str], WorkspaceFiles]:
+    """Files in memory, of whichever workspace."""
+    config = Config()
+    room = Room(config.max_file, config.max_files_bytes, config.max_files)
+    return partial(WorkspaceFiles, MemoryFiles(), room, clock)
 
 
 @cache

@@ -18,6 +18,7 @@ from linkflow.domain.definition import MAIN
 from linkflow.domain.outcomes import NodeError, Outcome
 from linkflow.nodes.about import ANY, Example, Fault, Refusal, Schema
 from linkflow.nodes.fields import sentence
+from linkflow.nodes.files import Files
 from linkflow.nodes.going import Going
 from linkflow.nodes.scripts import Scripts
 from linkflow.nodes.slots import Slot
@@ -151,6 +152,8 @@ class Context:
     """Tells whoever watches the run now, with a kind (``text``) and some text. It is kept nowhere, and may be lost."""
     scripts: Scripts | None = None
     """Runs scripts outside of this process; None in a pure context."""
+    files: Files | None = None
+    """The workspace's files."""
     random: Callable[[], float] = lambda: 0.5
     """A number from 0 up to 1."""
     evaluate: Callable[[str], Any] | None = None
@@ -174,6 +177,12 @@ class Context:
         if self.egress is None:
             raise NodeFailure("no_egress", "This worker runs pure nodes only.", retryable=False)
         return self.egress
+
+    def storage(self) -> Files:
+        """The workspace's files. Raises `NodeFailure` ``no_storage`` where there are none (a pure context)."""
+        if self.files is None:
+            raise NodeFailure("no_storage", "This place runs nodes without files.", retryable=False)
+        return self.files
 
 
 class NodeType(Protocol):

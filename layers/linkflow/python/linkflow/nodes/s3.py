@@ -13,6 +13,7 @@ from linkflow.nodes.aws import FAULTS, HELP, SLOTS, AwsParams
 from linkflow.nodes.base import Base, Context, Params
 from linkflow.nodes.contents import Reading
 from linkflow.nodes.fields import Headers, Text, TextList, ui
+from linkflow.nodes.storage import FAULTS as STORAGE_FAULTS
 
 _NEEDS = {
     "get": ("key",), "put": ("key",), "head": ("key",), "copy": ("source_key", "key"), "presign": ("key",),
@@ -32,6 +33,8 @@ class S3Params(AwsParams):
         description="For put: text, {base64: …}, or any JSON value.",
         json_schema_extra=ui("json"),
     )
+    file: Text = Field("", description="For put: a file of the workspace in place of `content`.")
+    save_as: Text = Field("", description="For get: keep it as a file of the workspace in place of handing it on.")
     content_type: Text = Field("", description="For put. Left out: as the content is.")
     metadata: Headers = Field(default_factory=dict, description="For put: x-amz-meta-… without that prefix.")
     overwrite: bool = Field(True, description="For put, copy: false fails where there is such an object already.")
@@ -71,8 +74,8 @@ class S3Params(AwsParams):
             raise ValueError(f"operation {self.operation} needs {' and '.join(f'`{name}`' for name in missing)}")
         if self.operation == "delete" and not self.key and "keys" not in self.model_fields_set:
             raise ValueError("operation delete needs `key` or `keys`")
-        if self.operation == "put" and "content" not in self.model_fields_set:
-            raise ValueError("operation put needs `content`")
+        if self.operation == "put" and ("content" in self.model_fields_set) == bool(self.file):
+            raise ValueError("operation put needs `content`, or a `file`")
         return self
 
 
@@ -88,7 +91,7 @@ class S3(Base):
         """
     | operation | hands on |
     |---|---|
-    | `get` | `{key, content, content_type, size, etag, last_modified, metadata, version_id}` |
+    | `get` | `{key, content (or file), content_type, size, etag, last_modified, metadata, version_id}` |
     | `put`, `copy` | `{key, etag, size, version_id}` |
     | `head` | `exists`, and what `get` says besides the content |
     | `list` | `{items: [{key, size, etag, last_modified}], prefixes, count, truncated, next}` |
@@ -97,7 +100,8 @@ class S3(Base):
 
     An object that is not there fails `get` with `aws_error`, `details.code` `NoSuchKey`. Other stores (MinIO, R2, Ceph,
     …) are named by `endpoint`, best in the credential. An object is read and written whole: what a node hands on is
-    bounded ([limits](../limits.md)), and so is an answer (`max_body` of `LINKFLOW_EGRESS`). `put` twice is the same as
+    bounded ([limits](../limits.md)), and so is an answer (`max_body` of `LINKFLOW_EGRESS`). What is larger than an
+    output goes by way of [the workspace's files](action_storage.md): `save_as`, `file`. `put` twice is the same as
     once; a retry harms nothing.
 """
         + HELP
@@ -108,6 +112,7 @@ class S3(Base):
             "properties": {
                 "key": {"type": "string"},
                 "content": ANY,
+                "file": {"type": "string", "description": "With `save_as`: the file's path."},
                 "content_type": {"type": "string"},
                 "size": {"type": "integer"},
                 "etag": {"type": "string"},
@@ -131,6 +136,7 @@ class S3(Base):
     faults = (
         Fault("s3_exists", "There is such an object already, and `overwrite` is false."),
         Fault("s3_partial", "Some objects could not be deleted; `details.failed` lists those."),
+        *STORAGE_FAULTS,
         Fault("bad_key", "A name with a part . or .. cannot be sent."),
         Fault("bad_content", "The content is not what it was said to be."),
         *FAULTS,

@@ -51,8 +51,12 @@ class Bucket:
         params = self._params
         wanted = params.range and f"bytes={params.range.removeprefix('bytes=')}"
         response = await self._call("GET", self._url(params.key, self._version()), {"Range": wanted} if wanted else {})
-        content = decoded(response.content, response.headers.get("content-type", ""), params.read_as)
-        return {**_about(params.key, response), "size": len(response.content), "content": content}
+        kind = response.headers.get("content-type", "")
+        found = {**_about(params.key, response), "size": len(response.content)}
+        if params.save_as:
+            kept = await self._context.storage().put(params.save_as, response.content, kind, overwrite=params.overwrite)
+            return {**found, "file": kept.path}
+        return {**found, "content": decoded(response.content, kind, params.read_as)}
 
     async def head(self) -> dict[str, Any]:
         response = await self._to.send("HEAD", self._url(self._params.key, self._version()))
@@ -65,7 +69,11 @@ class Bucket:
 
     async def put(self) -> dict[str, Any]:
         params = self._params
-        data, kind = encoded(params.content, params.content_type)
+        if params.file:
+            info, data = await self._context.storage().get(params.file)
+            kind = params.content_type or info.content_type
+        else:
+            data, kind = encoded(params.content, params.content_type)
         headers = {f"x-amz-meta-{name.lower()}": value for name, value in params.metadata.items()}
         headers |= {"Content-Type": kind, **self._unless_there()}
         response = await self._call("PUT", self._url(params.key), headers, data)

@@ -6,7 +6,7 @@ event, people, a sub-workflow) is left waiting: the rehearsal ends there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from linkflow.domain.outcomes import Failed, NodeError, Outcome
 from linkflow.domain.state import State, split_key
 from linkflow.domain.trial import MANUAL, TEST, Trial
 from linkflow.nodes.base import Egress
+from linkflow.nodes.files import Files
 from linkflow.nodes.registry import Registry
 from linkflow.nodes.scripts import Scripts
 from linkflow.ports import Clock
@@ -45,11 +46,11 @@ class Rehearsal:
     def __init__(
         self, registry: Registry, clock: Clock, egress: Egress | None = None,
         connections: Mapping[str, Mapping[str, Any]] | None = None, max_payload: int = 1024 * 1024,
-        scripts: Scripts | None = None,
+        scripts: Scripts | None = None, files: Callable[[str], Files] | None = None,
     ) -> None:  # fmt: skip
         self._registry = registry
         self._clock = clock
-        self._runner = Runner(clock, egress, connections or {}, max_payload, scripts)
+        self._runner = Runner(clock, egress, connections or {}, max_payload, scripts, files=files)
 
     async def play(self, definition: Definition, data: Any, trigger: str = "", trial: Trial | None = None) -> Played:
         """Run `definition` from `trigger` (else its first one) with this trigger data, as far as it goes by itself; as

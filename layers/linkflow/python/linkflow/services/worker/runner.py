@@ -19,6 +19,7 @@ from linkflow.domain.payloads import MARK, RESERVED, reserved
 from linkflow.domain.redaction import Redactor
 from linkflow.domain.state import State, decode, encode, split_key
 from linkflow.nodes.base import Context, Egress, NodeFailure
+from linkflow.nodes.files import Files
 from linkflow.nodes.given import takes_secrets
 from linkflow.nodes.scripts import Scripts
 from linkflow.observability import Concealed, concealing, logger
@@ -49,13 +50,15 @@ class Runner:
     def __init__(
         self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int,
         scripts: Scripts | None = None, reach: Callable[[str], Egress] | None = None, steps: Opener | None = None,
-        speaker: Speaker | None = None, vault: Vault | None = None,
+        speaker: Speaker | None = None, vault: Vault | None = None, files: Callable[[str], Files] | None = None,
     ) -> None:  # fmt: skip
         """`reach` gives the client for a workspace, in place of one for all; `steps` what records the steps of a node
-        run; `speaker` hears what nodes say while they run; `vault` opens credentials."""
+        run; `speaker` hears what nodes say while they run; `vault` opens credentials; `files` gives a workspace's
+        files."""
         self._steps = steps
         self._speaker = speaker
         self._vault = vault
+        self._files = files
         self._scripts = scripts
         self._clock = clock
         self._egress_of: Callable[[str], Egress | None] = reach or (lambda _workspace: egress)
@@ -99,6 +102,7 @@ class Runner:
                     secrets.by = opened.redactor if opened else None
                 context, scope = self._context(plan, step, state, key, attempt, found, opened)
                 context.scripts, context.random = None if step.type.pure else self._scripts, self._clock.random
+                context.files = self._files(context.workspace_id) if self._files and not step.type.pure else None
                 context.heartbeat, context.heartbeat_details = pulse.give, pulse.earlier
                 context.log = logs.append
                 if self._steps is not None:

@@ -14,18 +14,20 @@ from linkflow.contracts.history import CompleteBatch, HistoryApi, LoadRequest, S
 from linkflow.contracts.matching import ClaimRequest, Lease, MatchingApi
 from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest, ProbeReply, ProbeRequest
 from linkflow.domain.definition import Timeout
+from linkflow.domain.drawers import Room
 from linkflow.domain.errors import Conflict, LinkFlowError
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
 from linkflow.nodes.scripts import Scripts
 from linkflow.observability import logger
-from linkflow.ports import Blobs, Clock, Live
+from linkflow.ports import Blobs, Clock, FileStore, Live
 from linkflow.services.payloads import Payloads
 from linkflow.services.sealing import Sealer
 from linkflow.services.together import Together
 
 from .beating import Beats, Pulse
 from .chain import Chain
+from .filing import WorkspaceFiles
 from .forecasts import Forecasts
 from .holdings import Holdings, Job
 from .hydration import Hydration
@@ -67,6 +69,7 @@ class Worker:
         scripts: Scripts | None = None,
         live: Live | None = None,
         sealer: Sealer | None = None,
+        files: FileStore | None = None,
     ) -> None:
         """Without `blobs` results of any size go to History as they are, which may set them aside itself. `remembered`
         has states that a History in the same process keeps. `live` hears what nodes say while they run. `sealer` opens
@@ -86,7 +89,7 @@ class Worker:
         self._speaker = Speaker(live, clock) if live else None
         self._runner = Runner(
             clock, egress, config.connections, config.max_payload, scripts, self._reach, steps.of, self._speaker,
-            self._vault,
+            self._vault, _files_of(files, config, clock),
         )  # fmt: skip
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)
@@ -359,6 +362,12 @@ def _reach_of(history: HistoryApi, egress: Egress | None, clock: Clock) -> Calla
     from .reaching import Reaches
 
     return Reaches(history, egress, clock).of if isinstance(egress, EgressClient) else None
+
+
+def _files_of(store: FileStore | None, config: Config, clock: Clock) -> Callable[[str], WorkspaceFiles] | None:
+    """Files by workspace, where there is a store for them."""
+    room = Room(config.max_file, config.max_files_bytes, config.max_files)
+    return partial(WorkspaceFiles, store, room, clock) if store else None
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
