@@ -20,7 +20,7 @@ def step(id: str, output: object = None, *, attempt: int = 1, **more: object) ->
 
 
 def call(id: str = "tool/1", *, attempt: int = 1, parent_close: str = "terminate") -> c.Complete:
-    return c.Complete("a", attempt, CallWorkflow(WORKFLOW, {"x": 1}, True, parent_close, id))
+    return c.Complete("a", attempt, CallWorkflow(WORKFLOW, {"x": 1}, True, parent_close, id, "ask"))
 
 
 def closes(run: Run, status: str = "completed", **more: object) -> c.CloseChild:
@@ -94,9 +94,12 @@ def test_a_workflow_as_a_step_is_a_child_and_the_node_goes_on_in_another_attempt
     run = Run.given(flow("t > a > b", a=AGAIN), step("m/1", 1))
     assert run.when(call()) == ["ChildStarted a"]
     assert (run.status("a"), run.tasks) == ("calling", {})
-    assert run.when(closes(run, result={"y": 2})) == ["ChildCompleted a", "StepCompleted a", "NodeScheduled a #2"]
+    events = run.when(closes(run, result={"y": 2}), at=AT + 7 * SECOND)
+    assert events == ["ChildCompleted a", "StepCompleted a", "NodeScheduled a #2"]
     assert steps(run) == (Step("m/1", 1), Step("tool/1", {"y": 2}))
     assert run.tasks == {"a": 2}
+    told = run.last(e.StepCompleted)
+    assert (told.name, told.started_at, told.duration_us) == ("ask", AT, 7_000_000)
     assert run.when(fails("a", attempt=2))[-1] == "NodeRetryScheduled a #3", "the call was no failed attempt"
     run.fire("retry/3/a")
     run.when(call("tool/2", attempt=3))

@@ -181,7 +181,7 @@ def _call(draft: Draft, command: c.Complete, outcome: CallWorkflow) -> None:
         e.ChildStarted, node=command.node, attempt=command.attempt, execution_id=child,
         workflow_id=outcome.workflow_id, wait=outcome.wait, close_policy=outcome.parent_close, input=outcome.input,
         close_by=draft.state.runs[command.node].close_by if outcome.wait else 0,
-        step=outcome.step if outcome.wait else "",
+        step=outcome.step if outcome.wait else "", name=outcome.name,
     )  # fmt: skip
     if not outcome.wait:
         draft.emit(e.NodeCompleted, node=command.node, attempt=command.attempt, output={"execution_id": child})
@@ -212,11 +212,11 @@ def _close_child(draft: Draft, command: c.CloseChild) -> None:
     if run is None or run.child != command.execution_id:
         return
     node = {"node": command.node, "attempt": command.attempt}
-    is_step = run.progress is not None and run.progress.calling
+    step = run.progress.calling if run.progress else None
     if command.status == "completed":
         draft.emit(e.ChildCompleted, **node, execution_id=command.execution_id, result=command.result)
-        if is_step:
-            go_on(draft, command, run, None)
+        if step is not None:
+            go_on(draft, command, step, None)
             return
         draft.emit(e.NodeCompleted, **node, output=command.result)
         advance(draft, command.node)
@@ -227,8 +227,8 @@ def _close_child(draft: Draft, command: c.CloseChild) -> None:
         f"child_{command.status}", f"The sub-workflow did not complete: {cause}", command.status != "rejected",
         {"execution_id": command.execution_id},
     )  # fmt: skip
-    if is_step:
-        go_on(draft, command, run, error)
+    if step is not None:
+        go_on(draft, command, step, error)
         return
     fail(draft, command.node, Failed(error), {})
 

@@ -510,6 +510,8 @@ class ChildStarted(Base, frozen=True, tag="ChildStarted"):
     """When the node's schedule-to-close timeout passes (ms), which goes on."""
     step: str = ""
     """The step of the node run that this call is: when the child has closed, the node goes on."""
+    name: str = ""
+    """What that step is called."""
 
 
 class ChildCompleted(Base, frozen=True, tag="ChildCompleted"):

@@ -44,7 +44,7 @@ from .state import (
     new,
     split_key,
 )
-from .steps import NO_PROGRESS, Progress, Spent, Step
+from .steps import NO_PROGRESS, Calling, Progress, Spent, Step
 
 _replace = msgspec.structs.replace
 
@@ -290,7 +290,7 @@ def _failed(state: State, event: e.NodeFailed) -> None:
 
 def _at_rest(progress: Progress | None) -> Progress | None:
     """Without the call that was under way."""
-    return _replace(progress, calling="") if progress is not None and progress.calling else progress
+    return _replace(progress, calling=None) if progress is not None and progress.calling else progress
 
 
 def _step_completed(state: State, event: e.StepCompleted) -> None:
@@ -454,7 +454,8 @@ def _child_started(state: State, event: e.ChildStarted) -> None:
 
 
 def _calling(progress: Progress | None, event: e.ChildStarted) -> Progress:
-    return _replace(progress or NO_PROGRESS, called=event.attempt, calling=event.step)
+    calling = Calling(event.step, event.name, event.at)
+    return _replace(progress or NO_PROGRESS, called=event.attempt, calling=calling)
 
 
 def output_of(state: State, key: str) -> Any:

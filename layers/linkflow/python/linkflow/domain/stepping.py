@@ -8,8 +8,8 @@ from .draft import Draft
 from .firing import current
 from .flow import emit_scheduled
 from .outcomes import NodeError
-from .state import HELD, SCHEDULED, NodeRun
-from .steps import MAX_STEPS, NO_PROGRESS
+from .state import HELD, SCHEDULED
+from .steps import MAX_STEPS, NO_PROGRESS, Calling
 
 WORKFLOW = "workflow"
 """The kind of a step that is another workflow."""
@@ -31,14 +31,15 @@ def record(draft: Draft, command: c.Record) -> None:
     )  # fmt: skip
 
 
-def go_on(draft: Draft, command: c.CloseChild, run: NodeRun, error: NodeError | None) -> None:
+def go_on(draft: Draft, command: c.CloseChild, step: Calling, error: NodeError | None) -> None:
     """The workflow that was a step has closed: the node goes on in another attempt, which finds what came of it."""
-    key, attempt = command.node, run.attempt
+    key, run = command.node, draft.state.runs[command.node]
     draft.emit(
-        e.StepCompleted, node=key, attempt=attempt, step=(run.progress or NO_PROGRESS).calling, kind=WORKFLOW,
-        name=command.execution_id, output=None if error else command.result, error=error,
+        e.StepCompleted, node=key, attempt=run.attempt, step=step.step, kind=WORKFLOW, name=step.name,
+        output=None if error else command.result, error=error, started_at=step.at,
+        duration_us=(draft.at - step.at) * 1000,
     )  # fmt: skip
     if draft.state.status in HELD:
-        draft.emit(e.NodeHeld, node=key, attempt=attempt + 1)
+        draft.emit(e.NodeHeld, node=key, attempt=run.attempt + 1)
     else:
-        emit_scheduled(draft, key, run.sources, attempt + 1, run.close_by)
+        emit_scheduled(draft, key, run.sources, run.attempt + 1, run.close_by)

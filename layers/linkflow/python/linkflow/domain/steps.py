@@ -96,16 +96,24 @@ class Step(Struct, frozen=True, omit_defaults=True):
     error: NodeError | None = None
 
 
+class Calling(Struct, frozen=True, omit_defaults=True):
+    """The step that a call of another workflow is, since `at` (ms)."""
+
+    step: str
+    name: str = ""
+    at: int = 0
+
+
 class Progress(Struct, frozen=True, omit_defaults=True):
     """What a node run's attempts have recorded. `called` is the latest attempt that ended by calling another workflow:
-    those up to it do not count against the retry policy. `calling` is the step that this call is, while it lasts."""
+    those up to it do not count against the retry policy. `calling` is that call while it lasts."""
 
     steps: tuple[Step, ...] = ()
     called: int = 0
-    calling: str = ""
+    calling: Calling | None = None
 
     def with_step(self, step: Step) -> Progress:
-        return replace(self, steps=(*self.steps, step), calling="")
+        return replace(self, steps=(*self.steps, step), calling=None)
 
     def has(self, id: str) -> bool:
         return any(step.id == id for step in self.steps)

@@ -175,7 +175,8 @@ class Kit:
                 raise NodeFailure("tool_failed", _text(value)[:2000], retryable=False)
             return value
         if isinstance(tool, HttpTool):
-            return await self._node(id, "action_http_request", 0, _request(tool, arguments), tool.credential)
+            answer = await self._node(id, "action_http_request", 0, _request(tool, arguments), tool.credential)
+            return {"status": answer["status"], "body": answer["body"]}  # a model has no use for headers
         if not isinstance(tool, NodeTool):  # `use` has sent workflows another way
             raise NodeFailure("bad_tools", f"{entry.shown.name!r} cannot be called so.", retryable=False)
         return await self._node(id, tool.node_type, tool.version, _filled(tool.config, arguments), tool.credential)
@@ -210,7 +211,9 @@ class Kit:
         if done is None:
             tool: Any = self._entries[call.name].tool
             self._context.say(TOOL, call.name)
-            raise Suspended(CallWorkflow(tool.workflow_id, call.arguments, True, tool.parent_close_policy, id))
+            raise Suspended(
+                CallWorkflow(tool.workflow_id, call.arguments, True, tool.parent_close_policy, id, call.name)
+            )
         if done.error is not None and self._on_error == "fail":
             raise NodeFailure(
                 done.error.code, done.error.message, retryable=False, details=done.error.details, fresh=True
