@@ -88,6 +88,13 @@ def _away(request: Request) -> bytes:
     return reply(302, echo(request), {"Location": f"http://127.0.0.1:1{request.path}"})
 
 
+def _long(request: Request) -> bytes:
+    """The secret stands where an excerpt ends."""
+    found = json.dumps(echo(request))
+    at = min((place for word in ("pl4nted", "bot1:") if (place := found.find(word)) >= 0), default=0)
+    return reply(400, (" " * (990 - at) + found).encode())
+
+
 async def _never(_: Request) -> bytes:
     await asyncio.sleep(5)
     return b""
@@ -99,6 +106,7 @@ BEHAVIOURS: dict[str, Any] = {
     "echoes in text": lambda request: reply(500, json.dumps(echo(request)).encode()),
     "says no with 200": lambda request: reply(200, echo(request)),
     "wants others to wait": lambda request: reply(429, echo(request), {"Retry-After": "1"}),
+    "says it where an excerpt ends": _long,
     "leads away": _away,
     "breaks off": lambda request: b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + request.path.encode(),
     "is no HTTP": lambda request: request.path.encode() + b"\r\n\r\n",
@@ -123,6 +131,7 @@ async def hasty() -> AsyncIterator[EgressClient]:
 def forms(value: str) -> list[str]:
     """A secret as it might stand somewhere: as it is, in a URL, in JSON, and the middle of it in base64."""
     found = [value, quote(value), quote(value, safe=""), json.dumps(value)[1:-1]]
+    found.append(value[:12])  # a part of it is too much
     return found + [base64.b64encode(b"x" * shift + value.encode()).decode()[4:-4] for shift in range(3)]
 
 

@@ -143,14 +143,16 @@ class Api:
         """What a trouble comes to."""
         status = response.status_code
         said = f"{self.name} answered {status}" if status >= 300 else f"{self.name} refused"
-        text = f"{said}: {trouble.why.rstrip('.')}." if trouble.why else f"{said}."
+        # What is secret goes before anything is cut: a part of it would not be known again.
+        why, body = self.hiding.text(trouble.why).rstrip("."), self.hiding.text(text_of(response))
+        text = f"{said}: {why}." if why else f"{said}."
         again = is_retryable(status) if status >= 300 else False
         return NodeFailure(
             f"{self.code}_{'rate_limited' if trouble.is_limit else 'error'}",
             text[:EXCERPT],
             retryable=trouble.is_limit or (again if trouble.retryable is None else trouble.retryable),
             retry_after=min(trouble.wait_ms, LONGEST_WAIT_MS) or retry_after_ms(response.headers, self.context.now_ms),
-            details={"status": status, "body": text_of(response)[:EXCERPT], **trouble.details},
+            details={"status": status, "body": body[:EXCERPT], **trouble.details},
         )
 
 
