@@ -101,6 +101,14 @@ async def test_a_file_of_an_http_answer(egress: EgressClient, mailbox: Mailbox, 
     _, mail = await sent(egress, mailbox, smtp, attachments=handed_on)
     [file] = mail.iter_attachments()
     assert (file.get_filename(), file.get_content_type()) == ("a.gif", "image/gif")
+    stored = [
+        {"filename": "a.txt", "content": "ü"}, {"filename": "b.json", "content": {"a": 1}},
+        {"filename": "c", "content": {"base64": GIF, "content_type": "image/gif", "size": 8}},
+    ]  # fmt: skip
+    _, mail = await sent(egress, mailbox, smtp, attachments=stored)
+    assert [(one.get_content_type(), one.get_payload(decode=True)) for one in mail.iter_attachments()] == [
+        ("text/plain", "ü".encode()), ("application/json", b'{"a":1}'), ("image/gif", base64.b64decode(GIF)),
+    ]  # fmt: skip
 
 
 async def test_headers(egress: EgressClient, mailbox: Mailbox, smtp: dict[str, Any]):

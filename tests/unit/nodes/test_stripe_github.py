@@ -45,7 +45,7 @@ class TestStripe:
         assert (request.headers["authorization"], request.headers["idempotency-key"]) == (
             "Bearer sk_test_secret1", "exec/n1",
         )  # fmt: skip
-        assert output == {"id": "x_1"}
+        assert (output, request.headers["stripe-version"]) == ({"id": "x_1"}, "2025-03-31.basil")
 
     async def test_an_invoice_with_lines_can_be_tried_again(self, egress: EgressClient):
         lines = [{"description": "Work", "amount": 5000}, {"price": "price_1", "quantity": 2}]

@@ -29,7 +29,9 @@ class DiscordParams(Operated):
     )  # fmt: skip
     content: Text = part(of="send edit", also="content message text", widget="textarea", description="In Markdown.")
     embeds: list[dict[str, Any]] = part([], "Up to ten.", of="send edit")
-    files: Files = part([], "`{filename, base64 | text, content_type}`, one or a list.", of="send edit", also="file")
+    files: Files = part(
+        [], "`{filename, base64 | text | content, content_type}`, one or a list.", of="send edit", also="file"
+    )
     components: list[dict[str, Any]] = part([], "Buttons and the like.", of="send edit", group=_OPTIONS)
     poll: dict[str, Any] = part({}, of="send", group=_OPTIONS)
     message_id: Text = part(needed="edit delete get react", of="create_thread")

@@ -68,7 +68,7 @@ class EmailParams(Params):
     )
     attachments: Annotated[list[Attachment], BeforeValidator(one_or_many)] = Field(
         default_factory=list,
-        description="`{filename, base64 | text, content_type, cid}`, as other nodes hand files on; one or a list.",
+        description="`{filename, base64 | text | content, content_type, cid}`, one or a list.",
     )
     reply_to: People = Field(default_factory=list)
     sender: Text = Field("", validation_alias=AliasChoices("from", "from_email", "sender"), title="From")

@@ -11,36 +11,40 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 
 from linkflow.nodes.base import NodeFailure, Params
+from linkflow.nodes.contents import encoded
 from linkflow.nodes.fields import Text, to_text
 
 _KIND = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(\s*;[^\r\n\0]*)?")
 
 
 class File(Params):
-    """A file: what an HTTP request with `response_type: binary` hands on, or base64, or text."""
+    """A file, as other nodes hand it on: an HTTP request with `response_type: binary`, or a store's `content`."""
 
     model_config = ConfigDict(extra="ignore")  # a node's output may have more: its size, where it came from
 
     filename: Text = Field("", validation_alias=AliasChoices("filename", "name"), description="Without a folder.")
-    base64: Text = Field("", validation_alias=AliasChoices("base64", "content_base64"))
+    base64: Text = Field("", description="Its bytes.")
     text: Text = Field("", description="In place of base64.")
+    content: Any = Field(None, description="In place of both: text, `{base64: …}`, or any other value, as JSON.")
     content_type: Text = Field(
         "", validation_alias=AliasChoices("content_type", "mime_type"), description="Left out: told from the name."
     )
 
     @model_validator(mode="after")
     def _has_content(self) -> File:
-        if not {"base64", "text"} & self.model_fields_set:
-            raise ValueError("a file needs `base64` or `text`")
+        if not {"base64", "text", "content"} & self.model_fields_set:
+            raise ValueError("a file needs `base64`, `text` or `content`")
         return self
 
-    def content(self) -> bytes:
+    def data(self) -> bytes:
         """Its bytes. Raises `NodeFailure` ``bad_file``."""
-        if not self.base64:
-            return self.text.encode()
         try:
+            if "content" in self.model_fields_set:
+                return encoded(self.content, "")[0]
+            if not self.base64:
+                return self.text.encode()
             return base64.b64decode("".join(self.base64.split()), validate=True)
-        except (binascii.Error, ValueError):
+        except (binascii.Error, ValueError, NodeFailure):
             raise NodeFailure("bad_file", f"The file {self.name!r} is no base64.", retryable=False) from None
 
     @property
@@ -52,14 +56,16 @@ class File(Params):
     @property
     def kind(self) -> str:
         """Its media type. Raises `NodeFailure` ``bad_file``."""
-        found = self.content_type.strip() or mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+        inner = self.content.get("content_type") if isinstance(self.content, dict) else ""
+        given = self.content_type.strip() or str(inner or "")
+        found = given or mimetypes.guess_type(self.name)[0] or "application/octet-stream"
         if not _KIND.fullmatch(found):
             raise NodeFailure("bad_file", f"{found!r} is no media type.", retryable=False)
         return found
 
     def part(self) -> dict[str, Any]:
         """As `http_bodies` takes it for a multipart body."""
-        content = base64.b64encode(self.content()).decode()
+        content = base64.b64encode(self.data()).decode()
         return {"filename": self.name, "base64": content, "content_type": self.kind}
 
 

@@ -109,10 +109,10 @@ def _content(message: EmailMessage, params: EmailParams) -> None:
     for file in pictures:
         main, sub = _kind(file)
         cid = f"<{file.cid.strip('<> ')}>"
-        html.add_related(file.content(), main, sub, cid=cid, filename=file.name, disposition="inline")
+        html.add_related(file.data(), main, sub, cid=cid, filename=file.name, disposition="inline")
     for file in params.attachments:
         if file not in pictures:
-            message.add_attachment(file.content(), *_kind(file), filename=file.name)
+            message.add_attachment(file.data(), *_kind(file), filename=file.name)
 
 
 def _kind(file: Attachment) -> tuple[str, str]:

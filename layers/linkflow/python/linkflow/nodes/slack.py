@@ -44,7 +44,9 @@ class SlackParams(Operated):
     email: Text = part(needed="lookup_user")
     emoji: Text = part(description="Its name, such as `eyes`.", needed="react unreact")
     post_at: Text = part(description="Seconds since 1970, or a time in RFC 3339.", needed="schedule")
-    files: Files = part([], "`{filename, base64 | text, content_type}`, one or a list.", needed="upload", also="file")
+    files: Files = part(
+        [], "`{filename, base64 | text | content, content_type}`, one or a list.", needed="upload", also="file"
+    )
     comment: Text = part(description="The message above the files.", of="upload", also="initial_comment")
     limit: int = part(100, of="history replies channels users", ge=1, le=5000, description="Most items.")
     types: Text = part("public_channel", of="channels", description="With commas; private_channel, im, mpim.")

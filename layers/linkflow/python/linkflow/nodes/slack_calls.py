@@ -127,7 +127,7 @@ async def _upload(api: SlackApi, params: SlackParams) -> dict[str, Any]:
     """Each file goes to an address that Slack gives; then all of them are shown in one message."""
     files = []
     for file in params.files:
-        content = file.content()
+        content = file.data()
         place = await api.form("files.getUploadURLExternal", {"filename": file.name, "length": len(content)})
         address, id = place.get("upload_url"), place.get("file_id")
         if not isinstance(address, str) or not isinstance(id, str):

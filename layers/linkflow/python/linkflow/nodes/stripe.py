@@ -16,6 +16,8 @@ from linkflow.nodes.operations import Operated, part
 from linkflow.nodes.slots import Slot
 
 FAMILY = "stripe"
+VERSION = "2025-03-31.basil"
+"""Of Stripe's API: the one that this file was written for, whatever the account has."""
 _CUSTOMER = "create_customer update_customer"
 _BY_ID = (
     "get_customer update_customer delete_customer get_payment confirm_payment capture_payment cancel_payment "
@@ -71,7 +73,7 @@ class StripeParams(Operated):
     path: Text = part(description="Such as /v1/checkout/sessions.", needed="call")
     fields: dict[str, Any] = part({}, "More of Stripe's fields, as they are called there; they may nest.")
     account: Text = part(description="Connect: on whose behalf (acct_…).", group="Options")
-    version: Text = part(description="Of Stripe's API. Left out: the account's.", group="Options")
+    version: Text = part(description=f"Of Stripe's API. Left out: {VERSION}.", group="Options")
     api_key: Secret = part(also="api_key secret_key")
 
 

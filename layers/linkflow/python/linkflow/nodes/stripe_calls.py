@@ -10,7 +10,7 @@ from linkflow.nodes.connections import connection
 from linkflow.nodes.fields import to_text
 from linkflow.nodes.json_api import Api, Trouble, gather, relative, set_up
 from linkflow.nodes.operations import Route, picked
-from linkflow.nodes.stripe import FAMILY, StripeParams
+from linkflow.nodes.stripe import FAMILY, VERSION, StripeParams
 
 _CUSTOMER = ("email", "name", "phone", "description", "metadata")
 _REASON = ("reason:cancellation_reason",)
@@ -86,9 +86,8 @@ async def do(params: StripeParams, context: Context) -> dict[str, Any]:
     key = str(secrets.get("api_key") or "")
     if not key:
         raise set_up("Stripe", "give the node a credential with an `api_key`")
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {"Authorization": f"Bearer {key}", "Stripe-Version": params.version or VERSION}
     headers |= {"Stripe-Account": params.account} if params.account else {}
-    headers |= {"Stripe-Version": params.version} if params.version else {}
     api = StripeApi(context, secrets, headers)
     operation = params.operation
     if operation == "call":
