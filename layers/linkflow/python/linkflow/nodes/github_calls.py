@@ -89,17 +89,22 @@ def _said(fault: Any) -> str:
     return str(fault.get("message") or " ".join(str(fault[key]) for key in ("field", "code") if fault.get(key)))
 
 
-async def do(params: GitHubParams, context: Context) -> Any:
-    """The node's output."""
-    secrets = {"token": params.token} if params.token else connection(context, FAMILY)
+def api_of(secrets: Mapping[str, Any], context: Context) -> GitHubApi:
+    """The API with its token. Raises `NodeFailure` ``no_credential``."""
     token = str(secrets.get("token") or "")
     if not token:
         raise set_up("GitHub", "give the node a credential with a `token`")
-    api = GitHubApi(context, secrets, {
+    return GitHubApi(context, secrets, {
         "Authorization": f"Bearer {token}",
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",
     })  # fmt: skip
+
+
+async def do(params: GitHubParams, context: Context) -> Any:
+    """The node's output."""
+    secrets = {"token": params.token} if params.token else connection(context, FAMILY)
+    api = api_of(secrets, context)
     operation = params.operation
     if operation == "call":
         return await _call(api, params)

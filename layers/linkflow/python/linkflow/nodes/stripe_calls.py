@@ -80,15 +80,19 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, to_text(value)
 
 
-async def do(params: StripeParams, context: Context) -> dict[str, Any]:
-    """The node's output."""
-    secrets = {"api_key": params.api_key} if params.api_key else connection(context, FAMILY)
+def api_of(secrets: Mapping[str, Any], context: Context, version: str = "") -> StripeApi:
+    """The API with its key. Raises `NodeFailure` ``no_credential``."""
     key = str(secrets.get("api_key") or "")
     if not key:
         raise set_up("Stripe", "give the node a credential with an `api_key`")
-    headers = {"Authorization": f"Bearer {key}", "Stripe-Version": params.version or VERSION}
-    headers |= {"Stripe-Account": params.account} if params.account else {}
-    api = StripeApi(context, secrets, headers)
+    return StripeApi(context, secrets, {"Authorization": f"Bearer {key}", "Stripe-Version": version or VERSION})
+
+
+async def do(params: StripeParams, context: Context) -> dict[str, Any]:
+    """The node's output."""
+    secrets = {"api_key": params.api_key} if params.api_key else connection(context, FAMILY)
+    api = api_of(secrets, context, params.version)
+    api.headers |= {"Stripe-Account": params.account} if params.account else {}
     operation = params.operation
     if operation == "call":
         return await api.form(params.method, relative(params.path), params.fields)

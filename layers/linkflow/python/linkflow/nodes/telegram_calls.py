@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -57,19 +58,21 @@ class TelegramApi(Api):
         )
 
 
-async def do(params: TelegramParams, context: Context) -> Any:
-    """The node's output."""
-    secrets = {"token": params.token} if params.token else connection(context, FAMILY)
+def api_of(secrets: Mapping[str, Any], context: Context) -> tuple[TelegramApi, str]:
+    """The API, and the path of the bot in it. Raises `NodeFailure` ``no_credential``."""
     token = str(secrets.get("token") or "").strip()
     if not token:
         raise set_up("Telegram", "give the node a credential with a bot's `token`")
     api = TelegramApi(context, secrets)
-    api.hiding = Hiding(
-        [token, token.partition(":")[2]]
-    )  # what is in front of the colon is the bot's id, which is known
-    at = f"/bot{quote(token, safe=':')}"
+    api.hiding = Hiding([token, token.partition(":")[2]])  # in front of the colon is the bot's id, which is known
+    return api, f"/bot{quote(token, safe=':')}"
+
+
+async def do(params: TelegramParams, context: Context) -> Any:
+    """The node's output."""
+    api, at = api_of({"token": params.token} if params.token else connection(context, FAMILY), context)
     if params.operation == "download":
-        return await _download(api, at, token, params.file_id)
+        return await _download(api, at, params.file_id)
     method, arguments, file = _asked(params)
     kind = "multipart" if file else "json"
     body = {**{name: to_text(value) for name, value in arguments.items()}, **file} if file else arguments
@@ -137,10 +140,10 @@ def _is_done(operation: str, failure: NodeFailure, attempt: int) -> bool:
     return operation == "delete" and attempt > 1 and "message to delete not found" in said
 
 
-async def _download(api: TelegramApi, at: str, token: str, id: str) -> dict[str, Any]:
+async def _download(api: TelegramApi, at: str, id: str) -> dict[str, Any]:
     found = (await api.ask_object("POST", f"{at}/getFile", body={"file_id": id})).get("result") or {}
     path = str(found.get("file_path") or "")
-    response = await api.send("GET", f"/file/bot{quote(token, safe=':')}/{quote(path)}")
+    response = await api.send("GET", f"/file{at}/{quote(path)}")
     name = path.rpartition("/")[2]
     kind = mimetypes.guess_type(name)[0] or content_type(response.headers)[0] or "application/octet-stream"
     content = base64.b64encode(response.content).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -27,10 +28,8 @@ class TwilioApi(Api):
         return Trouble(str(found.get("message") or ""), is_limit=is_limit, details=details)
 
 
-async def do(params: TwilioParams, context: Context) -> Any:
-    """The node's output."""
-    own = {"account_sid": params.account_sid, "auth_token": params.auth_token}
-    secrets = own if params.auth_token else connection(context, FAMILY)
+def api_of(secrets: Mapping[str, Any], context: Context) -> tuple[TwilioApi, str]:
+    """The API, and the path of the account in it. Raises `NodeFailure` ``no_credential``."""
     account = str(secrets.get("account_sid") or "")
     user = str(secrets.get("api_key") or account)
     password = str((secrets.get("api_key_secret") if secrets.get("api_key") else secrets.get("auth_token")) or "")
@@ -38,7 +37,14 @@ async def do(params: TwilioParams, context: Context) -> Any:
         raise set_up("Twilio", "give the node a credential with `account_sid` and `auth_token`")
     pair = base64.b64encode(f"{user}:{password}".encode()).decode()
     api = TwilioApi(context, secrets, {"Authorization": f"Basic {pair}"})
-    at = f"/2010-04-01/Accounts/{segment(account, 'account_sid')}"
+    return api, f"/2010-04-01/Accounts/{segment(account, 'account_sid')}"
+
+
+async def do(params: TwilioParams, context: Context) -> Any:
+    """The node's output."""
+    own = {"account_sid": params.account_sid, "auth_token": params.auth_token}
+    secrets = own if params.auth_token else connection(context, FAMILY)
+    api, at = api_of(secrets, context)
     if params.operation in ("get_message", "get_call"):
         kind = "Messages" if params.operation == "get_message" else "Calls"
         return await api.ask_object("GET", f"{at}/{kind}/{segment(params.sid, 'sid')}.json")
