@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from linkflow.nodes.credentials import KINDS
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.service_checks import CHECKS
+from linkflow.services.worker.probing import TESTS
+from tests.unit.nodes.mysql_peer import mysql
 from tests.unit.nodes.peers import context, failing, http_peer, reply
 from tests.unit.nodes.test_sheets import PEM
 
@@ -56,6 +59,20 @@ async def test_a_signing_secret(egress: EgressClient):
         assert (await failing(CHECKS["webhook"](bad, context(egress=egress)))).error.code == "bad_credential"
 
 
-@pytest.mark.parametrize("kind", ["discord", "telegram", "twilio", "github", "stripe"])
+async def test_stores(egress: EgressClient, redis_url: str, tmp_path: Path):
+    assert await CHECKS["redis"]({"url": redis_url}, context(egress=egress)) == "The server answers."
+    bad = redis_url.replace("redis://", "redis://:wr0ng@")
+    assert (await failing(CHECKS["redis"]({"url": bad}, context(egress=egress)))).error.code == "redis_auth"
+    async with mysql(tmp_path) as url:
+        assert await CHECKS["mysql"]({"connection_string": url}, context(egress=egress)) == "The database answers."
+    gone = await failing(CHECKS["mysql"]({"connection_string": url}, context(egress=egress)))
+    assert gone.error.code == "db_connect"
+
+
+def test_workers_try_them():
+    assert CHECKS.items() <= TESTS.items()
+
+
+@pytest.mark.parametrize("kind", ["discord", "telegram", "twilio", "github", "stripe", "redis", "mysql"])
 async def test_an_empty_one(egress: EgressClient, kind: str):
     assert (await failing(CHECKS[kind]({}, context(egress=egress)))).error.code in ("no_credential", "bad_credential")

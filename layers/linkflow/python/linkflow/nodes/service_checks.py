@@ -78,6 +78,25 @@ async def _webhook(secrets: Mapping[str, Any], context: Context) -> str:
     return "The secret can sign. Receivers are not called."
 
 
+async def _mysql(secrets: Mapping[str, Any], context: Context) -> str:
+    from linkflow.nodes import mysql_client
+    from linkflow.nodes.sql_params import Bounds
+
+    server = mysql_client.read(str(secrets.get("connection_string") or ""), str(secrets.get("ca") or ""))
+    await mysql_client.run(server, [("SELECT 1", [])], egress=context.http(), bounds=Bounds(LATE, 1, 1_000))
+    return "The database answers."
+
+
+async def _redis(secrets: Mapping[str, Any], context: Context) -> str:
+    from linkflow.nodes.redis_client import ask, read, refused
+
+    server = read(str(secrets.get("url") or ""), str(secrets.get("ca") or ""))
+    [answer] = await ask(server, [("PING",)], context.http(), LATE)
+    if isinstance(answer, Exception):
+        raise refused(answer)
+    return "The server answers."
+
+
 CHECKS: Mapping[str, Check] = {
     "discord": _discord,
     "telegram": _telegram,
@@ -86,4 +105,6 @@ CHECKS: Mapping[str, Check] = {
     "stripe": _stripe,
     "google_service_account": _google,
     "webhook": _webhook,
+    "mysql": _mysql,
+    "redis": _redis,
 }

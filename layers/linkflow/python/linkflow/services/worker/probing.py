@@ -14,6 +14,7 @@ from linkflow.domain.redaction import Redactor
 from linkflow.nodes.base import Context, Egress, NodeFailure
 from linkflow.nodes.given import Given, any_of, home_of, secrets_of
 from linkflow.nodes.http_request import KINDS_OF_HTTP
+from linkflow.nodes.service_checks import CHECKS
 from linkflow.ports import Clock
 
 from .bound import HostBound
@@ -184,4 +185,5 @@ TESTS: Mapping[str, Test] = {
     "aws": _aws,
     "smtp": _smtp,
     "postgres": _postgres,
+    **CHECKS,
 }
