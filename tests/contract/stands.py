@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from linkflow.contracts.base import Caller, Server, client
+from linkflow.local import certificates
 from linkflow.transports.aws_lambda import AwsLambda
 from linkflow.transports.grpc import Grpc
 from linkflow.transports.grpc_server import GrpcServer
+from linkflow.transports.grpc_tls import Identity
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
 from tests.contract.echo import SECRET, Echo, EchoApi
@@ -99,6 +102,28 @@ class GrpcStand(Stand):
         return Grpc(self.address, deadline)
 
 
+class TlsStand(GrpcStand):
+    """gRPC between two services with certificates of one authority."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.folder = Path(self._folder.name)
+        certificates.make(self.folder, ("history", "worker"), {}, 1)
+
+    async def start(self) -> None:
+        server = Server(EchoApi, self.target, self.signer)
+        self._server = GrpcServer([server], f"127.0.0.1:{self._port}", Identity(str(self.folder / "history")))
+        self._port = await self._server.start()
+
+    async def close(self) -> None:
+        await super().close()
+        self._folder.cleanup()
+
+    def _connect(self, deadline: float) -> Grpc:
+        return Grpc(self.address, deadline, Identity(str(self.folder / "worker")))
+
+
 def echo_function(**changes: Any) -> Function:
     """The echo service as a Lambda function."""
     env = {"PYTHONPATH": str(ROOT), "LINKFLOW_SECRET": SECRET}
@@ -128,4 +153,9 @@ class LambdaStand(Stand):
         return AwsLambda("echo", deadline, endpoint=f"http://127.0.0.1:{self._port}")
 
 
-STANDS: dict[str, type[Stand]] = {"in-process": InProcessStand, "grpc": GrpcStand, "lambda": LambdaStand}
+STANDS: dict[str, type[Stand]] = {
+    "in-process": InProcessStand,
+    "grpc": GrpcStand,
+    "grpc-tls": TlsStand,
+    "lambda": LambdaStand,
+}

@@ -1,4 +1,4 @@
-"""One suite, three transports: in process, gRPC on loopback, Lambda in AWS's own runtime interface emulator."""
+"""One suite over the transports: in process, gRPC (plain and over mutual TLS) on loopback, Lambda in AWS's own runtime interface emulator."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from linkflow.local import launcher
+from linkflow.local import certificates, launcher
 from tests.lambda_pool import Function, LambdaPool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,7 +165,7 @@ class Process:
 
 
 class GrpcTopology:
-    """Every service a process of its own, and the API another."""
+    """Every service a process of its own, and the API another; they call each other over mutual TLS."""
 
     def __init__(self, database_url: str, redis_url: str, folder: Path, **extra: str) -> None:
         self.database_url, self.redis_url = database_url, redis_url
@@ -175,6 +175,8 @@ class GrpcTopology:
         self.url = f"http://127.0.0.1:{self._ports['api']}"
         self.env = settings(database_url, redis_url, self.url, extra)
         self.env |= {f"LINKFLOW_{name.upper()}_URL": f"grpc://127.0.0.1:{self._ports[name]}" for name in SERVICES}
+        self._certificates = folder / "certificates"
+        certificates.make(self._certificates, names, {}, 1)
         self.processes = {name: self._process(name, name, self._ports[name]) for name in names}
 
     def __getitem__(self, name: str) -> Process:
@@ -188,6 +190,7 @@ class GrpcTopology:
         where = ["--http" if service == "api" else "--grpc", f"127.0.0.1:{port}"]
         command = [str(Path(sys.executable).with_name("linkflow")), "serve", service, *where]
         env = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/tmp"), **self.env}
+        env["LINKFLOW_TLS"] = str(self._certificates / service)
         return Process(name, command, port, env, self._folder / f"{name}.log")
 
     def add(self, name: str, service: str) -> Process:

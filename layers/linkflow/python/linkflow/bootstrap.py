@@ -95,7 +95,7 @@ class System:
     def _transport(self, service: str) -> Transport:
         url = self.config.peers.get(service, "local:")
         if url not in self._transports:
-            transport = connect(url, local=self._local)
+            transport = connect(url, local=self._local, tls=self.config.tls)
             self._transports[url] = transport
             self._closing(transport)
         return self._transports[url]
@@ -483,7 +483,7 @@ class System:
             replies=PostgresReplies(database),
             allowance=ApiAllowance(limiter, config.api_rate_limit),
             clock=clock,
-            checks={"postgres": database.ping, "valkey": self.valkey.ping}, watched=self._watched(),
+            checks=self.checks(), watched=self._watched(),
             node_types=self.registry.describe,
             public_url=config.public_url,
             max_body=config.max_payload,
@@ -518,6 +518,10 @@ class System:
         if self.config.smtp.host:
             return SmtpMailer(self.config.smtp, self.config.egress)
         return Outbox(Path(self.config.home) / "outbox")
+
+    def checks(self) -> dict[str, Callable[[], Awaitable[object]]]:
+        """The stores that every service needs."""
+        return {"postgres": self.database.ping, "valkey": self.valkey.ping}
 
     def _watched(self) -> dict[str, Callable[[], Awaitable[object]]]:
         """Further databases: one that is away takes its own runs with it, and nobody else's."""

@@ -80,6 +80,12 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Where each service is reached: ``{"history": "grpc://127.0.0.1:7001"}``; absent means in this process.
     Forms: ``grpc://host:port``, ``lambda:function-name``, ``local:``."""
 
+    tls: str = ""
+    """A folder with ``tls.crt``, ``tls.key`` and ``ca.crt``: services call each other over mutual TLS. `linkflow certs`
+    makes such folders."""
+    plaintext: bool = False
+    """Services may listen without TLS beyond this machine: something else encrypts, such as a mesh."""
+
     pool_size: int = 10
     db_timeout: float = 10.0
     partitions: int = 2

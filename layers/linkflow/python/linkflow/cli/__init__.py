@@ -6,6 +6,7 @@ import click
 
 from linkflow import __version__
 
+from .certs import certs
 from .credentials import credential, variable
 from .dead_letters import dead_letters
 from .egress import egress
@@ -82,6 +83,7 @@ main.add_command(egress)
 main.add_command(credential)
 main.add_command(variable)
 main.add_command(keys)
+main.add_command(certs)
 main.add_command(webhook)
 main.add_command(tests)
 main.add_command(pin)
@@ -132,15 +134,18 @@ def replay(execution_id: str, every: bool, home: str) -> None:
     "--grpc", default="127.0.0.1:0", envvar="LINKFLOW_GRPC", show_default=True, help="Address of the service."
 )
 @click.option("--http", default="127.0.0.1:8080", envvar="LINKFLOW_HTTP", show_default=True, help="Address of the API.")
+@click.option(
+    "--probes", default="", envvar="LINKFLOW_PROBES", metavar="HOST:PORT", help="Answer /health/live and /health/ready."
+)
 @QUEUE
-def serve(service: str, grpc: str, http: str, queues: tuple[str, ...]) -> None:
+def serve(service: str, grpc: str, http: str, probes: str, queues: tuple[str, ...]) -> None:
     """Run one service of a deployment.
 
     DATABASE_URL, REDIS_URL and LINKFLOW_SECRET are required; LINKFLOW_<SERVICE>_URL says where the others are.
     """
     from .serve import serve as start
 
-    raise SystemExit(start(service, grpc, http, queues))
+    raise SystemExit(start(service, grpc, http, probes, queues))
 
 
 @main.command()

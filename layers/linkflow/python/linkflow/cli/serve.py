@@ -7,7 +7,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -16,6 +16,10 @@ from linkflow.domain.errors import LinkFlowError
 from linkflow.observability import setup
 
 from .client import say
+from .probes import Probed
+
+if TYPE_CHECKING:
+    from linkflow.bootstrap import System
 
 NEEDS = {
     "frontend": ("history", "matching"),
@@ -68,7 +72,7 @@ def serving(config: Config, queues: tuple[str, ...]) -> Config:
     return replace(config, worker_queues=tuple(dict.fromkeys(queues))) if queues else config
 
 
-def serve(service: str, grpc: str, http: str, queues: tuple[str, ...] = ()) -> int:
+def serve(service: str, grpc: str, http: str, probes: str = "", queues: tuple[str, ...] = ()) -> int:
     """Serve until SIGTERM or SIGINT, then hand back what is running."""
     try:
         if queues and service != "worker":
@@ -82,8 +86,11 @@ def serve(service: str, grpc: str, http: str, queues: tuple[str, ...] = ()) -> i
             raise BadConfig(
                 f"The {service} service calls others: set {' and '.join(lost)}, such as grpc://10.0.0.5:7001."
             )
+        address = _address(grpc)
+        if service != "api":
+            _guarded(config, address)
         setup(config.log_level, service)
-        run(_serve(config, service, _address(grpc), _address(http)))
+        run(_serve(config, service, address, _address(http), probes and _address(probes)))
     except (BadConfig, LinkFlowError) as error:
         say(str(error))
         return 2
@@ -98,30 +105,56 @@ def _address(text: str) -> str:
     return f"{host or '0.0.0.0'}:{port}"  # noqa: S104
 
 
-async def _serve(config: Config, service: str, grpc: str, http: str) -> None:
+def _guarded(config: Config, address: str) -> None:
+    """Calls that leave this machine are encrypted, and both ends know each other."""
+    host = address.rpartition(":")[0].strip("[]")
+    if config.tls or config.plaintext or host == "localhost" or host.startswith("127.") or host == "::1":
+        return
+    raise BadConfig(
+        f"{address} is reached from elsewhere: set LINKFLOW_TLS to a folder of certificates (`linkflow certs make`), or"
+        " LINKFLOW_PLAINTEXT=true where something else encrypts."
+    )
+
+
+async def _serve(config: Config, service: str, grpc: str, http: str, probes: str) -> None:
     from linkflow.bootstrap import System
 
     system = System(config, service)
     stop = stop_on_signals()
+    state = Probed(system.checks())
+    asked = asyncio.create_task(state.serve(probes)) if probes else None
     try:
         if service == "api":
-            from .web import serve_http
-
-            host, _, port = http.rpartition(":")
-            system.serve_all(("frontend", "history", "matching"))
-            await serve_http(system.http_app(), host, int(port), stop)
+            await _serve_api(system, http, stop, state)
         else:
-            from linkflow.transports.grpc_server import GrpcServer
-
-            server = GrpcServer([system.serve(service)], grpc)
-            bound = await server.start()
-            say(f"{service} listens on {grpc.rpartition(':')[0]}:{bound}")
-            system.loop()
-            await stop.wait()
-            await system.stop_loops()
-            await server.stop()
+            await _serve_grpc(system, service, grpc, stop, state)
     finally:
         await system.close()
+        await state.end(asked)
+
+
+async def _serve_api(system: System, http: str, stop: asyncio.Event, state: Probed) -> None:
+    from .web import serve_http
+
+    host, _, port = http.rpartition(":")
+    system.serve_all(("frontend", "history", "matching"))
+    app = system.http_app()
+    state.serving(stop)
+    await serve_http(app, host, int(port), stop)
+
+
+async def _serve_grpc(system: System, service: str, address: str, stop: asyncio.Event, state: Probed) -> None:
+    from linkflow.transports.grpc_server import GrpcServer
+    from linkflow.transports.grpc_tls import identity
+
+    server = GrpcServer([system.serve(service)], address, identity(system.config))
+    bound = await server.start()
+    say(f"{service} listens on {address.rpartition(':')[0]}:{bound}")
+    system.loop()
+    state.serving(stop)
+    await stop.wait()
+    await system.stop_loops()
+    await server.stop()
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -6,14 +6,11 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 import uvicorn
 
 from linkflow.config import BadConfig
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 
 class _Server(uvicorn.Server):
@@ -36,10 +33,8 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
-async def serve_http(
-    app: FastAPI, host: str, port: int, stop: asyncio.Event, sock: socket.socket | None = None
-) -> None:
-    """Serve until `stop` is set, then finish what is under way."""
+async def serve_http(app: Any, host: str, port: int, stop: asyncio.Event, sock: socket.socket | None = None) -> None:
+    """Serve an ASGI app until `stop` is set, then finish what is under way."""
     config = uvicorn.Config(
         app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=5, server_header=False
     )

@@ -9,11 +9,11 @@ from .calls import DEADLINE
 from .in_process import InProcess
 
 
-def connect(url: str, *, local: InProcess, deadline: float = DEADLINE) -> Transport:
+def connect(url: str, *, local: InProcess, deadline: float = DEADLINE, tls: str = "") -> Transport:
     """The transport to a peer: ``grpc://host:port``, ``lambda:function-name``, or ``local:`` for `local`.
 
-    `deadline` in seconds. Nothing is connected before the first call. Raises `BadConfig` for another form, or where
-    the extra that it needs is not installed.
+    `deadline` in seconds; `tls` is a folder of certificates: gRPC is over mutual TLS then. Nothing is connected before
+    the first call. Raises `BadConfig` for another form, or where the extra that it needs is not installed.
     """
     if url.startswith("grpc://"):
         address = url.removeprefix("grpc://").rstrip("/")
@@ -21,9 +21,10 @@ def connect(url: str, *, local: InProcess, deadline: float = DEADLINE) -> Transp
             raise BadConfig(f"{url}: a gRPC peer is grpc://host:port.")
         try:
             from .grpc import Grpc
+            from .grpc_tls import Identity
         except ImportError as error:
             raise BadConfig(f"{url} needs the extra linkflow[grpc]: {error}") from None
-        return Grpc(address, deadline)
+        return Grpc(address, deadline, Identity(tls) if tls else None)
     if url.startswith("lambda:"):
         function = url.removeprefix("lambda:")
         if not function:

@@ -17,6 +17,7 @@ from linkflow.domain.errors import PayloadTooLarge, Unavailable
 from .calls import DEADLINE, allowance, decode, encode
 from .grpc_errors import METADATA_LIMIT, from_rpc
 from .grpc_stream import NotStreamed, Stream
+from .grpc_tls import Identity, Material
 from .wire.call_pb2 import Answer, Call
 
 MAX_MESSAGE = 16 * 1024 * 1024
@@ -61,10 +62,14 @@ class Grpc:
     Calls share a stream; large ones, and those to a peer that has no streams, are unary calls.
     """
 
-    def __init__(self, address: str, deadline: float = DEADLINE) -> None:
-        """`address` is ``host:port``; `deadline` in seconds, on top of what a request itself asks to wait."""
+    def __init__(self, address: str, deadline: float = DEADLINE, identity: Identity | None = None) -> None:
+        """`address` is ``host:port``; `deadline` in seconds, on top of what a request itself asks to wait. With an
+        `identity` the connection is TLS of both sides, and the peer's certificate has to be of that host."""
         self._address = address
         self._deadline = deadline
+        self._identity = identity
+        self._shown: Material | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self._channel: grpc.aio.Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rpcs: dict[tuple[str, str], Any] = {}
@@ -122,14 +127,34 @@ class Grpc:
     def _connected(self) -> grpc.aio.Channel:
         loop = asyncio.get_running_loop()
         if self._channel is None or self._loop is not loop:  # a channel belongs to the loop it was made in
-            self._channel = grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+            self._channel = self._dial()
             self._loop = loop
             self._forget()
         return self._channel
 
+    def _dial(self) -> grpc.aio.Channel:
+        if self._identity is None:
+            return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        self._shown = self._identity.now()
+        return grpc.aio.secure_channel(self._address, self._identity.client(), options=_OPTIONS)
+
+    def _renew(self) -> None:
+        """A connection with the certificate of today, where that has changed; calls under way end on the old one."""
+        channel, stream = self._channel, self._stream
+        if self._identity is None or channel is None or self._identity.now() is self._shown:
+            return
+        if stream is not None:
+            stream.retire()
+        leaving = asyncio.create_task(channel.close(self._deadline))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        self._channel = None
+
     def _opened(self) -> Stream:
         channel, stream = self._connected(), self._stream
         if stream is None or not stream.fresh:
+            self._renew()
+            channel, stream = self._connected(), self._stream
             self._retired = [old for old in self._retired if not old.over]
             if stream is not None and not stream.over:
                 stream.retire()

@@ -17,6 +17,7 @@ from .grpc import KEEPALIVE_MS, MAX_MESSAGE, SIZES, camel
 from .grpc_errors import TRAILER, status, trailer
 from .grpc_health import Health
 from .grpc_stream_server import Streams
+from .grpc_tls import Identity
 from .wire.call_pb2 import Answer, Call
 
 _OPTIONS: list[tuple[str, Any]] = [
@@ -32,8 +33,12 @@ _OPTIONS: list[tuple[str, Any]] = [
 class GrpcServer:
     """Serves any number of services on one address."""
 
-    def __init__(self, servers: Sequence[Server], address: str = "127.0.0.1:0") -> None:
-        """`address` is ``host:port``; port 0 takes a free one."""
+    def __init__(
+        self, servers: Sequence[Server], address: str = "127.0.0.1:0", identity: Identity | None = None
+    ) -> None:
+        """`address` is ``host:port``; port 0 takes a free one. With an `identity` only peers with a certificate of the
+        same authority are let in."""
+        self._identity = identity
         self._servers = list(servers)
         self._address = address
         self._health = Health(f"linkflow.wire.{camel(server.contract.service)}" for server in servers)
@@ -46,7 +51,10 @@ class GrpcServer:
         ours = (self._health.handler(), self._streams.handler())
         server.add_generic_rpc_handlers((*ours, *map(_handler, self._servers)))
         try:
-            port = server.add_insecure_port(self._address)
+            if self._identity is None:
+                port = server.add_insecure_port(self._address)
+            else:
+                port = server.add_secure_port(self._address, self._identity.server())
         except RuntimeError as error:
             raise Unavailable(f"Cannot listen on {self._address}: {error}") from None
         await server.start()
