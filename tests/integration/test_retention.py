@@ -17,6 +17,7 @@ from linkflow.domain.outcomes import Completed, Failed, Iterate, NodeError, Requ
 from linkflow.postgres.audit import replays
 from linkflow.postgres.database import Database
 from linkflow.postgres.retention import DAY_MS, Dropped, Retention
+from linkflow.postgres.retention_settings import PostgresRetentionSettings
 from linkflow.postgres.timers import PostgresTimers
 from tests.e2e.soundness import assert_sound
 from tests.unit.engine.support import flow
@@ -154,6 +155,24 @@ async def test_a_partition_of_short_lived_runs_goes_early(months: Months):
     assert await months.histories() == {usual, short}, "half of July's runs stay: their events go with the others"
     await _drop(months)
     assert await months.histories() == set()
+
+
+async def test_what_a_workspace_has_set_holds(months: Months):
+    months.on(2)
+    usual, ruled = await months.closed(), await months.closed()
+    await months.closed(retention_days=200)
+    ((workspace, workflow),) = await months.sql(
+        "SELECT workspace_id::text, workflow_id::text FROM executions WHERE id = %s", ruled
+    )
+    settings = PostgresRetentionSettings(months.database)
+    await settings.write(workspace, 365, {workflow: 250})
+    await _drop(months)
+    assert await months.runs() == {usual}, "for a workflow, before the workflow's own, before all workflows"
+    await settings.write(workspace, 365, {workflow: 400})
+    assert await settings.read(workspace) == (365, {workflow: 400})
+    await settings.write(workspace, 30, {})
+    await _drop(months)
+    assert await months.runs() == set()
 
 
 async def test_kept_for_ever(months: Months):

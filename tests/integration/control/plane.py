@@ -74,13 +74,14 @@ from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
 from linkflow.nodes.kinds import described
 from linkflow.nodes.registry import Registry
-from linkflow.ports import Notice
+from linkflow.ports import Notice, Words
 from linkflow.postgres.credentials import PostgresCredentials
 from linkflow.postgres.database import Database
 from linkflow.postgres.hook_calls import PostgresHookCalls
 from linkflow.postgres.people import stores
 from linkflow.postgres.reach import PostgresReach
 from linkflow.postgres.replies import PostgresReplies
+from linkflow.postgres.retention_settings import PostgresRetentionSettings
 from linkflow.postgres.schedules import PostgresSchedules
 from linkflow.postgres.variables import PostgresVariables
 from linkflow.postgres.webhooks import PostgresWebhooks
@@ -101,6 +102,7 @@ from linkflow.services.people import Rules
 from linkflow.services.people import build as people_of
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
+from linkflow.services.retention import RetentionSettings
 from linkflow.services.schedules import Schedules
 from linkflow.services.sealing import Sealer
 from linkflow.services.secret_links import SecretLinks
@@ -190,6 +192,16 @@ class SmallAudience:
         return True
 
 
+class Silence:
+    """No node says anything."""
+
+    async def publish(self, execution_id: str, words: Sequence[Words]) -> None:
+        return None
+
+    async def read(self, execution_id: str, after: str = "", limit: int = 500, wait: float = 0.0) -> list[Words]:
+        return []
+
+
 class Bells:
     """Nobody rings."""
 
@@ -240,7 +252,7 @@ class RecordingFrontend:
         return msgspec.structs.replace(self.answer, execution_id=id, created=known is None)
 
     async def control(self, request: ControlRequest) -> ControlReply:
-        self._enter("workflow.execute", request)
+        self._enter("execution.delete" if request.verb == "delete" else "workflow.execute", request)
         self._visible(request)
         return ControlReply(
             {"cancel": "cancelled", "terminate": "terminated", "pause": "paused"}.get(request.verb, "running")
@@ -564,6 +576,8 @@ def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) ->
         executions=executions,
         inspecting=Inspecting(executions, following),
         following=following,
+        live=Silence(),
+        retention=RetentionSettings(PostgresRetentionSettings(database), 90),
         trials=Trials(workflows, executions, frontend, Registry.load(), clock),
         forks=Forks(frontend),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),

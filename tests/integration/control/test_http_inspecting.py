@@ -209,6 +209,21 @@ async def test_changes_of_the_workspace(plane: Plane):
     check_problem(await plane.client.get(f"{ada.base}/executions/changes?cursor=x", headers=ada.auth), 422)
 
 
+async def test_how_long_runs_are_kept(plane: Plane):
+    ada, bob = await plane.somebody(), await plane.somebody()
+    workflow, theirs = await plane.workflow(ada), await plane.workflow(bob)
+    assert (await _get(plane, ada, "/retention"))["retention"] == {"days": None, "workflows": {}, "unset_days": 90}
+    body = {"days": 30, "workflows": {workflow["id"]: 7}}
+    put = await plane.client.put(f"{ada.base}/retention", json=body, headers=ada.auth)
+    assert put.json()["retention"] == {**body, "unset_days": 90}
+    assert (await _get(plane, ada, "/retention"))["retention"]["days"] == 30
+    assert (await _get(plane, bob, "/retention"))["retention"]["days"] is None
+    wrong = {"workflows": {theirs["id"]: 7, "x": 1, workflow["id"]: 0}}
+    refused = check_problem(await plane.client.put(f"{ada.base}/retention", json=wrong, headers=ada.auth), 422)
+    assert {fault["code"] for fault in refused["errors"]} == {"unknown_workflow", "bad_days"}
+    assert (await _get(plane, ada, "/retention"))["retention"]["workflows"] == {workflow["id"]: 7}
+
+
 HOUR = 3_600_000
 
 

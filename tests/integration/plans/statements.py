@@ -117,6 +117,7 @@ HOT: dict[str, Cases] = {
             {"id": nth(0, 1), "after": 19_950, "limit": PAGE}
         ],
         "history_within": {"id": nth(0, 5), "after": 3},
+        "delete": {"ids": _OLD[:1], "workspace": BIG, "keys": _KEYS, "kind": "forget", "body": b"", "offer": 10**12},
         "definition": {"workflow": FLOW, "version": 1},
         "lost_tasks": {"now": 15_000, "next": 10**12, "limit": PAGE},
         "lost_messages": {"now": 15_000, "next": 10**12, "limit": PAGE},
@@ -421,6 +422,9 @@ COLD: dict[str, dict[str, str]] = {
     "retention": {
         "lock": _DAILY, "patience": _DAILY, "own": _DAILY, "moving": _DAILY, "partitions": _DAILY, "count": _DAILY,
         "forget": _DAILY, "drop_partition": _DAILY, "clear_history": _DAILY, "clear_blobs": _DAILY,
+    },
+    "retention_settings": {
+        "read": _PERSON, "clear": _PERSON, "put": _PERSON, "workflows": _PERSON, "every": _DAILY,
     },
     "tallies": {"forget": _DAILY},
     "timers": {

@@ -419,6 +419,7 @@ class System:
         from linkflow.postgres.hook_calls import PostgresHookCalls
         from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.replies import PostgresReplies
+        from linkflow.postgres.retention_settings import PostgresRetentionSettings
         from linkflow.postgres.schedules import PostgresSchedules
         from linkflow.postgres.variables import PostgresVariables
         from linkflow.postgres.webhooks import PostgresWebhooks
@@ -437,6 +438,7 @@ class System:
         from linkflow.services.inspecting import Inspecting
         from linkflow.services.queues import Queues
         from linkflow.services.reach import WorkspaceReach
+        from linkflow.services.retention import RetentionSettings
         from linkflow.services.schedules import Schedules
         from linkflow.services.secret_links import SecretLinks
         from linkflow.services.trials import Trials
@@ -464,6 +466,8 @@ class System:
             executions=executions,
             inspecting=Inspecting(executions, following),
             following=following,
+            live=self.live,
+            retention=RetentionSettings(PostgresRetentionSettings(database), config.retention_days),
             trials=Trials(authoring, executions, frontend, self.registry, clock),
             forks=Forks(frontend),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),

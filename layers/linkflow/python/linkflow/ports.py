@@ -162,6 +162,10 @@ class KeptEvent(Struct, frozen=True):
     actor: str = ""
 
 
+FORGET_BLOBS = "forget_blobs"
+"""The message that a deleted run leaves behind: its body is the workspace's id."""
+
+
 class Snapshot(Struct, frozen=True):
     """A run as it is stored, at event `version`: a state and rows of events since (see `domain.snapshots.restore`).
     `state` is empty where it has to be folded from all events."""
@@ -303,6 +307,11 @@ class UsageStore(Protocol):
 
 class EventStore(BulkStore, UsageStore, SearchStore, Protocol):
     """Execution state and events. One database, or several behind a shard map."""
+
+    async def delete(self, execution_id: str, workspace_id: str, keys: Sequence[str], offer_at: int) -> bool:
+        """Delete a closed run with all that is known of it, and what it has of these idempotency keys, in one
+        transaction. A message to forget its blobs stays (`FORGET_BLOBS`). False where it is open or not there."""
+        ...
 
     async def commit(self, transitions: Sequence[Transition]) -> list[str]:
         """Write all in one transaction (a database); returns a verdict each: ``ok``, ``conflict`` (the fence: somebody

@@ -14,6 +14,7 @@ from .executions import executions
 from .keys import keys
 from .nodes import nodes
 from .options import HOME, JSON, URL
+from .retention import retention
 from .shards import shards
 from .testing import pin, tests, unpin
 from .usage import usage
@@ -76,6 +77,7 @@ def import_(files: tuple[str, ...], activate: bool, home: str, url: str) -> None
 main.add_command(executions)
 main.add_command(executions, "execution")
 main.add_command(usage)
+main.add_command(retention)
 main.add_command(dead_letters)
 main.add_command(shards)
 main.add_command(nodes)

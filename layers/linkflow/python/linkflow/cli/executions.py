@@ -119,7 +119,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument(
     "verb",
     type=click.Choice(
-        ["cancel", "terminate", "pause", "resume", "retry", "signal", "fork", "reset", "rerun"]
+        ["cancel", "terminate", "pause", "resume", "retry", "signal", "fork", "reset", "rerun", "delete"]
     ),
 )  # fmt: skip
 @_filters

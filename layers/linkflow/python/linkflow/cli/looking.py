@@ -19,7 +19,7 @@ VERBS = {
 
 def add_to(group: click.Group) -> None:
     """Put the commands about single runs into a group."""
-    for command in (show, nodes, node, logs, timeline, diff, state, signal, watch):
+    for command in (show, nodes, node, logs, timeline, diff, state, signal, watch, delete):
         group.add_command(command)
     for verb, help in VERBS.items():
         group.add_command(_control(verb, help))
@@ -157,6 +157,21 @@ def watch(execution_id: str, as_json: bool, home: str, url: str) -> None:
     if execution_id:
         raise SystemExit(follow(home, url, execution_id, as_json))
     raise SystemExit(follow_all(home, url, as_json))
+
+
+@click.command()
+@click.argument("execution_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@JSON
+@HOME
+@URL
+def delete(execution_id: str, yes: bool, as_json: bool, home: str, url: str) -> None:
+    """Delete a run that is over, for good."""
+    from .looking_work import tell
+
+    if not yes:
+        click.confirm(f"Delete {execution_id} with its events and payloads?", abort=True)
+    raise SystemExit(tell(home, url, f"/executions/{execution_id}", None, as_json, "delete"))
 
 
 def _control(verb: str, help: str) -> click.Command:

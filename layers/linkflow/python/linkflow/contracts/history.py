@@ -248,7 +248,8 @@ class FireReply(Struct, frozen=True, omit_defaults=True):
 
 
 class ControlRequest(Struct, frozen=True, omit_defaults=True):
-    """A control verb on one run: ``cancel``, ``terminate``, ``retry``, ``pause`` or ``resume``."""
+    """A control verb on one run: ``cancel``, ``terminate``, ``retry``, ``pause``, ``resume``, or ``delete`` for one
+    that is over."""
 
     execution_id: str
     workspace_id: str

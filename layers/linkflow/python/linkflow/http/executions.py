@@ -26,6 +26,7 @@ router = new_router(prefix="/api/v1/workspaces/{workspace_id}", tags=["Execution
 
 Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]
+Remover = Annotated[Membership, can("execution.delete")]
 Status = Literal[
     "", "queued", "collecting", "running", "cancelling", "paused", "completed", "failed", "cancelled", "timed_out",
     "terminated",
@@ -158,6 +159,13 @@ async def pause(execution_id: str, services: Given, who: Runner, form: Control |
 async def resume(execution_id: str, services: Given, who: Runner, form: Control | None = None) -> Response:
     """Go on with a paused run."""
     return await _control(services, who, execution_id, "resume", form, "Execution resumed.")
+
+
+@router.delete("/executions/{execution_id}")
+async def delete(execution_id: str, services: Given, who: Remover) -> Response:
+    """Delete a run that is over, for good: its row, its events, its payloads."""
+    await services.executions.control(who, execution_id, "delete")
+    return reply({"message": "Execution deleted."})
 
 
 async def _page(

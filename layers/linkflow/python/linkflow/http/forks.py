@@ -95,7 +95,8 @@ class Filter(BaseModel):
 
 
 class NewBulk(Rerun):
-    """`verb` is cancel, terminate, pause, resume, retry, signal, fork, reset or rerun; the others are its fields."""
+    """`verb` is cancel, terminate, pause, resume, retry, signal, fork, reset, rerun or delete; the others are its
+    fields."""
 
     verb: Annotated[str, StringConstraints(max_length=20)]
     filter: Filter = Field(default_factory=Filter)
@@ -140,7 +141,10 @@ async def rerun_deterministic(
 
 @router.post("/executions/bulk", status_code=202)
 async def begin(request: Request, services: Given, who: Runner, form: NewBulk) -> Response:
-    """A verb upon all runs that fit the filter now, worked off in the background. A dry run counts them."""
+    """A verb upon all runs that fit the filter now, worked off in the background. A dry run counts them. To delete
+    needs `execution.delete`."""
+    if form.verb == "delete":
+        who.require("execution.delete")
 
     async def act() -> Response:
         found = await services.forks.bulk(

@@ -6,6 +6,7 @@ back by itself with `Last-Event-ID`, so it is a long poll in other clothes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from linkflow.domain.errors import Unavailable
 from linkflow.domain.events import public
+from linkflow.ports import Words
 from linkflow.services.executions import MAX_WAIT
 from linkflow.services.workspaces import Membership
 
@@ -66,14 +68,66 @@ async def stream_all(
 
 @router.get("/{execution_id}/stream", response_class=StreamingResponse, responses=SSE)
 async def stream(
-    execution_id: str, services: Given, who: Viewer, after: EventId = 0, last_event_id: LastEventId = ""
+    execution_id: str,
+    services: Given,
+    who: Viewer,
+    after: EventId = 0,
+    words: bool = False,
+    last_event_id: LastEventId = "",
 ) -> StreamingResponse:
     """A run's events as server-sent events, from one on, until it closes; then `end`. An event's id is its event id, so
-    a client that comes back with `Last-Event-ID` misses nothing."""
+    a client that comes back with `Last-Event-ID` misses nothing. With `words`, what its nodes say while they run comes
+    in between."""
     given = last_event_id if last_event_id.isascii() and last_event_id.isdecimal() else ""
     begin = max(after, int(given[:9] or 0))
     await services.executions.described(who, execution_id)  # errors come before the stream
-    return _answer(_one(services, who, execution_id, begin))
+    follow = _with_words if words and services.streams else _one
+    return _answer(follow(services, who, execution_id, begin))
+
+
+@router.get("/{execution_id}/words")
+async def words(
+    execution_id: str,
+    services: Given,
+    who: Viewer,
+    cursor: Cursor = "",
+    wait: Annotated[float, Query(ge=0, le=2)] = 0.0,
+) -> Response:
+    """What its nodes say while they run (a model's answer as it comes), behind a cursor; with `wait` some are waited
+    for, so many seconds. It is kept for ten minutes, and the latest thousand pieces of it."""
+    await services.executions.described(who, execution_id)
+    found = await services.live.read(execution_id, cursor, wait=wait)
+    meta = {"cursor": found[-1].cursor if found else cursor or None}
+    return reply({"data": [_word(one) for one in found], "meta": meta})
+
+
+async def _with_words(services: Services, who: Membership, execution_id: str, after: int) -> AsyncIterator[bytes]:
+    """Its events, and what its nodes say meanwhile."""
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue(100)
+
+    async def events() -> None:
+        try:
+            async for part in _one(services, who, execution_id, after):
+                await queue.put(part)
+        finally:
+            await queue.put(None)
+
+    async def said() -> None:
+        cursor = ""
+        while True:
+            found = await services.live.read(execution_id, cursor, wait=2.0)
+            for one in found:
+                await queue.put(b"event: words\ndata: " + msgspec.json.encode(_word(one)) + b"\n\n")
+            cursor = found[-1].cursor if found else cursor
+
+    tasks = [asyncio.create_task(events()), asyncio.create_task(said())]
+    try:
+        while (part := await queue.get()) is not None:
+            yield part
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _one(services: Services, who: Membership, execution_id: str, after: int) -> AsyncIterator[bytes]:
@@ -136,6 +190,10 @@ def _answer(parts: AsyncIterator[bytes]) -> StreamingResponse:
 
 def _event(id: Any, kind: str, data: Json) -> bytes:
     return f"id: {id}\nevent: {kind}\ndata: ".encode() + msgspec.json.encode(data) + b"\n\n"
+
+
+def _word(one: Words) -> Json:
+    return {"node": one.node, "attempt": one.attempt, "kind": one.kind, "text": one.text, "at": at(one.at)}
 
 
 def _change(told: dict[str, Any]) -> Json:

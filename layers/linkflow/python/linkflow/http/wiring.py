@@ -10,7 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from linkflow.clock import SystemClock
-from linkflow.ports import Clock
+from linkflow.ports import Clock, Live
 from linkflow.services.allowance import ApiAllowance
 from linkflow.services.auth import Auth
 from linkflow.services.consent import Consent
@@ -26,6 +26,7 @@ from linkflow.services.inspecting import Inspecting
 from linkflow.services.people import People
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
+from linkflow.services.retention import RetentionSettings
 from linkflow.services.schedules import Schedules
 from linkflow.services.trials import Trials
 from linkflow.services.usage import Usage
@@ -54,6 +55,8 @@ class Services:
     executions: Executions
     inspecting: Inspecting
     following: Following
+    live: Live
+    retention: RetentionSettings
     forks: Forks
     trials: Trials
     schedules: Schedules

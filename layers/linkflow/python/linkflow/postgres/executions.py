@@ -12,7 +12,7 @@ from psycopg import Rollback
 from linkflow.contracts.history import DueTimer, Execution, HistoryReply, ListRequest, Task, TaskRef
 from linkflow.domain.errors import Unavailable
 from linkflow.domain.state import FORMAT
-from linkflow.ports import Snapshot, StoredMessage, Transition
+from linkflow.ports import FORGET_BLOBS, Snapshot, StoredMessage, Transition
 
 from .admission import PostgresDoor, PostgresDoors, reopen, write_entrances
 from .arrays import arrays
@@ -262,6 +262,13 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
             count += last_event - max(first, after + 1) + 1
             last = last_event
         return HistoryReply(msgspec.Raw(b"[" + b",".join(parts) + b"]"), last, bool(parts) and last < version)
+
+    async def delete(self, execution_id: str, workspace_id: str, keys: Sequence[str], offer_at: int) -> bool:
+        rows = await self._rows(
+            "delete", ids=[execution_id], workspace=workspace_id, keys=list(keys), kind=FORGET_BLOBS,
+            body=workspace_id.encode(), offer=offer_at,
+        )  # fmt: skip
+        return bool(rows)
 
     async def definition(self, workflow_id: str, version: int) -> bytes | None:
         rows = await self._rows("definition", workflow=workflow_id, version=version)

@@ -26,6 +26,7 @@ from .accounts import PostgresAccounts
 from .audit_log import PostgresAudit
 from .database import Connection, Database
 from .queries import queries
+from .retention_settings import ALL
 
 DAY_MS = 86_400_000
 FEW = 0.1
@@ -38,6 +39,7 @@ _FOREVER = 1_000_000  # days
 RETENTION_LOCK = 0x4C_46_52_54  # "LFRT"
 _LOCKED = "55P03"
 _sql = queries("retention")
+_settings = queries("retention_settings")
 
 
 class Old(Struct, frozen=True):
@@ -61,7 +63,8 @@ class Dropped(Struct):
 
 
 class Retention:
-    """`days` is the deployment's retention, 0 for ever; a workflow's `settings.retention_days` goes before it."""
+    """What a workspace has set for a workflow holds; else that workflow's `settings.retention_days`; else what the
+    workspace has set for all; else `days`, the deployment's retention, 0 for ever."""
 
     def __init__(self, database: Database, days: int, control: Database | None = None, audit_days: int = 0) -> None:
         """`control` is where workflows are, if that is another database. `audit_days` is how long the audit log is
@@ -104,15 +107,18 @@ class Retention:
         return done
 
     async def _own(self) -> dict[str, list[Any]]:
-        """What workflow versions ask for themselves, a column each."""
+        """What workflow versions ask for themselves, and what workspaces have set, a column each."""
         async with self._control.connection() as connection:
             rows = [row for row in await (await connection.execute(_sql["own"])).fetchall() if row[2] is not None]
-        return {name: [row[at] for row in rows] for at, name in enumerate(("workflow", "version", "own"))}
+            ruled = await (await connection.execute(_settings["every"])).fetchall()
+        columns = {name: [row[at] for row in rows] for at, name in enumerate(("workflow", "version", "own"))}
+        whose = [workspace if workflow == ALL else workflow for workspace, workflow, _ in ruled]
+        return {**columns, "ruled": whose, "ruled_days": [days for _, _, days in ruled]}
 
     async def _look(self, now_ms: int, own: dict[str, list[Any]]) -> tuple[list[Old], str]:
         """Partitions that are due, and the id below which runs whose time is over are forgotten."""
         async with self._database.connection() as connection:
-            asked = [days for days in (self._days, *own["own"]) if days > 0]
+            asked = [days for days in (self._days, *own["own"], *own["ruled_days"]) if days > 0]
             if not asked:
                 return [], ""
             found = await (await connection.execute(_sql["partitions"])).fetchall()

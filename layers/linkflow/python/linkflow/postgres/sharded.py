@@ -136,6 +136,10 @@ class ShardedEvents(ShardedLists):
         found = await self._each(execution_ids, shard_of_execution, lambda store, ids: store.facts(ids))
         return {id: row for part in found for id, row in part.items()}
 
+    async def delete(self, execution_id: str, workspace_id: str, keys: Sequence[str], offer_at: int) -> bool:
+        shard = shard_of_execution(execution_id)
+        return await self._one(shard, lambda store: store.delete(execution_id, workspace_id, keys, offer_at))
+
     async def history(self, execution_id: str, after: int, limit: int) -> HistoryReply:
         shard = shard_of_execution(execution_id)
         return await self._one(shard, lambda store: store.history(execution_id, after, limit))

@@ -127,8 +127,8 @@ class Frontend:
         return await self._run_and_wait(request, start)
 
     async def control(self, request: ControlRequest) -> ControlReply:
-        """Cancel, terminate, retry, pause or resume a run."""
-        await self._enter("workflow.execute", request.workspace_id)
+        """Cancel, terminate, retry, pause, resume or delete a run."""
+        await self._enter(_needed(request.verb), request.workspace_id)
         _known_form(request.execution_id)
         return await _as_service(self._history.control(request))  # a retry's tasks go to Matching from there
 
@@ -142,7 +142,7 @@ class Frontend:
 
     async def bulk(self, request: BulkRequest) -> BulkReply:
         """Begin a verb upon many runs, or count them."""
-        await self._enter("workflow.execute", request.workspace_id)
+        await self._enter(_needed(request.verb), request.workspace_id)
         return await _as_service(self._history.bulk(request))
 
     async def bulks(self, request: BulksRequest) -> BulksReply:
@@ -397,6 +397,10 @@ async def _as_service(call: Coroutine[Any, Any, T]) -> T:
 
 def _reply(started: Started, id: str) -> RunReply:
     return RunReply(id, created=started.created, status=started.status or "running", position=started.position)
+
+
+def _needed(verb: str) -> str:
+    return "execution.delete" if verb == "delete" else "workflow.execute"
 
 
 def _known_form(id: str) -> None:

@@ -281,6 +281,29 @@ SELECT first_event, last_event, events FROM history
 WHERE execution_id = %(id)s::uuid AND first_event <= %(after)s AND last_event > %(after)s
 ORDER BY first_event DESC LIMIT 1
 
+-- name: delete
+-- Closed runs with all that is known of them; to forget their blobs is left as a message.
+WITH gone AS (
+  DELETE FROM executions e
+  WHERE e.id = ANY (%(ids)s::uuid[]) AND e.workspace_id = %(workspace)s::uuid AND e.closed_at > 0
+  RETURNING e.id, e.workflow_id
+), keys AS (
+  DELETE FROM idempotency_keys k USING gone g
+  WHERE k.workflow_id = g.workflow_id AND k.key = ANY (%(keys)s::text[]) AND k.execution_id = g.id
+), events AS (
+  DELETE FROM history h USING gone g WHERE h.execution_id = g.id
+), facts AS (
+  DELETE FROM run_facts f USING gone g WHERE f.execution_id = g.id
+), terms AS (
+  DELETE FROM run_terms t USING gone g WHERE t.execution_id = g.id
+), lineage AS (
+  DELETE FROM forks f USING gone g WHERE f.source_id = g.id
+), left_over AS (
+  INSERT INTO messages (execution_id, id, kind, body, offer_at)
+  SELECT id, %(kind)s::text, %(kind)s::text, %(body)s::bytea, %(offer)s::bigint FROM gone ON CONFLICT DO NOTHING
+)
+SELECT id::text FROM gone
+
 -- name: definition
 -- A workflow version.
 SELECT definition FROM workflow_versions WHERE workflow_id = %(workflow)s::uuid AND version = %(version)s

@@ -28,11 +28,14 @@ SELECT parent, part, bounds[1] AS first, bounds[2] AS beyond, size FROM (
 -- How many runs of a range of ids are over their time, and how many stay.
 WITH own AS MATERIALIZED (
   SELECT * FROM unnest(%(workflow)s::uuid[], %(version)s::int[], %(own)s::int[]) AS o (workflow_id, version, days)
+), ruled AS MATERIALIZED (
+  SELECT * FROM unnest(%(ruled)s::uuid[], %(ruled_days)s::int[]) AS r (whose, days)
 )
 SELECT count(*) FILTER (WHERE over), count(*) FILTER (WHERE NOT over) FROM (
-  SELECT e.closed_at > 0 AND e.closed_at < %(now)s - 86400000 * coalesce((
-    SELECT nullif(o.days, 0) FROM own o WHERE o.workflow_id = e.workflow_id AND o.version = e.workflow_version
-  ), %(days)s)::bigint AS over
+  SELECT e.closed_at > 0 AND e.closed_at < %(now)s - 86400000 * coalesce(
+    (SELECT r.days FROM ruled r WHERE r.whose = e.workflow_id),
+    (SELECT nullif(o.days, 0) FROM own o WHERE o.workflow_id = e.workflow_id AND o.version = e.workflow_version),
+    (SELECT r.days FROM ruled r WHERE r.whose = e.workspace_id), %(days)s)::bigint AS over
   FROM executions e WHERE e.id >= %(first)s::uuid AND e.id < %(beyond)s::uuid
 ) AS runs
 
@@ -41,11 +44,14 @@ SELECT count(*) FILTER (WHERE over), count(*) FILTER (WHERE NOT over) FROM (
 -- is retried at this moment is open again, and stays.
 WITH own AS MATERIALIZED (
   SELECT * FROM unnest(%(workflow)s::uuid[], %(version)s::int[], %(own)s::int[]) AS o (workflow_id, version, days)
+), ruled AS MATERIALIZED (
+  SELECT * FROM unnest(%(ruled)s::uuid[], %(ruled_days)s::int[]) AS r (whose, days)
 ), gone AS (
   DELETE FROM executions e
-  WHERE e.id < %(beyond)s::uuid AND e.closed_at > 0 AND e.closed_at < %(now)s - 86400000 * coalesce((
-    SELECT nullif(o.days, 0) FROM own o WHERE o.workflow_id = e.workflow_id AND o.version = e.workflow_version
-  ), %(days)s)::bigint
+  WHERE e.id < %(beyond)s::uuid AND e.closed_at > 0 AND e.closed_at < %(now)s - 86400000 * coalesce(
+    (SELECT r.days FROM ruled r WHERE r.whose = e.workflow_id),
+    (SELECT nullif(o.days, 0) FROM own o WHERE o.workflow_id = e.workflow_id AND o.version = e.workflow_version),
+    (SELECT r.days FROM ruled r WHERE r.whose = e.workspace_id), %(days)s)::bigint
   RETURNING e.id, e.workflow_id
 ), keys AS (
   DELETE FROM idempotency_keys k USING gone g WHERE k.workflow_id = g.workflow_id AND k.execution_id = g.id

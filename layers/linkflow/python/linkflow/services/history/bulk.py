@@ -31,6 +31,7 @@ from linkflow.domain.waiting import name_fault
 from linkflow.observability import logger
 from linkflow.ports import BulkPage, BulkStore, Clock, EventStore
 
+from .deleting import DELETE, Deleter
 from .forker import FORKS, RERUN, Forker
 from .lanes import Commits
 from .verbs import VERBS
@@ -44,7 +45,7 @@ BRIEFLY = 2.0
 MAX_RUNS = 100_000
 MAX_ERRORS = 20
 SIGNAL = "signal"
-VERBS_OF_MANY = (*VERBS, *FORKS, SIGNAL)
+VERBS_OF_MANY = (*VERBS, *FORKS, SIGNAL, DELETE)
 DONE, SKIPPED = "done", "skipped"
 STATUSES = (RUNNING, PAUSED, CANCELLING, QUEUED, COLLECTING, *CLOSED)
 
@@ -53,14 +54,16 @@ class BulkWork:
     """Begins operations and works them off."""
 
     def __init__(
-        self, store: EventStore, committer: Commits, forker: Forker, world: World, clock: Clock, page: int = PAGE
-    ) -> None:
+        self, store: EventStore, committer: Commits, forker: Forker, world: World, clock: Clock,
+        deleter: Deleter | None = None, page: int = PAGE,
+    ) -> None:  # fmt: skip
         self._store: EventStore = store
         self._bulks: BulkStore = store
         self._committer = committer
         self._forker = forker
         self._world = world
         self._clock = clock
+        self._deleter = deleter
         self._page = page
         self._paused = False
         self._owner = f"{clock.rand_bits(64):016x}"
@@ -190,6 +193,8 @@ class BulkWork:
             request = ControlRequest(id, page.workspace_id, page.verb, page.actor, options.reason)
             written = await self._committer.apply(id, [VERBS[page.verb](request)])
             return DONE if written.decision.accepted[0] else SKIPPED
+        if page.verb == DELETE and self._deleter is not None:
+            return DONE if await self._deleter.delete(id, page.workspace_id) else SKIPPED
         if page.verb == SIGNAL:
             signal = SignalRequest(
                 id, page.workspace_id, f"bulk:{page.id}", options.name, options.key, options.payload, page.actor

@@ -300,9 +300,13 @@ def idempotency_keys(command: c.Start) -> tuple[str, ...]:
     return (_start_key(command), command.idempotency_key) if command.idempotency_key else (_start_key(command),)
 
 
-def _start_key(command: c.Start) -> str:
+def start_key(start_id: str) -> str:
     """A start that was collected has no run of its own id; so a repeated one is known by this key."""
-    return f"start:{command.execution_id}"
+    return f"start:{start_id}"
+
+
+def _start_key(command: c.Start) -> str:
+    return start_key(command.execution_id)
 
 
 def _ms(seconds: float) -> int:

@@ -6,6 +6,8 @@ and the decider refuses what no longer fits.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from linkflow.contracts.base import ANY_WORKSPACE
@@ -17,7 +19,7 @@ from linkflow.domain.ids import is_uuid
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.state import CALLING
 from linkflow.domain.trial import TEST
-from linkflow.ports import EventStore, Message, StoredMessage
+from linkflow.ports import FORGET_BLOBS, Blobs, EventStore, Message, StoredMessage
 
 from .lanes import Commits
 from .loading import load_one
@@ -40,7 +42,8 @@ from .transition import (
 class Messenger:
     """Tells messages and forgets them."""
 
-    def __init__(self, store: EventStore, committer: Commits, max_depth: int) -> None:
+    def __init__(self, store: EventStore, committer: Commits, max_depth: int, blobs: Blobs | None = None) -> None:
+        self._blobs = blobs
         self._store = store
         self._committer = committer
         self._max_depth = max_depth
@@ -60,6 +63,8 @@ class Messenger:
             await self._report(msgspec.json.decode(message.body, type=ChildClosed))
         elif message.kind == START_ERROR:
             await self._start_error(msgspec.json.decode(message.body, type=StartError))
+        elif message.kind == FORGET_BLOBS and self._blobs is not None:
+            await self._blobs.drop([(message.body.decode(), message.execution_id)])
         elif message.kind == END_SOURCE:
             await self.end_source(msgspec.json.decode(message.body, type=EndSource))
         await self._store.drop_messages([(message.execution_id, message.id)])
@@ -96,7 +101,8 @@ class Messenger:
                 raise
             refused = NodeError(error.code, error.message, False)
             note = c.RefuseErrorWorkflow(body.failure, body.workflow_id, refused)
-            await self._committer.apply(body.caused_by, [note])
+            with suppress(NotFound):  # it may have been deleted meanwhile
+                await self._committer.apply(body.caused_by, [note])
 
     async def _entrance(self, workspace_id: str, workflow_id: str) -> tuple[int, str]:
         """The version and trigger such a run starts with. Another tenant's workflow does not exist."""

@@ -34,6 +34,7 @@ from .batch import Item, Written
 from .beats import Beats
 from .bulk import BRIEFLY, BulkWork
 from .committer import Committer
+from .deleting import DELETE, DELETED, Deleter
 from .forker import Forker
 from .guard import limits_of
 from .holders import Holders
@@ -69,6 +70,7 @@ ENTERS = f"{ENTER}/"
 BY_SCHEDULE = "schedule"
 
 COMPLETE, VIEW, CONTROL = "history.complete", "execution.view", "workflow.execute"
+ERASE = "execution.delete"
 
 
 class History:
@@ -109,13 +111,14 @@ class History:
         self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, packer)
         self._world = World(store, self._committer, clock)
         self._beats = Beats(store, clock)
-        self._messenger = Messenger(store, self._committer, config.max_depth)
+        self._messenger = Messenger(store, self._committer, config.max_depth, blobs)
         self._background: set[asyncio.Task[None]] = set()
         self._takers = Takers()
         self._holders = Holders()
         late = round(config.republish_after * 1000)
         self._forker = Forker(store, self._committer, self._messenger, clock, config.max_events)
-        self._bulk = BulkWork(store, self._committer, self._forker, self._world, clock)
+        self._deleter = Deleter(store, self._messenger, clock, late, self._spawn)
+        self._bulk = BulkWork(store, self._committer, self._forker, self._world, clock, self._deleter)
         self._sweeper = Sweeper(store, matching, self._messenger, self._world, self._admission, clock, late, self._bulk)
         self._push_first = push_before_reply
         self._teller = Teller(audience, doorbell, clock, self._spawn) if audience else None
@@ -240,9 +243,11 @@ class History:
 
     async def control(self, request: h.ControlRequest) -> h.ControlReply:
         """Raises `InvalidInput` for an unknown verb, `Conflict` where the run's status does not allow it."""
+        if request.verb == DELETE:
+            return await self._delete(request)
         verb = VERBS.get(request.verb)
         if verb is None:
-            raise InvalidInput(f"Unknown verb {request.verb!r}; use one of {', '.join(VERBS)}.")
+            raise InvalidInput(f"Unknown verb {request.verb!r}; use one of {', '.join((*VERBS, DELETE))}.")
         await self._visible(request.execution_id, request.workspace_id, CONTROL)
         written = await self._committer.apply(request.execution_id, [verb(request)])
         status = written.decision.state.status
@@ -250,6 +255,14 @@ class History:
             raise Conflict(f"A run that is {status} cannot take {request.verb}.", details={"status": status})
         await self._before_reply()
         return h.ControlReply(status)
+
+    async def _delete(self, request: h.ControlRequest) -> h.ControlReply:
+        """Raises `Conflict` for a run that is open."""
+        await self._visible(request.execution_id, request.workspace_id, ERASE)
+        if not await self._deleter.delete(request.execution_id, request.workspace_id):
+            raise Conflict("A run that is open cannot be deleted: end it first.")
+        await self._before_reply()
+        return h.ControlReply(DELETED)
 
     async def fork(self, request: ForkRequest) -> ForkReply:
         """Raises `NotFound`, `InvalidInput` for what cannot be forked so, `LimitExceeded` for too long a history."""
@@ -260,7 +273,7 @@ class History:
 
     async def bulk(self, request: BulkRequest) -> BulkReply:
         """Begin at once; the sweep goes on with what a process leaves behind. Raises `InvalidInput`."""
-        caller().require(CONTROL, request.workspace_id)
+        caller().require(ERASE if request.verb == DELETE else CONTROL, request.workspace_id)
         reply = await self._bulk.begin(request)
         if reply.bulk is not None and reply.bulk.status == "running":
             self._spawn(self._bulk.work(BRIEFLY if self._push_first else None))
