@@ -79,7 +79,9 @@ from linkflow.postgres.credentials import PostgresCredentials
 from linkflow.postgres.database import Database
 from linkflow.postgres.hook_calls import PostgresHookCalls
 from linkflow.postgres.people import stores
+from linkflow.postgres.policies import PostgresPolicies
 from linkflow.postgres.reach import PostgresReach
+from linkflow.postgres.releases import PostgresReleases
 from linkflow.postgres.replies import PostgresReplies
 from linkflow.postgres.retention_settings import PostgresRetentionSettings
 from linkflow.postgres.schedules import PostgresSchedules
@@ -100,8 +102,10 @@ from linkflow.services.hook_status import StatusTokens
 from linkflow.services.inspecting import Inspecting
 from linkflow.services.people import Rules
 from linkflow.services.people import build as people_of
+from linkflow.services.policies import Policies
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
+from linkflow.services.releases import Releases
 from linkflow.services.retention import RetentionSettings
 from linkflow.services.schedules import Schedules
 from linkflow.services.sealing import Sealer
@@ -567,12 +571,13 @@ def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) ->
     executions = Executions(frontend, definitions)
     following = Following(executions, SmallAudience(), Bells(), clock)
     links = SecretLinks(vault, values, Registry.load())
-    workflows = Workflows(store, definitions, Registry.load(), frontend, clock, links)
+    workflows = Workflows(store, definitions, Registry.load(), frontend, clock, links, PostgresPolicies(database))
     services = Services(
         auth=people.auth,
         people=people,
         workspaces=people.workspaces,
         workflows=workflows,
+        releases=Releases(PostgresReleases(database), workflows, definitions, clock),
         executions=executions,
         inspecting=Inspecting(executions, following),
         following=following,
@@ -585,6 +590,7 @@ def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) ->
         dead_letters=DeadLetters(frontend),
         usage=Usage(frontend, clock),
         queues=Queues(frontend),
+        policies=Policies(PostgresPolicies(database), clock),
         reach=WorkspaceReach(PostgresReach(database), clock, ("10.1.0.0/16", "*.intra.example")),
         webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter, clock=clock, tokens=StatusTokens(SECRET)),
         hook_desk=HookDesk(PostgresHookCalls(database), frontend, clock),

@@ -59,7 +59,7 @@ async def test_everything_that_is_set_is_shown(plane: Plane):
     )  # fmt: skip
     found = (await get(plane, ada, url))["schedule"]
     assert found | {"id": 0, "workflow_id": 0, "next_at": 0} == {
-        "id": 0, "workflow_id": 0, "next_at": 0, "workflow_name": "Orders", "node_id": "clock", "cron": None,
+        "id": 0, "workflow_id": 0, "next_at": 0, "workflow_name": "Orders", "node_id": "clock", "environment": "production", "cron": None,
         "every_seconds": 900, "at": None, "timezone": "Europe/Berlin", "starts_at": "2026-01-01T00:00:00.000Z",
         "ends_at": "2090-01-01T00:00:00.000Z", "jitter_seconds": 30, "overlap": "queue_one", "catch_up": "all",
         "catch_up_window": 3600, "is_active": True, "is_paused": False, "pause": None,

@@ -123,7 +123,8 @@ HOT: dict[str, Cases] = {
         "lost_messages": {"now": 15_000, "next": 10**12, "limit": PAGE},
         "drop_messages": {"execution": _OLD, "id": all_of("m")},
         "touch": {"until": 10**12, **_REFS},
-        "workflow": {"workflow": FLOW},
+        "workflow": [{"workflow": FLOW, "environment": ""}, {"workflow": FLOW, "environment": "staging"}],
+        "under_way": {"workspace": BIG, "limit": PAGE},
     },
     "timers": {
         "due": [{"now": 30_000, "limit": PAGE}, {"now": 0, "limit": PAGE}],
@@ -349,7 +350,8 @@ HOT: dict[str, Cases] = {
             "webhook_id": "new", "id": FLOW, "node_id": "hook", "workspace_id": BIG, "version": 1, "active": True,
             "rules": b"{}", "at": 0,
         },
-        "drop_firings": {"id": FLOW, "nodes": ["s0"]},
+        "drop_firings": {"id": FLOW, "nodes": ["s0"], "environment": ""},
+        "running": {"id": FLOW, "workspace_id": BIG, "name": "staging"},
     },
     "bulk": {
         "show": [{"workspace": BIG, "before": before, "limit": PAGE} for before in ("f" * 32, nth(3, 2_000))],
@@ -413,6 +415,17 @@ COLD: dict[str, dict[str, str]] = {
     "variables": {
         "insert": _PERSON, "update": _PERSON, "delete": _PERSON, "count": _PERSON, **_ROTATION,
     },
+    "releases": {
+        **dict.fromkeys(
+            ("environments", "add_environment", "change_environment", "running", "releases", "releases_of", "draft", "put_draft",
+             "drop_draft"), "a few rows of a workspace or a workflow, when a person looks at releases or changes something",
+        ),
+        **dict.fromkeys(
+            ("drop_environment", "drop_running", "rest_running", "drop_hooks", "rest_hooks", "drop_crons", "rest_crons",
+             "rest_firings"), "when an environment is dropped or switched off: all that is in it",
+        ),
+    },
+    "policies": {"read": "one row by its key, once in some seconds", "write": _PERSON},
     "reach": {"read": "one row by its key, once in some seconds", "write": _PERSON},
     "audit": {"states_with_events": "a check that an operator runs, page by page"},
     "migrate": {
@@ -455,6 +468,7 @@ COLD: dict[str, dict[str, str]] = {
     },
     "workflows": {
         "insert": _PERSON, "update": _PERSON, "add_version": _PERSON, "stop_webhooks": _PERSON,
+        "touch": _PERSON, "put_environment": _PERSON, "add_release": _PERSON, "drop_draft": _PERSON,
         "put_schedule": _PERSON, "drop_schedules": _PERSON, "delete": _PERSON,
     },
     "schedules": {"hold": _PERSON, "resume": _PERSON},

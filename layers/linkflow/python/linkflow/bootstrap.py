@@ -313,6 +313,7 @@ class System:
 
     def history(self) -> Any:
         from linkflow.postgres.credentials import PostgresCredentials
+        from linkflow.postgres.policies import PostgresPolicies
         from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.variables import PostgresVariables
         from linkflow.services.history import History
@@ -321,7 +322,7 @@ class System:
         made = History(
             self.store, self.client(MatchingApi), self.doorbell, self.clock, self.config,
             push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs, lane=self._lane(),
-            reach=PostgresReach(self.database), audience=self.audience,
+            reach=PostgresReach(self.database), audience=self.audience, policies=PostgresPolicies(self.database),
             secrets=Secrets(PostgresCredentials(self.database), PostgresVariables(self.database), self.clock),
         )  # fmt: skip
         self._parts["remembered"] = made.remembered
@@ -417,7 +418,9 @@ class System:
         from linkflow.nodes.kinds import described
         from linkflow.postgres.credentials import PostgresCredentials
         from linkflow.postgres.hook_calls import PostgresHookCalls
+        from linkflow.postgres.policies import PostgresPolicies
         from linkflow.postgres.reach import PostgresReach
+        from linkflow.postgres.releases import PostgresReleases
         from linkflow.postgres.replies import PostgresReplies
         from linkflow.postgres.retention_settings import PostgresRetentionSettings
         from linkflow.postgres.schedules import PostgresSchedules
@@ -436,8 +439,10 @@ class System:
         from linkflow.services.hook_log import HookLog
         from linkflow.services.hook_status import StatusTokens
         from linkflow.services.inspecting import Inspecting
+        from linkflow.services.policies import Policies
         from linkflow.services.queues import Queues
         from linkflow.services.reach import WorkspaceReach
+        from linkflow.services.releases import Releases
         from linkflow.services.retention import RetentionSettings
         from linkflow.services.schedules import Schedules
         from linkflow.services.secret_links import SecretLinks
@@ -457,12 +462,14 @@ class System:
         vault, values = PostgresCredentials(database), PostgresVariables(database)
         credentials = Credentials(vault, self.sealer, self.client(WorkerApi), clock)
         links = SecretLinks(vault, values, self.registry)
-        authoring = Workflows(workflows, definitions, self.registry, frontend, clock, links)
+        policies = PostgresPolicies(database)
+        authoring = Workflows(workflows, definitions, self.registry, frontend, clock, links, policies)
         return Services(
             auth=people.auth,
             people=people,
             workspaces=people.workspaces,
             workflows=authoring,
+            releases=Releases(PostgresReleases(database), authoring, definitions, clock),
             executions=executions,
             inspecting=Inspecting(executions, following),
             following=following,
@@ -475,6 +482,7 @@ class System:
             dead_letters=DeadLetters(frontend),
             usage=Usage(frontend, clock),
             queues=Queues(frontend),
+            policies=Policies(policies, clock),
             reach=WorkspaceReach(PostgresReach(database), clock, config.egress.delegate),
             webhooks=Webhooks(
                 PostgresWebhooks(database), frontend, limiter, clock=clock, tokens=StatusTokens(config.secret)

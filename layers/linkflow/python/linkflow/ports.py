@@ -21,6 +21,7 @@ from linkflow.domain.decider import Session
 from linkflow.domain.definition import Definition
 from linkflow.domain.drawers import FileInfo, Room
 from linkflow.domain.firings import YEAR_MS, Firing
+from linkflow.domain.policy import Policy
 from linkflow.domain.reach import Reach
 from linkflow.domain.searching import Facts
 
@@ -345,8 +346,12 @@ class EventStore(BulkStore, UsageStore, SearchStore, Protocol):
     async def page(self, request: ListRequest) -> list[Execution]: ...
     async def history(self, execution_id: str, after: int, limit: int) -> HistoryReply: ...
     async def definition(self, workflow_id: str, version: int) -> bytes | None: ...
-    async def workflow(self, workflow_id: str) -> tuple[str, int] | None:
-        """Workspace and current version of a workflow."""
+    async def under_way(self, workspace_id: str, limit: int) -> int:
+        """How many runs of a workspace are running, at most `limit`."""
+        ...
+
+    async def workflow(self, workflow_id: str, environment: str = "") -> tuple[str, int] | None:
+        """Workspace of a workflow, and the version that runs in an environment; 0 where none does."""
         ...
 
     async def lost_tasks(self, now_ms: int, republish_after_ms: int, limit: int) -> list[Task]:
@@ -572,6 +577,18 @@ class QueueBook(Protocol):
 
     async def write(self, change: ConfigureRequest, at_ms: int) -> QueueSettings:
         """Make a change. Raises `LimitExceeded` where a workspace has too many rules."""
+        ...
+
+
+class PolicyBook(Protocol):
+    """What workspaces let their workflows do. Raises `Unavailable` while it does not answer."""
+
+    async def read(self, workspace_id: str) -> Policy:
+        """An open one where nobody has said anything."""
+        ...
+
+    async def write(self, workspace_id: str, policy: Policy) -> None:
+        """Replace what there was."""
         ...
 
 

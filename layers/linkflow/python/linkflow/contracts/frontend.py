@@ -46,7 +46,8 @@ from .usage import UsageReply, UsageRequest
 class RunRequest(Struct, frozen=True, omit_defaults=True):
     """Start a run of a workflow version. `wait` > 0: answer when it closed, or after so many seconds.
 
-    `execution_id` may be given to make a repeated call the same start; else one is made.
+    `execution_id` may be given to make a repeated call the same start; else one is made. `environment` is where it
+    runs, empty for production; the version is for the caller to choose.
     """
 
     workspace_id: str
@@ -61,6 +62,7 @@ class RunRequest(Struct, frozen=True, omit_defaults=True):
     execution_id: str = ""
     wait: float = 0.0
     trial: Trial | None = None
+    environment: str = ""
 
 
 class RunReply(Struct, frozen=True, omit_defaults=True):

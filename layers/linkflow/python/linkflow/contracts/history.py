@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from linkflow.domain.errors import ErrorData
 from linkflow.domain.outcomes import Outcome
+from linkflow.domain.policy import Policy
 from linkflow.domain.reach import Reach
 from linkflow.domain.steps import Stepped
 from linkflow.domain.trial import Trial
@@ -87,6 +88,7 @@ class StartRequest(Struct, frozen=True, omit_defaults=True):
     """Inbox (a doorbell topic) that is rung with the result when the run closes."""
     trial: Trial | None = None
     """Of a test run."""
+    environment: str = ""
 
 
 class ParentRef(Struct, frozen=True, omit_defaults=True):
@@ -462,8 +464,11 @@ class ReachRequest(Struct, frozen=True):
     workspace_id: str
 
 
-class ReachReply(Struct, frozen=True):
+class ReachReply(Struct, frozen=True, omit_defaults=True):
+    """`policy` is None where it forbids nothing."""
+
     reach: Reach
+    policy: Policy | None = None
 
 
 class TouchRequest(Struct, frozen=True):

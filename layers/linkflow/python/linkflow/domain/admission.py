@@ -103,13 +103,20 @@ class Comer(Protocol):
     def workflow_version(self) -> int: ...
     @property
     def mode(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
 
 
 def keys_of(gate: Gate | None, comer: Comer, trigger: Any) -> Keys:
     """The keys of a run that begins with this data. Raises `InvalidInput`."""
     if gate is None:
         return Keys()
-    return gate.keys(trigger, comer.workflow_id, comer.workflow_version, comer.execution_id, comer.mode)
+    keys = gate.keys(trigger, comer.workflow_id, comer.workflow_version, comer.execution_id, comer.mode)
+    if not comer.environment:
+        return keys
+    # Each environment counts by itself: a trial of staging takes no slot of production's.
+    apart = f"@{comer.environment}/"
+    return Keys(f"{apart}{keys.slot}", f"{apart}{keys.rate}", f"{apart}{keys.collect}", keys.fairness)
 
 
 def gate_of(definition: Definition) -> Gate | None:

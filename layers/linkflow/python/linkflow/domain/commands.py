@@ -50,6 +50,7 @@ class Start(Struct, frozen=True):
     pins: bool = False
     vars: dict[str, str] = {}
     """The workspace's variables that the definition speaks of, as they are now."""
+    environment: str = ""
 
 
 class Hold(Struct, frozen=True):

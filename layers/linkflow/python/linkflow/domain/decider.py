@@ -132,6 +132,7 @@ def _start(draft: Draft, command: c.Start) -> None:
         trial=command.trial,
         pins=command.pins,
         vars=command.vars,
+        environment=command.environment,
     )
     draft.take_up()
     if command.fork is not None:

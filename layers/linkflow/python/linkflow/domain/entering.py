@@ -45,6 +45,7 @@ def _carried(draft: Draft, start: c.Start) -> dict[str, object]:
         "trigger": draft.keep(start.trigger), "mode": start.mode, "actor": start.actor,
         "idempotency_key": start.idempotency_key, "reply_to": start.reply_to, "caused_by": start.caused_by,
         "vars": start.vars,
+        "environment": start.environment,
     }  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def admit(draft: Draft, command: c.Admit) -> None:
         mode=state.mode, actor=entry.actor, idempotency_key=entry.idempotency_key, parent=state.parent,
         reply_to=state.reply_to, caused_by=state.caused_by, timeout_at=deadline(draft),
         slot=command.slot, fairness=command.fairness, source_id=state.source_id, trial=state.trial,
-        pins=state.pins,
+        pins=state.pins, environment=state.environment,
     )  # fmt: skip
     draft.take_up()
     advance(draft, state.trigger_node)

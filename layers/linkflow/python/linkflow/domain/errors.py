@@ -6,7 +6,8 @@ ones to `linkflow.transports`; neither appears here.
 
     LinkFlowError
      ├── InvalidInput          the request is wrong; `problems` lists every fault at once
-     │    └── InvalidDefinition
+     │    ├── InvalidDefinition
+     │    └── PolicyViolation  the workspace's policy forbids it; `violations`
      ├── Unauthenticated       who are you?
      ├── Forbidden             you may not
      ├── NotFound              there is no such thing (also: it is another tenant's)
@@ -76,6 +77,20 @@ class InvalidInput(LinkFlowError):
 
 class InvalidDefinition(InvalidInput):
     code = "invalid_definition"
+
+
+class PolicyViolation(InvalidInput):
+    """What the workspace's policy forbids: `details` have ``violations``, as the problems, with pointers."""
+
+    code = "policy_violation"
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> PolicyViolation:
+        """For these violations."""
+        found = tuple(problems)
+        told = [{"pointer": one.path, "code": one.code, "detail": one.message} for one in found]
+        text = found[0].message if len(found) == 1 else f"The workspace's policy forbids this in {len(found)} places."
+        return cls(text, problems=found, details={"violations": told})
 
 
 class Unauthenticated(LinkFlowError):

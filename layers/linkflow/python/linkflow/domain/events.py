@@ -76,6 +76,8 @@ class ExecutionStarted(Base, frozen=True, tag="ExecutionStarted"):
     vars: dict[str, str] = {}
     """The workspace's plain variables that the definition speaks of, as they were. Of a run that had to wait, its first
     event has them."""
+    environment: str = ""
+    """Where it runs (`domain.environments`); empty is production."""
 
 
 class ExecutionForked(Base, frozen=True, tag="ExecutionForked"):
@@ -121,6 +123,7 @@ class ExecutionQueued(Base, frozen=True, tag="ExecutionQueued"):
     trial: Trial | None = None
     pins: bool = False
     vars: dict[str, str] = {}
+    environment: str = ""
 
 
 class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
@@ -144,6 +147,7 @@ class ExecutionCollecting(Base, frozen=True, tag="ExecutionCollecting"):
     reply_to: str = ""
     caused_by: str = ""
     vars: dict[str, str] = {}
+    environment: str = ""
 
 
 class StartCollected(Base, frozen=True, tag="StartCollected"):

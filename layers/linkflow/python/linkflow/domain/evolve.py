@@ -106,6 +106,7 @@ def _started(state: State, event: e.ExecutionStarted) -> None:
             state.edited = {event.trial.alone: event.trial.input}
     if event.vars:
         state.vars = event.vars
+    state.environment = event.environment
     # The trigger's run: its output is the trigger data, kept once (see `output_of`).
     state.runs[event.trigger_node] = NodeRun(DONE, ports=("main",))
 
@@ -120,6 +121,7 @@ def _came(state: State, event: e.ExecutionQueued | e.ExecutionCollecting) -> Non
     state.reply_to = event.reply_to
     state.caused_by = event.caused_by
     state.vars = event.vars
+    state.environment = event.environment
 
 
 def _queued(state: State, event: e.ExecutionQueued) -> None:

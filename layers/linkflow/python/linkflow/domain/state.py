@@ -234,6 +234,8 @@ class State(Struct, omit_defaults=True, kw_only=True):
     source_id: str = ""
     spent: Spent | None = None
     """What its calls of models used."""
+    environment: str = ""
+    """Where it runs; empty is production."""
     edited: dict[str, Any] = {}
     """Inputs that somebody gave to node runs in place of their own, by key."""
     trial: Trial | None = None

@@ -30,8 +30,10 @@ from . import (
     nodes,
     oauth,
     oidc,
+    policies,
     problems,
     queues,
+    releases,
     retention,
     schedules,
     streams,
@@ -61,6 +63,7 @@ ROUTERS = (
     teams.router,
     audit.router,
     workspaces.router,
+    releases.router,  # before workflows: /versions/compare is no version
     workflows.router,
     trials.router,
     forks.router,  # before executions: /executions/bulk is no execution
@@ -76,6 +79,7 @@ ROUTERS = (
     retention.router,
     egress.router,
     webhooks.router,
+    policies.router,
     nodes.router,
     credentials.router,
     credentials.types,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Body, Query
 from pydantic import AliasChoices, BaseModel, Field, StringConstraints
 
+from linkflow.domain.environments import PRODUCTION
 from linkflow.domain.waiting import MAX_NAME
 
 from .emails import Email
@@ -56,11 +57,12 @@ class MemberRole(BaseModel):
 
 class Execute(BaseModel):
     """`input` is the trigger data. `trigger_node` is needed only where a workflow has several triggers. `on_conflict`
-    says what happens where the Idempotency-Key is another run's."""
+    says what happens where the Idempotency-Key is another run's. `environment`: the version that runs there."""
 
     input: dict[str, Any] = Field(default_factory=dict)
     on_conflict: Literal["return_existing", "reject", "terminate_existing"] = "return_existing"
     trigger_node: Annotated[str, StringConstraints(max_length=100)] = ""
+    environment: Annotated[str, StringConstraints(min_length=1, max_length=40)] = PRODUCTION
 
 
 class Duplicate(BaseModel):

@@ -69,6 +69,8 @@ TOLD = {
     "concurrency_limit": ("key", "limit"),
     "start_rate_limited": ("key", "limit", "per", "retry_after"),
     "queue_full": ("queues", "retry_after"),
+    "policy_violation": ("violations",),
+    "locked": ("locked_by", "locked_at", "reason"),
 }
 """Details that are members of the problem document, by the error's code."""
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from linkflow.domain import schedules as clock
+from linkflow.domain.environments import shown, trigger_of
 from linkflow.domain.errors import InvalidInput, Problem
 from linkflow.domain.firings import Firing
 from linkflow.services.schedule_ports import ScheduleRow
@@ -142,13 +143,14 @@ async def backfill(request: Request, schedule_id: str, services: Given, who: Run
 
 
 def _schedule(row: ScheduleRow) -> dict[str, Any]:
-    table = row.table
+    table, (node_id, environment) = row.table, trigger_of(row.node_id)
     goes = row.active and not row.held
     return {
         "id": row.id,
         "workflow_id": row.workflow_id,
         "workflow_name": row.workflow_name,
-        "node_id": row.node_id,
+        "node_id": node_id,
+        "environment": shown(environment),
         "cron": table.cron or None,
         "every_seconds": table.every / 1000 if table.every else None,
         "at": at(table.at),

@@ -10,6 +10,7 @@ from linkflow.contracts.frontend import RunReply
 from linkflow.contracts.history import Execution, LastBeat
 from linkflow.contracts.matching import DeadLetter
 from linkflow.domain.definition import Definition
+from linkflow.domain.environments import shown as shown_environment
 from linkflow.domain.events import iso
 from linkflow.domain.state import Entry, State
 from linkflow.domain.steps import BILLIONTH, Spent, Usage
@@ -79,7 +80,10 @@ def trigger(row: TriggerRow, public_url: str) -> Json:
     if row.webhook_id:
         tail = f"/{row.path}" if row.path else ""
         url = f"{public_url}/webhooks/{row.webhook_id}{tail}"
-        return {"type": "webhook", "node_id": row.node_id, "id": row.webhook_id, "url": url, "is_active": row.active}
+        return {
+            "type": "webhook", "node_id": row.node_id, "id": row.webhook_id, "url": url, "is_active": row.active,
+            "environment": shown_environment(row.environment),
+        }  # fmt: skip
     return {
         "type": "schedule",
         "node_id": row.node_id,
@@ -87,6 +91,7 @@ def trigger(row: TriggerRow, public_url: str) -> Json:
         "timezone": row.timezone,
         "next_at": at(row.next_at) if row.active else None,
         "is_active": row.active,
+        "environment": shown_environment(row.environment),
     }
 
 
@@ -99,6 +104,7 @@ def workflow(found: Workflow, triggers: list[TriggerRow] | tuple[TriggerRow, ...
         "description": found.description,
         "is_active": found.active,
         "version": found.version,
+        "last_version": found.last_version,
         "lock_version": found.lock_version,
         "triggers": [trigger(row, public_url) for row in triggers],
         "created_at": at(found.created_at),
@@ -145,6 +151,7 @@ def execution_in_full(found: Execution, state: State | None) -> Json:
     if state.entry is not None:
         document["waiting"] = _waiting(found, state.entry)
     return document | {
+        "environment": shown_environment(state.environment),
         "trigger_node": state.trigger_node,
         "trigger_data": shown_payload(state.trigger, found.workspace_id),
         "result": shown_payload(state.result, found.workspace_id),
@@ -239,7 +246,7 @@ def approval(found: ApprovalView, workspace_id: str) -> Json:
     }
 
 
-def started(run: RunReply, found: Workflow) -> Json:
+def started(run: RunReply, found: Workflow, environment: str = "") -> Json:
     document: Json = {
         "id": run.execution_id,
         "workspace_id": found.workspace_id,
@@ -247,6 +254,7 @@ def started(run: RunReply, found: Workflow) -> Json:
         "workflow_version": found.version,
         "status": run.status,
         "mode": "manual",
+        "environment": shown_environment(environment),
     }
     if run.position:
         document["position"] = run.position

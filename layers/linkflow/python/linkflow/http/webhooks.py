@@ -8,6 +8,8 @@ import msgspec
 from fastapi import Path, Query
 from starlette.responses import Response
 
+from linkflow.domain.environments import shown as shown_environment
+from linkflow.domain.environments import trigger_of
 from linkflow.services.control_ports import Webhook
 from linkflow.services.hook_admin import Delivery, delivery_cursor
 from linkflow.services.hook_ports import Capture
@@ -109,12 +111,13 @@ async def captures(
 
 
 def _shape(found: Webhook, public_url: str) -> dict[str, Any]:
-    rules = found.rules
+    rules, (node_id, environment) = found.rules, trigger_of(found.node_id)
     url = f"{public_url}/webhooks/{found.id}{f'/{rules.path}' if rules.path else ''}"
     return {
         "id": found.id,
         "workflow_id": found.workflow_id,
-        "node_id": found.node_id,
+        "node_id": node_id,
+        "environment": shown_environment(environment),
         "url": url,
         "is_active": found.active,
         "path": rules.path,

@@ -24,8 +24,10 @@ from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
 from linkflow.services.inspecting import Inspecting
 from linkflow.services.people import People
+from linkflow.services.policies import Policies
 from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
+from linkflow.services.releases import Releases
 from linkflow.services.retention import RetentionSettings
 from linkflow.services.schedules import Schedules
 from linkflow.services.trials import Trials
@@ -52,6 +54,7 @@ class Services:
     people: People
     workspaces: Workspaces
     workflows: Workflows
+    releases: Releases
     executions: Executions
     inspecting: Inspecting
     following: Following
@@ -64,6 +67,7 @@ class Services:
     dead_letters: DeadLetters
     usage: Usage
     queues: Queues
+    policies: Policies
     reach: WorkspaceReach
     credentials: Credentials
     consent: Consent

@@ -8,6 +8,7 @@ from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from linkflow.domain.environments import PRODUCTION
 from linkflow.services.workflows import Shown
 from linkflow.services.workspaces import Membership
 
@@ -27,6 +28,8 @@ Viewer = Annotated[Membership, can("workflow.view")]
 Creator = Annotated[Membership, can("workflow.create")]
 Editor = Annotated[Membership, can("workflow.update")]
 Operator = Annotated[Membership, can("workflow.activate")]
+Summary = Annotated[str, Query(max_length=1000)]
+Where = Annotated[str, Query(min_length=1, max_length=40)]
 
 
 @router.get("")
@@ -56,16 +59,21 @@ async def show(workflow_id: str, services: Given, who: Viewer) -> Response:
 
 
 @router.put("/{workflow_id}")
-async def replace(request: Request, workflow_id: str, document: Document, services: Given, who: Editor) -> Response:
-    """Replace the definition: a new version, if it differs. Runs under way keep theirs. With If-Match, 412 if stale."""
-    found = await services.workflows.replace(who, workflow_id, document, expected(request))
+async def replace(
+    request: Request, workflow_id: str, document: Document, services: Given, who: Editor, summary: Summary = ""
+) -> Response:
+    """Replace the definition: a new version, if it differs, which runs in production from now on. Runs under way keep
+    theirs. With If-Match, 412 if stale. `summary` says what the change is about."""
+    found = await services.workflows.replace(who, workflow_id, document, expected(request), summary)
     return _one(found, services, "Workflow updated.")
 
 
 @router.patch("/{workflow_id}")
-async def amend(request: Request, workflow_id: str, document: Document, services: Given, who: Editor) -> Response:
+async def amend(
+    request: Request, workflow_id: str, document: Document, services: Given, who: Editor, summary: Summary = ""
+) -> Response:
     """Like PUT, but top-level fields that are not sent stay as they are."""
-    found = await services.workflows.amend(who, workflow_id, document, expected(request))
+    found = await services.workflows.amend(who, workflow_id, document, expected(request), summary)
     return _one(found, services, "Workflow updated.")
 
 
@@ -79,15 +87,17 @@ async def delete(
 
 
 @router.post("/{workflow_id}/activate")
-async def activate(workflow_id: str, services: Given, who: Operator) -> Response:
-    """Switch its webhooks and schedules on."""
-    return _one(await services.workflows.activate(who, workflow_id, True), services, "Workflow activated.")
+async def activate(workflow_id: str, services: Given, who: Operator, environment: Where = PRODUCTION) -> Response:
+    """Switch its webhooks and schedules on, in production or another environment."""
+    return _one(await services.releases.activate(who, workflow_id, environment, True), services, "Workflow activated.")
 
 
 @router.post("/{workflow_id}/deactivate")
-async def deactivate(workflow_id: str, services: Given, who: Operator) -> Response:
-    """Switch its webhooks and schedules off. Their addresses stay its own."""
-    return _one(await services.workflows.activate(who, workflow_id, False), services, "Workflow deactivated.")
+async def deactivate(workflow_id: str, services: Given, who: Operator, environment: Where = PRODUCTION) -> Response:
+    """Switch its webhooks and schedules off there. Their addresses stay its own."""
+    return _one(
+        await services.releases.activate(who, workflow_id, environment, False), services, "Workflow deactivated."
+    )
 
 
 @router.post("/{workflow_id}/duplicate", status_code=201)
@@ -110,7 +120,14 @@ async def versions(
     """A page of its versions, newest first."""
     found = await services.workflows.versions(who, workflow_id, number_cursor(cursor), per_page + 1)
     rows = [
-        {"version": v.version, "created_at": shapes.at(v.created_at), "created_by": v.created_by or None} for v in found
+        {
+            "version": v.version,
+            "created_at": shapes.at(v.created_at),
+            "created_by": v.created_by or None,
+            "author": v.author or None,
+            "summary": v.summary,
+        }
+        for v in found
     ]
     return reply(page(rows, per_page, "version"))
 
@@ -142,9 +159,9 @@ async def execute(
     form = form or Execute()
     workflow, run = await services.workflows.execute(
         who, workflow_id, form.input, trigger_node=form.trigger_node, key=key_of(request), wait=wait,
-        on_conflict=form.on_conflict,
+        on_conflict=form.on_conflict, environment=form.environment,
     )  # fmt: skip
-    body = {"message": "Execution started.", "execution": shapes.started(run, workflow)}
+    body = {"message": "Execution started.", "execution": shapes.started(run, workflow, form.environment)}
     location = f"/api/v1/workspaces/{who.workspace_id}/executions/{run.execution_id}"
     if run.created and run.status in ("queued", "collecting"):
         return reply({**body, "message": f"Execution {run.status}."}, 202, {"Location": location})

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from linkflow.domain.definition import MAIN
 from linkflow.domain.outcomes import NodeError, Outcome
+from linkflow.domain.policy import OPEN, Policy
 from linkflow.nodes.about import ANY, Example, Fault, Refusal, Schema
 from linkflow.nodes.fields import sentence
 from linkflow.nodes.files import Files
@@ -154,6 +155,8 @@ class Context:
     """Runs scripts outside of this process; None in a pure context."""
     files: Files | None = None
     """The workspace's files."""
+    policy: Policy = OPEN
+    """What the workspace lets its workflows do; see `domain.policy`."""
     random: Callable[[], float] = lambda: 0.5
     """A number from 0 up to 1."""
     evaluate: Callable[[str], Any] | None = None

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from linkflow.config import Egress as Settings
-from linkflow.domain.reach import Reach, place
+from linkflow.domain.policy import Policy
+from linkflow.domain.reach import Place, Reach, place
 from linkflow.nodes.addresses import Rules, literal, normal
 from linkflow.nodes.base import NodeFailure, Watch
 from linkflow.nodes.going import Going, Proxy, Tls
@@ -70,16 +71,23 @@ class EgressClient:
     """One for a worker process; `aclose` it at the end."""
 
     def __init__(
-        self, settings: Settings | None = None, *, resolver: Resolver = system_resolver, only: tuple[str, ...] = ()
-    ) -> None:
-        """`only`: where it is not empty, nothing else may be reached (entries as in `domain.reach`)."""
+        self, settings: Settings | None = None, *, resolver: Resolver = system_resolver, only: tuple[str, ...] = (),
+        policy: Policy | None = None,
+    ) -> None:  # fmt: skip
+        """`only`: where it is not empty, nothing else may be reached (entries as in `domain.reach`). The lists of
+        hosts of the `policy` hold besides."""
         self._settings = settings or Settings()
         self._rules = Rules(self._settings)
         self._only = tuple(place(text) for text in only)
+        self._allowed: tuple[Place, ...] = ()
+        self._denied: tuple[Place, ...] = ()
+        if policy is not None:
+            self._allowed = tuple(place(text) for text in policy.allowed_hosts)
+            self._denied = tuple(place(text) for text in policy.denied_hosts)
         self._resolver = resolver
         self._outgoing: Outgoing | None = None
         self._open: set[tuple[str, int]] = set()
-        self._others: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], EgressClient] = OrderedDict()
+        self._others: OrderedDict[tuple[tuple[str, ...], ...], EgressClient] = OrderedDict()
         self._busy = 0
         self._retired = False
         self._closing: set[asyncio.Task[None]] = set()
@@ -92,16 +100,17 @@ class EgressClient:
             self._outgoing = None
             await outgoing.close()
 
-    def within(self, reach: Reach) -> EgressClient:
+    def within(self, reach: Reach, policy: Policy | None = None) -> EgressClient:
         """The client for a workspace with rules of its own: these, and the operator's. Its connections are its own as
         well, or one workspace could go on where another was let in."""
-        if not reach.allow and not reach.only:
+        hosts = (policy.allowed_hosts, policy.denied_hosts) if policy is not None else ((), ())
+        if not reach.allow and not reach.only and not any(hosts):
             return self
-        key = (reach.allow, reach.only)
+        key = (reach.allow, reach.only, *hosts)
         other = self._others.get(key)
         if other is None:
             settings = structs.replace(self._settings, allow=(*self._settings.allow, *reach.allow))
-            other = self._others[key] = EgressClient(settings, resolver=self._resolver, only=reach.only)
+            other = self._others[key] = EgressClient(settings, resolver=self._resolver, only=reach.only, policy=policy)
             if len(self._others) > MANY_REACHES:
                 self._retire(self._others.popitem(last=False)[1])
         self._others.move_to_end(key)
@@ -224,6 +233,24 @@ class EgressClient:
                 retryable=False, details={"host": host, "port": port},
             )  # fmt: skip
 
+        if self._allowed or self._denied:
+            self._check_policy(name, port)
+
+    def _check_policy(self, name: str, port: int) -> None:
+        if self._allowed and not any(one.has(name, port) for one in self._allowed):
+            raise self._forbidden(name, port)
+        self._check_denied(name, port)
+
+    def _check_denied(self, name: str, port: int) -> None:
+        if any(one.has(name, port) for one in self._denied):
+            raise self._forbidden(name, port)
+
+    def _forbidden(self, name: str, port: int) -> NodeFailure:
+        return NodeFailure(
+            "policy_violation", f"The workspace's policy does not allow calls to {name}:{port}.",
+            retryable=False, details={"host": name, "port": port},
+        )  # fmt: skip
+
     async def _places(self, host: str, port: int) -> list[tuple[str, int]]:
         """Checked addresses and ports for `host`, best first."""
         self._check_only(literal(host) or host, port)
@@ -236,7 +263,11 @@ class EgressClient:
             found = []
         if not found:
             raise NodeFailure("egress_lookup", f"The address of {host} could not be found.", details={"host": host})
-        return [(address, port) for address in self._rules.check(host, found, port)]
+        checked = self._rules.check(host, found, port)
+        if self._denied and not spelt:
+            for address in checked:
+                self._check_denied(address, port)
+        return [(address, port) for address in checked]
 
     def _client(self) -> Outgoing:
         if self._outgoing is None:

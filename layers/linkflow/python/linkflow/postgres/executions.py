@@ -274,8 +274,11 @@ class PostgresEvents(PostgresWaits, PostgresBeats, PostgresDoors, PostgresBulks,
         rows = await self._rows("definition", workflow=workflow_id, version=version)
         return bytes(rows[0][0]) if rows else None
 
-    async def workflow(self, workflow_id: str) -> tuple[str, int] | None:
-        rows = await self._rows("workflow", workflow=workflow_id)
+    async def under_way(self, workspace_id: str, limit: int) -> int:
+        return int((await self._rows("under_way", workspace=workspace_id, limit=limit))[0][0])
+
+    async def workflow(self, workflow_id: str, environment: str = "") -> tuple[str, int] | None:
+        rows = await self._rows("workflow", workflow=workflow_id, environment=environment)
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def error_runs(self, execution_ids: Sequence[str]) -> list[tuple[str, str]]:

@@ -191,8 +191,11 @@ class ShardedEvents(ShardedLists):
     async def definition(self, workflow_id: str, version: int) -> bytes | None:
         return await self._main.definition(workflow_id, version)
 
-    async def workflow(self, workflow_id: str) -> tuple[str, int] | None:
-        return await self._main.workflow(workflow_id)
+    async def under_way(self, workspace_id: str, limit: int) -> int:
+        return min(limit, sum([await store.under_way(workspace_id, limit) for store in self._stores.values()]))
+
+    async def workflow(self, workflow_id: str, environment: str = "") -> tuple[str, int] | None:
+        return await self._main.workflow(workflow_id, environment)
 
     async def look_at_firings(self, workflow_ids: Sequence[str], now_ms: int) -> int:
         return await self._main.look_at_firings(workflow_ids, now_ms)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import structs
 
+from linkflow.domain.environments import trigger_of
 from linkflow.services.control_ports import Change, TriggerRow, Workflow, WorkflowVersion
 from linkflow.services.hook_rules import WebhookRules
 
@@ -36,6 +37,12 @@ class PostgresWorkflows:
             row = await cursor.fetchone()
             return Workflow(*row) if row else None
 
+    async def running(self, workspace_id: str, workflow_id: str, environment: str) -> tuple[int, bool] | None:
+        values = {"workspace_id": workspace_id, "id": workflow_id, "name": environment}
+        async with self._database.connection() as connection:
+            row = await (await connection.execute(_sql["running"], values)).fetchone()
+            return (row[0], row[1]) if row else None
+
     async def definition(self, workflow_id: str, version: int) -> bytes | None:
         async with self._database.connection() as connection:
             cursor = await connection.execute(_sql["definition"], {"id": workflow_id, "version": version})
@@ -55,24 +62,33 @@ class PostgresWorkflows:
             cursor = await connection.execute(_sql["triggers"], {"ids": list(workflow_ids)})
             for workflow, node, webhook, rules, cron, timezone, next_at, active in await cursor.fetchall():
                 path = _rules.decode(rules).path if rules else ""
-                row = TriggerRow(node, webhook, path, cron, timezone, next_at, active)
+                node_id, environment = trigger_of(node)
+                row = TriggerRow(node_id, webhook, path, cron, timezone, next_at, active, environment)
                 found.setdefault(workflow, []).append(row)
         return found
 
     async def save(self, change: Change) -> bool:
-        values = structs.asdict(change)
+        values = {**structs.asdict(change), "number": change.number or change.version}
         async with recorded_if_changed(self._database) as connection:
-            written = await connection.execute(_sql["update" if change.expected else "insert"], values)
+            touch = "touch" if change.environment or not change.triggers else "update"
+            written = await connection.execute(_sql[touch if change.expected else "insert"], values)
             if written.rowcount == 0:
                 raise Unchanged
             if change.definition:
                 await connection.execute(_sql["add_version"], values)
-            await self._put_triggers(connection, change)
+            if change.drops_draft:
+                await connection.execute(_sql["drop_draft"], values)
+            if change.triggers:
+                if change.environment:
+                    await connection.execute(_sql["put_environment"], values)
+                if change.verb:
+                    await connection.execute(_sql["add_release"], values)
+                await self._put_triggers(connection, change)
             return True
         return False
 
     async def delete(self, workflow_id: str, expected: int, at: int) -> bool:
-        values = {"id": workflow_id, "expected": expected, "at": at, "nodes": []}
+        values = {"id": workflow_id, "expected": expected, "at": at, "nodes": [], "environment": None}
         async with recorded_if_changed(self._database) as connection:
             if (await connection.execute(_sql["delete"], values)).rowcount == 0:
                 raise Unchanged
@@ -96,8 +112,9 @@ class PostgresWorkflows:
             await connection.execute(_sql["put_webhook"], values)
         for cron in change.crons:
             await connection.execute(_sql["put_schedule"], {**shared, **structs.asdict(cron)})
+        where = {"id": change.id, "environment": change.environment}
         kept = [hook.node_id for hook in change.hooks]
-        await connection.execute(_sql["stop_webhooks"], {"id": change.id, "nodes": kept})
+        await connection.execute(_sql["stop_webhooks"], {**where, "nodes": kept})
         kept = [cron.node_id for cron in change.crons]
-        await connection.execute(_sql["drop_firings"], {"id": change.id, "nodes": kept if change.active else []})
-        await connection.execute(_sql["drop_schedules"], {"id": change.id, "nodes": kept})
+        await connection.execute(_sql["drop_firings"], {**where, "nodes": kept if change.active else []})
+        await connection.execute(_sql["drop_schedules"], {**where, "nodes": kept})

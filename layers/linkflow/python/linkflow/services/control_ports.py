@@ -64,7 +64,7 @@ class Member(Struct, frozen=True):
 
 
 class Workflow(Struct, frozen=True):
-    """`version` is the current definition's, `lock_version` counts every change."""
+    """`version` is what runs in production, `last_version` the newest there is; `lock_version` counts every change."""
 
     id: str
     workspace_id: str
@@ -75,12 +75,15 @@ class Workflow(Struct, frozen=True):
     lock_version: int
     created_at: int
     updated_at: int
+    last_version: int = 0
 
 
 class WorkflowVersion(Struct, frozen=True):
     version: int
     created_at: int
     created_by: str
+    summary: str = ""
+    author: str = ""
 
 
 class TriggerRow(Struct, frozen=True):
@@ -93,6 +96,7 @@ class TriggerRow(Struct, frozen=True):
     timezone: str = ""
     next_at: int | None = None
     active: bool = False
+    environment: str = ""
 
 
 class Webhook(Struct, frozen=True):
@@ -106,10 +110,11 @@ class Webhook(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """A change of a workflow, with what starts it: written in one transaction, if `expected` still is its lock version.
+    """A change of a workflow, with what starts it: written in one transaction, if its lock version still is `expected`.
 
-    `expected` 0 creates it. `definition` empty leaves the versions as they are. `hooks` and `crons` are all of the
-    current version's; others are switched off.
+    `expected` 0 creates it. `definition` becomes version `number` (0: `version`); empty adds no version.
+    `version` and `active` are what is to be in `environment`, where `hooks` and `crons` are all there are: others there
+    are switched off. Without `triggers` nothing runs differently. `verb` says by what `version` came to run there.
     """
 
     id: str
@@ -124,6 +129,14 @@ class Change(Struct, frozen=True):
     hooks: tuple[Hook, ...]
     crons: tuple[Cron, ...]
     definition: bytes = b""
+    number: int = 0
+    summary: str = ""
+    environment: str = ""
+    triggers: bool = True
+    verb: str = ""
+    source: str | None = None
+    note: str = ""
+    drops_draft: bool = False
 
 
 class Reply(Struct, frozen=True):
@@ -192,6 +205,11 @@ class WorkflowStore(Protocol):
         ...
 
     async def get(self, workspace_id: str, workflow_id: str) -> Workflow | None: ...
+    async def running(self, workspace_id: str, workflow_id: str, environment: str) -> tuple[int, bool] | None:
+        """The version that runs in an environment besides production (0: none), and whether anything may start there.
+        None where there is no such environment."""
+        ...
+
     async def definition(self, workflow_id: str, version: int) -> bytes | None: ...
     async def versions(self, workflow_id: str, before: int, limit: int) -> list[WorkflowVersion]:
         """Newest first; `before` 0 starts with the newest."""

@@ -304,6 +304,7 @@ class Frontend:
             on_conflict=request.on_conflict,
             reply_to=self._inbox.topic if request.wait > 0 else "",
             trial=request.trial,
+            environment=request.environment,
         )
 
     async def _run_and_wait(self, request: RunRequest, start: StartRequest) -> RunReply:

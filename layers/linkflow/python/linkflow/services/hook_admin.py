@@ -12,6 +12,7 @@ from msgspec import Struct
 from linkflow.contracts.base import acting_as
 from linkflow.contracts.frontend import FrontendApi
 from linkflow.contracts.history import DescribeRequest, Execution, ListRequest
+from linkflow.domain.environments import trigger_of
 from linkflow.domain.errors import InvalidInput, NotFound, Problem
 from linkflow.domain.ids import is_uuid, uuid7
 from linkflow.domain.state import decode as decode_state
@@ -93,7 +94,9 @@ class HookDesk:
     async def _of_node(self, who: Membership, node_id: str, page: tuple[Execution, ...]) -> list[Execution]:
         asked = DescribeRequest(tuple(run.id for run in page), who.workspace_id, with_state=True)
         states = {run.id: run.state for run in (await self._frontend.describe(asked)).executions if run.state}
-        return [run for run in page if run.id in states and decode_state(states[run.id]).trigger_node == node_id]
+        decoded = {id: decode_state(state) for id, state in states.items()}
+        started = {id: (state.trigger_node, state.environment) for id, state in decoded.items()}
+        return [run for run in page if started.get(run.id) == trigger_of(node_id)]
 
     async def listen(self, who: Membership, webhook_id: str) -> int:
         """Take up to ten calls of the test address within ten minutes. Returns until when, ms."""

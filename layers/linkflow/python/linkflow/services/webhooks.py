@@ -17,6 +17,7 @@ from linkflow.contracts.base import Caller, acting_as
 from linkflow.contracts.frontend import FrontendApi, RunReply, RunRequest
 from linkflow.contracts.history import DescribeRequest
 from linkflow.domain.admission import key_text
+from linkflow.domain.environments import trigger_of
 from linkflow.domain.errors import (
     Conflict,
     InvalidInput,
@@ -158,16 +159,18 @@ class Webhooks:
             key, mine = f"signed:{admitted.mark.hex()}", True
         ttl = rules.dedupe_ttl or (2000 * rules.scheme.tolerance if mine and rules.scheme else 0)
         name = f"webhook:{webhook.node_id}:{key}"
+        node_id, environment = trigger_of(webhook.node_id)
         request = RunRequest(
             workspace_id=webhook.workspace_id,
             workflow_id=webhook.workflow_id,
             workflow_version=webhook.workflow_version,
-            trigger_node=webhook.node_id,
+            trigger_node=node_id,
             trigger=trigger,
             mode="webhook",
-            actor=f"webhook:{webhook.node_id}",
+            actor=f"webhook:{node_id}",
             idempotency_key="" if not key else f"ttl:{ttl}:{name}" if ttl else name,
             wait=rules.wait if rules.mode == "wait" else 0.0,
+            environment=environment,
         )
         with acting_as(Caller(webhook.workspace_id, WEBHOOK, request.actor)):
             run = await self._frontend.run(request)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -12,14 +13,24 @@ from msgspec import Struct
 from linkflow.contracts.base import acting_as
 from linkflow.contracts.frontend import FrontendApi, RunReply, RunRequest
 from linkflow.domain.definition import Definition, Node, encode
-from linkflow.domain.errors import InvalidDefinition, InvalidInput, NotFound, Problem, VersionConflict
+from linkflow.domain.environments import stored, trigger_key
+from linkflow.domain.errors import (
+    Conflict,
+    InvalidDefinition,
+    InvalidInput,
+    NotFound,
+    PolicyViolation,
+    Problem,
+    VersionConflict,
+)
 from linkflow.domain.ids import is_uuid, uuid7
-from linkflow.ports import Clock
+from linkflow.domain.policy import OPEN, violations
+from linkflow.ports import Clock, PolicyBook
 
 from . import audit
 from .control_ports import Change, TriggerRow, Workflow, WorkflowStore, WorkflowVersion
 from .definitions import Definitions
-from .triggers import sealed, triggers_of, with_jitter
+from .triggers import Cron, Hook, sealed, triggers_of, with_jitter
 from .workspaces import Membership
 
 if TYPE_CHECKING:
@@ -28,7 +39,7 @@ if TYPE_CHECKING:
     from .secret_links import SecretLinks
 
 
-_ANSWERED = ("lock_version", "warnings")
+_ANSWERED = ("lock_version", "last_version", "warnings")
 """What the API says about a workflow besides: an editor may send back what it got."""
 
 
@@ -39,6 +50,24 @@ class Shown(Struct, frozen=True):
     definition: Definition
     triggers: tuple[TriggerRow, ...] = ()
     warnings: tuple[Problem, ...] = ()
+
+
+class Step(Struct, frozen=True):
+    """How a version comes to be, and to run. `number`: it becomes this version, and with `runs` false runs nowhere."""
+
+    environment: str = ""
+    verb: str = ""
+    source: str | None = None
+    note: str = ""
+    summary: str = ""
+    number: int = 0
+    runs: bool = True
+    drops_draft: bool = False
+
+
+PUBLISH = "publish"
+NO_STEP = Step()
+T = TypeVar("T", Hook, Cron)
 
 
 class Workflows:
@@ -52,6 +81,7 @@ class Workflows:
         frontend: FrontendApi,
         clock: Clock,
         links: SecretLinks | None = None,
+        policies: PolicyBook | None = None,
     ) -> None:
         """`links` knows the credentials and variables that workflows refer to."""
         self._links = links
@@ -60,6 +90,7 @@ class Workflows:
         self._catalogue = catalogue
         self._frontend = frontend
         self._clock = clock
+        self._policies = policies
 
     async def page(
         self, who: Membership, active: bool | None, before: str, limit: int
@@ -71,70 +102,76 @@ class Workflows:
 
     async def show(self, who: Membership, workflow_id: str, version: int = 0) -> Shown:
         """`version` 0 is the current one. Raises `NotFound`."""
-        workflow = await self._get(who, workflow_id)
+        workflow = await self.get(who, workflow_id)
         definition = await self._definitions.get(workflow.id, version or workflow.version)
         triggers = await self._store.triggers([workflow.id])
         return Shown(workflow, definition, tuple(triggers.get(workflow.id, ())))
 
     async def versions(self, who: Membership, workflow_id: str, before: int, limit: int) -> list[WorkflowVersion]:
-        workflow = await self._get(who, workflow_id)
+        workflow = await self.get(who, workflow_id)
         return await self._store.versions(workflow.id, before, limit)
 
     async def create(self, who: Membership, document: Mapping[str, Any]) -> Shown:
         """Raises `InvalidDefinition` with every problem."""
-        definition, warnings = await self._read(who, document)
+        definition, warnings = await self.read(who, document)
         return await self._add(who, definition, warnings)
 
     async def duplicate(self, who: Membership, workflow_id: str, name: str = "") -> Shown:
         """A copy that is switched off, with webhook addresses of its own."""
-        original = await self._get(who, workflow_id)
+        original = await self.get(who, workflow_id)
         definition = await self._definitions.get(original.id, original.version)
         copy = msgspec.structs.replace(definition, name=name or f"{definition.name[:248]} (copy)")
         return await self._add(who, copy, ())
 
     async def replace(
-        self, who: Membership, workflow_id: str, document: Mapping[str, Any], expected: frozenset[int] | None = None
-    ) -> Shown:
-        """Make `document` the definition: a new version, unless nothing changed.
+        self, who: Membership, workflow_id: str, document: Mapping[str, Any], expected: frozenset[int] | None = None,
+        summary: str = "",
+    ) -> Shown:  # fmt: skip
+        """Make `document` the definition: a new version, which runs in production, unless nothing changed.
 
         `expected` are the lock versions that the caller knows. Raises `VersionConflict` where it is another by now.
         """
-        definition, warnings = await self._read(who, document)
-        workflow = await self._get(who, workflow_id, expected)
-        return await self._update(who, workflow, definition, warnings)
+        definition, warnings = await self.read(who, document)
+        workflow = await self.get(who, workflow_id, expected)
+        return await self._update(who, workflow, definition, warnings, summary)
 
     async def amend(
-        self, who: Membership, workflow_id: str, part: Mapping[str, Any], expected: frozenset[int] | None = None
-    ) -> Shown:
+        self, who: Membership, workflow_id: str, part: Mapping[str, Any], expected: frozenset[int] | None = None,
+        summary: str = "",
+    ) -> Shown:  # fmt: skip
         """Like `replace`, where the fields that `part` does not name stay as they are."""
-        workflow = await self._get(who, workflow_id, expected)
+        workflow = await self.get(who, workflow_id, expected)
         current = msgspec.json.decode(encode(await self._definitions.get(workflow.id, workflow.version)))
-        definition, warnings = await self._read(who, {**current, **part})
-        return await self._update(who, workflow, definition, warnings)
+        definition, warnings = await self.read(who, {**current, **part})
+        return await self._update(who, workflow, definition, warnings, summary)
 
     async def activate(self, who: Membership, workflow_id: str, active: bool) -> Shown:
         """Switch webhooks and schedules on or off. Webhook addresses stay; schedules count from now."""
-        workflow = await self._get(who, workflow_id)
+        workflow = await self.get(who, workflow_id)
         definition = await self._definitions.get(workflow.id, workflow.version)
         if workflow.active != active:
             switched = msgspec.structs.replace(workflow, active=active)
             audit.changed({"active": workflow.active}, {"active": active})
-            await self._save(who, switched, definition, workflow.lock_version)
+            await self.save(who, switched, definition, workflow.lock_version)
         return await self.show(who, workflow_id)
 
     async def delete(self, who: Membership, workflow_id: str, expected: frozenset[int] | None = None) -> None:
         """Hide it and switch it off. Runs under way end by themselves."""
-        workflow = await self._get(who, workflow_id, expected)
+        workflow = await self.get(who, workflow_id, expected)
         if not await self._store.delete(workflow.id, workflow.lock_version, self._clock.now_ms()):
             raise _overtaken()
 
     async def execute(
         self, who: Membership, workflow_id: str, input: Any, *, trigger_node: str = "", key: str = "",
-        wait: float = 0.0, on_conflict: str = "return_existing",
+        wait: float = 0.0, on_conflict: str = "return_existing", environment: str = "",
     ) -> tuple[Workflow, RunReply]:  # fmt: skip
-        """Start a run of the current version. `key` makes a repeated call find the run that it started, or what
-        `on_conflict` says."""
-        workflow = await self._get(who, workflow_id)
+        """Start a run of the version that runs in an environment. `key` makes a repeated call find the run that it
+        started, or what `on_conflict` says."""
+        workflow = await self.get(who, workflow_id)
+        environment = stored(environment)
+        if environment:
+            workflow = msgspec.structs.replace(workflow, version=await self._released(workflow, environment))
+            key = f"@{environment}/{key}" if key else ""
         definition = await self._definitions.get(workflow.id, workflow.version)
         await self.check_use(who, workflow.id, workflow.version, definition)
         request = RunRequest(
@@ -148,6 +185,7 @@ class Workflows:
             idempotency_key=f"api:{key}" if key else "",
             on_conflict=on_conflict,
             wait=wait,
+            environment=environment,
         )
         with acting_as(who.caller()):
             return workflow, await self._frontend.run(request)
@@ -157,14 +195,30 @@ class Workflows:
         if self._links is not None:
             await self._links.check_use(who, workflow_id, version, definition)
 
-    async def _read(self, who: Membership, document: Mapping[str, Any]) -> tuple[Definition, tuple[Problem, ...]]:
+    async def _released(self, workflow: Workflow, environment: str) -> int:
+        found = await self._store.running(workflow.workspace_id, workflow.id, environment)
+        if found is None:
+            message = f"This workspace has no environment {environment[:40]!r}."
+            raise InvalidInput(message, problems=[Problem("/environment", "unknown_environment", message)])
+        version, active = found
+        if not version:
+            raise Conflict(f"The workflow has no release in {environment}. Promote a version to it.")
+        if not active:
+            raise Conflict(f"The environment {environment} is switched off.")
+        return version
+
+    async def read(self, who: Membership, document: Mapping[str, Any]) -> tuple[Definition, tuple[Problem, ...]]:
+        """A definition that may be stored and run, and its warnings. Raises `InvalidDefinition` with every problem."""
         from linkflow.domain import importing  # here, because a cold start without it is 60 ms shorter
 
         own = {name: value for name, value in document.items() if name not in _ANSWERED}
         more = await self._unknown_error_workflow(who, document)
+        policy = await self._policies.read(who.workspace_id) if self._policies else OPEN
         try:
-            definition, warnings = importing.read(own, self._catalogue)
+            definition, warnings = importing.read(own, self._catalogue, partial(violations, policy))
         except InvalidDefinition as error:
+            if not more:
+                _only_policy(error.problems)
             raise _and(error, more) from None
         if more:
             raise InvalidDefinition("The workflow has 1 problem.", problems=[*more, *warnings])
@@ -192,26 +246,33 @@ class Workflows:
         now = self._clock.now_ms()
         id = uuid7(now, self._clock.rand_bits(12), self._clock.rand_bits(62))
         workflow = Workflow(id, who.workspace_id, definition.name, definition.description, False, 1, 1, now, now)
-        await self._save(who, workflow, definition, 0, write=True)
-        return await self._shown(who, id, warnings)
+        await self.save(who, workflow, definition, 0, Step(verb=PUBLISH, number=1))
+        return await self.shown(who, id, warnings)
 
     async def _update(
-        self, who: Membership, workflow: Workflow, definition: Definition, warnings: Sequence[Problem]
+        self, who: Membership, workflow: Workflow, definition: Definition, warnings: Sequence[Problem], summary: str
     ) -> Shown:
         if encode(definition) != encode(await self._definitions.get(workflow.id, workflow.version)):
+            number = workflow.last_version + 1
             changed = msgspec.structs.replace(
-                workflow, name=definition.name, description=definition.description, version=workflow.version + 1
+                workflow, name=definition.name, description=definition.description, version=number
             )
             audit.changed(await self._definitions.get(workflow.id, workflow.version), definition)
-            await self._save(who, changed, definition, workflow.lock_version, write=True)
-        return await self._shown(who, workflow.id, warnings)
+            step = Step(verb=PUBLISH, number=number, summary=summary)
+            await self.save(who, changed, definition, workflow.lock_version, step)
+        return await self.shown(who, workflow.id, warnings)
 
-    async def _save(
-        self, who: Membership, workflow: Workflow, definition: Definition, expected: int, write: bool = False
+    async def save(
+        self, who: Membership, workflow: Workflow, definition: Definition, expected: int, step: Step = NO_STEP
     ) -> None:
+        """Write what a step comes to, in one transaction: `workflow` has the version and the switch of the step's
+        environment. Raises `VersionConflict` where its lock version is not `expected` any more."""
         now = self._clock.now_ms()
         audit.about("workflow", workflow.id)
-        hooks, crons = triggers_of(definition, lambda: secrets.token_urlsafe(24), now)
+        hooks, crons = triggers_of(definition, lambda: secrets.token_urlsafe(24), now) if step.runs else ((), ())
+        if step.environment:
+            hooks = tuple(_in(step.environment, hook) for hook in hooks)
+            crons = tuple(_in(step.environment, cron) for cron in crons)
         change = Change(
             id=workflow.id,
             workspace_id=workflow.workspace_id,
@@ -224,21 +285,56 @@ class Workflows:
             actor=who.user_id,
             hooks=hooks,
             crons=tuple(with_jitter(cron, workflow.id) for cron in crons),
-            definition=encode(definition) if write else b"",
+            definition=encode(definition) if step.number else b"",
+            number=step.number,
+            summary=step.summary,
+            environment=step.environment,
+            triggers=step.runs,
+            verb=step.verb,
+            source=step.source,
+            note=step.note,
+            drops_draft=step.drops_draft,
         )
         if not await self._store.save(change):
             raise _overtaken()
 
-    async def _shown(self, who: Membership, workflow_id: str, warnings: Sequence[Problem]) -> Shown:
+    async def shown(self, who: Membership, workflow_id: str, warnings: Sequence[Problem]) -> Shown:
+        """It as it stands, with these warnings."""
         return msgspec.structs.replace(await self.show(who, workflow_id), warnings=tuple(warnings))
 
-    async def _get(self, who: Membership, workflow_id: str, expected: frozenset[int] | None = None) -> Workflow:
+    def parse(self, document: Mapping[str, Any]) -> Definition:
+        """What a document means, whatever is wrong with that. Raises `InvalidDefinition` for what means nothing."""
+        from linkflow.domain import importing
+
+        own = {name: value for name, value in document.items() if name not in _ANSWERED}
+        definition, problems = importing.parse(own, self._catalogue)
+        if definition is None:
+            raise InvalidDefinition("This is no workflow's document.", problems=problems)
+        return definition
+
+    def problems(self, definition: Definition) -> list[Problem]:
+        """Everything wrong with a definition, and what its author should know."""
+        from linkflow.domain.validation import check
+
+        return check(definition, self._catalogue)
+
+    async def get(
+        self, who: Membership, workflow_id: str, expected: frozenset[int] | None = None, *, change: bool = False
+    ) -> Workflow:
+        """Raises `NotFound`, and `VersionConflict` where its lock version is none of the `expected`."""
         found = await self._store.get(who.workspace_id, workflow_id) if is_uuid(workflow_id) else None
         if found is None:
             raise NotFound("There is no such workflow.")
         if expected is not None and found.lock_version not in expected:
             raise _overtaken()
         return found
+
+
+def _only_policy(problems: Sequence[Problem]) -> None:
+    """Raises `PolicyViolation` where nothing else is wrong."""
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if all(problem.code.startswith("policy_") for problem in errors):
+        raise PolicyViolation.of(errors) from None
 
 
 def _and(error: InvalidDefinition, more: Sequence[Problem]) -> InvalidDefinition:
@@ -248,6 +344,11 @@ def _and(error: InvalidDefinition, more: Sequence[Problem]) -> InvalidDefinition
     problems = [*error.problems, *more]
     count = sum(problem.severity == "error" for problem in problems)
     return InvalidDefinition(f"The workflow has {count} problems.", problems=problems)
+
+
+def _in(environment: str, trigger: T) -> T:
+    """The trigger under its key there."""
+    return msgspec.structs.replace(trigger, node_id=trigger_key(trigger.node_id, environment))
 
 
 def _overtaken() -> VersionConflict:

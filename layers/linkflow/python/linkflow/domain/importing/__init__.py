@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -48,14 +49,18 @@ def parse(document: Any, catalogue: Catalogue | None = None) -> tuple[Definition
     return (None if refused else definition), capped(problems)
 
 
-def read(document: Any, catalogue: Catalogue) -> tuple[Definition, list[Problem]]:
-    """A definition that may be stored and run, and the warnings about it.
+def read(
+    document: Any, catalogue: Catalogue, also: Callable[[Definition], Iterable[Problem]] = lambda _: ()
+) -> tuple[Definition, list[Problem]]:
+    """A definition that may be stored and run, and the warnings about it. `also` finds further problems of it, with
+    pointers into the stored form.
 
     Raises `InvalidDefinition` with every problem at once, those of reading and those of checking.
     """
     definition, problems, places = _parse(document, catalogue)
     if definition is not None:
-        problems = capped(problems + check(definition, catalogue, places))
+        more = [msgspec.structs.replace(one, path=places.given(one.path)) for one in also(definition)]
+        problems = capped(problems + check(definition, catalogue, places) + more)
     errors = sum(problem.severity == "error" for problem in problems)
     if errors or definition is None:
         message = f"The workflow has {errors} {'problem' if errors == 1 else 'problems'}."

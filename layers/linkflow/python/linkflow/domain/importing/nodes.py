@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from linkflow.domain.definition import Node, Position
+from linkflow.domain.environments import BETWEEN
 from linkflow.domain.importing.fields import Fields, Report, check_json, same
 from linkflow.domain.importing.policies import read_pinned_error, read_retry, read_timeout
 from linkflow.domain.state import split_key
@@ -93,6 +94,8 @@ def _id(fields: Fields, place: int) -> str:
     found = fields.identifier("id", limit=MAX_ID)
     if found and split_key(found)[1]:
         fields.fault("id", "id", "invalid_id", "An id must not end like an iteration, as in send[3].")
+    if found and BETWEEN in found:
+        fields.fault("id", "id", "invalid_id", "An id must not have a unit separator (U+001F).")
     # The stand-in lets the rest of the node be checked; the document is refused all the same.
     return found or f"\x1f{place}"
 

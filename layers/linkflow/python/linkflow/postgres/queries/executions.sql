@@ -345,5 +345,13 @@ WHERE t.execution_id = d.id AND t.node_key = d.k AND t.attempt = d.a
 RETURNING t.execution_id::text, t.node_key, t.attempt
 
 -- name: workflow
--- Where a workflow lives and which version is current.
-SELECT workspace_id::text, version FROM workflows WHERE id = %(workflow)s::uuid AND deleted_at = 0
+-- Where a workflow lives and which version runs in an environment.
+SELECT w.workspace_id::text, CASE WHEN %(environment)s = '' THEN w.version ELSE coalesce(e.version, 0) END
+FROM workflows w LEFT JOIN workflow_environments e ON e.workflow_id = w.id AND e.environment = %(environment)s
+WHERE w.id = %(workflow)s::uuid AND w.deleted_at = 0
+
+-- name: under_way
+-- How many runs of a workspace are running: a bounded scan of executions_running.
+SELECT count(*) FROM (
+  SELECT FROM executions WHERE workspace_id = %(workspace)s::uuid AND status = 0 LIMIT %(limit)s
+) AS running

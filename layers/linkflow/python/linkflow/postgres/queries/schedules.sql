@@ -1,8 +1,9 @@
 -- name: page
 -- A page of a workspace's schedules, by id.
 SELECT s.id::text, s.workflow_id::text, w.name, s.node_id, s.cron, s.timezone, s.ends_at, s.timetable, s.overlap,
-       s.catch_up_window, s.catch_up, s.next_at, s.delay_ms, w.active, s.held, s.held_note, s.held_by, s.held_at, s.revision
+       s.catch_up_window, s.catch_up, s.next_at, s.delay_ms, coalesce(e.active, w.active), s.held, s.held_note, s.held_by, s.held_at, s.revision
 FROM schedules s JOIN workflows w ON w.id = s.workflow_id
+LEFT JOIN workflow_environments e ON e.workflow_id = s.workflow_id AND e.environment = split_part(s.node_id, E'\x1f', 2)
 WHERE s.workspace_id = %(workspace_id)s AND w.deleted_at = 0 AND s.id > %(after)s::uuid
 ORDER BY s.id
 LIMIT %(limit)s
@@ -10,8 +11,9 @@ LIMIT %(limit)s
 -- name: page_of_workflow
 -- The same of one workflow.
 SELECT s.id::text, s.workflow_id::text, w.name, s.node_id, s.cron, s.timezone, s.ends_at, s.timetable, s.overlap,
-       s.catch_up_window, s.catch_up, s.next_at, s.delay_ms, w.active, s.held, s.held_note, s.held_by, s.held_at, s.revision
+       s.catch_up_window, s.catch_up, s.next_at, s.delay_ms, coalesce(e.active, w.active), s.held, s.held_note, s.held_by, s.held_at, s.revision
 FROM schedules s JOIN workflows w ON w.id = s.workflow_id
+LEFT JOIN workflow_environments e ON e.workflow_id = s.workflow_id AND e.environment = split_part(s.node_id, E'\x1f', 2)
 WHERE s.workflow_id = %(workflow_id)s AND s.workspace_id = %(workspace_id)s AND w.deleted_at = 0
   AND s.id > %(after)s::uuid
 ORDER BY s.id
@@ -20,8 +22,9 @@ LIMIT %(limit)s
 -- name: get
 -- One schedule of a workspace.
 SELECT s.id::text, s.workflow_id::text, w.name, s.node_id, s.cron, s.timezone, s.ends_at, s.timetable, s.overlap,
-       s.catch_up_window, s.catch_up, s.next_at, s.delay_ms, w.active, s.held, s.held_note, s.held_by, s.held_at, s.revision
+       s.catch_up_window, s.catch_up, s.next_at, s.delay_ms, coalesce(e.active, w.active), s.held, s.held_note, s.held_by, s.held_at, s.revision
 FROM schedules s JOIN workflows w ON w.id = s.workflow_id
+LEFT JOIN workflow_environments e ON e.workflow_id = s.workflow_id AND e.environment = split_part(s.node_id, E'\x1f', 2)
 WHERE s.id = %(id)s AND s.workspace_id = %(workspace_id)s AND w.deleted_at = 0
 
 -- name: hold
@@ -34,9 +37,10 @@ WHERE id = %(id)s
 -- name: resume
 -- It fires again, if its workflow is on.
 UPDATE schedules s
-SET held = false, held_note = '', held_by = '', held_at = 0, paused = NOT w.active, next_at = %(next_at)s,
+SET held = false, held_note = '', held_by = '', held_at = 0, paused = NOT coalesce(e.active, w.active), next_at = %(next_at)s,
     delay_ms = %(delay_ms)s, revision = s.revision + 1
-FROM workflows w
+FROM workflows w LEFT JOIN workflow_environments e ON e.workflow_id = w.id
+  AND e.environment = (SELECT split_part(o.node_id, E'\x1f', 2) FROM schedules o WHERE o.id = %(id)s)
 WHERE s.id = %(id)s AND s.revision = %(revision)s AND w.id = s.workflow_id
 
 -- name: look

@@ -1,6 +1,7 @@
 -- name: page
 -- A page of a workspace's workflows, newest first.
-SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at
+SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at,
+       greatest(last_version, version)
 FROM workflows w
 WHERE workspace_id = %(workspace_id)s AND deleted_at = 0
   AND (%(active)s::boolean IS NULL OR active = %(active)s)
@@ -10,9 +11,16 @@ LIMIT %(limit)s
 
 -- name: get
 -- One workflow of a workspace.
-SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at
+SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at,
+       greatest(last_version, version)
 FROM workflows
 WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at = 0
+
+-- name: running
+-- What of a workflow runs in an environment besides production.
+SELECT coalesce(w.version, 0), e.active
+FROM environments e LEFT JOIN workflow_environments w ON w.workflow_id = %(id)s AND w.environment = e.name
+WHERE e.workspace_id = %(workspace_id)s AND e.name = %(name)s
 
 -- name: definition
 -- One version's definition.
@@ -20,17 +28,20 @@ SELECT definition FROM workflow_versions WHERE workflow_id = %(id)s AND version 
 
 -- name: versions
 -- A page of a workflow's versions, newest first.
-SELECT version, created_at, coalesce(created_by::text, '')
-FROM workflow_versions
-WHERE workflow_id = %(id)s AND (%(before)s = 0 OR version < %(before)s)
-ORDER BY version DESC
+SELECT v.version, v.created_at, coalesce(v.created_by::text, ''), v.summary,
+       coalesce(trim(u.first_name || ' ' || u.last_name), '')
+FROM workflow_versions v LEFT JOIN users u ON u.id = v.created_by
+WHERE v.workflow_id = %(id)s AND (%(before)s = 0 OR v.version < %(before)s)
+ORDER BY v.version DESC
 LIMIT %(limit)s
 
 -- name: triggers
--- What starts these workflows in their current versions.
+-- What starts these workflows, in each environment in the version that runs there.
 SELECT h.workflow_id::text, h.node_id, h.id, h.rules, '', '', NULL::bigint, h.active AND NOT h.held
-FROM webhooks h JOIN workflows w ON w.id = h.workflow_id AND w.version = h.workflow_version
+FROM webhooks h JOIN workflows w ON w.id = h.workflow_id
+LEFT JOIN workflow_environments e ON e.workflow_id = h.workflow_id AND e.environment = split_part(h.node_id, E'\x1f', 2)
 WHERE h.workflow_id = ANY (%(ids)s::uuid[])
+  AND h.workflow_version = CASE WHEN strpos(h.node_id, E'\x1f') = 0 THEN w.version ELSE e.version END
 UNION ALL
 SELECT s.workflow_id::text, s.node_id, '', NULL::bytea, s.cron, s.timezone, s.next_at, NOT s.paused
 FROM schedules s
@@ -46,13 +57,36 @@ VALUES (%(id)s, %(workspace_id)s, %(name)s, %(description)s, %(active)s, %(versi
 -- Change a workflow, unless somebody else did first.
 UPDATE workflows
 SET name = %(name)s, description = %(description)s, active = %(active)s, version = %(version)s,
-    lock_version = lock_version + 1, updated_at = %(at)s
+    last_version = greatest(last_version, version, %(number)s), lock_version = lock_version + 1, updated_at = %(at)s
 WHERE id = %(id)s AND lock_version = %(expected)s AND deleted_at = 0
+
+-- name: touch
+-- Something about a workflow changes besides what runs in production, unless somebody else changed it first.
+UPDATE workflows
+SET last_version = greatest(last_version, version, %(number)s), lock_version = lock_version + 1, updated_at = %(at)s
+WHERE id = %(id)s AND lock_version = %(expected)s AND deleted_at = 0
+
+-- name: put_environment
+-- What runs in another environment.
+INSERT INTO workflow_environments (workflow_id, environment, workspace_id, version, active, updated_at)
+VALUES (%(id)s, %(environment)s, %(workspace_id)s, %(version)s, %(active)s, %(at)s)
+ON CONFLICT (workflow_id, environment) DO UPDATE
+SET version = excluded.version, active = excluded.active, updated_at = excluded.updated_at
+
+-- name: add_release
+-- Another version runs somewhere; the workflow's own row, which was written first, orders two at once.
+INSERT INTO releases (workflow_id, number, environment, version, verb, source, note, at, actor)
+SELECT %(id)s, coalesce(max(number), 0) + 1, %(environment)s, %(version)s, %(verb)s, %(source)s, %(note)s, %(at)s, %(actor)s
+FROM releases WHERE workflow_id = %(id)s
+
+-- name: drop_draft
+-- A draft became a version, or is not wanted any more.
+DELETE FROM workflow_drafts WHERE workflow_id = %(id)s
 
 -- name: add_version
 -- A version, for ever.
-INSERT INTO workflow_versions (workflow_id, version, definition, created_at, created_by)
-VALUES (%(id)s, %(version)s, %(definition)s, %(at)s, %(actor)s)
+INSERT INTO workflow_versions (workflow_id, version, definition, created_at, created_by, summary)
+VALUES (%(id)s, %(number)s, %(definition)s, %(at)s, %(actor)s, %(summary)s)
 
 -- name: put_webhook
 -- The webhook of a node, under the id that it has, if it has one.
@@ -64,7 +98,9 @@ SET workflow_version = excluded.workflow_version, active = excluded.active, rule
 
 -- name: stop_webhooks
 -- Webhooks of nodes that are gone answer no more; the address waits for the node to come back.
-UPDATE webhooks SET active = false WHERE workflow_id = %(id)s AND node_id <> ALL (%(nodes)s)
+UPDATE webhooks SET active = false
+WHERE workflow_id = %(id)s AND node_id <> ALL (%(nodes)s)
+  AND (%(environment)s::text IS NULL OR split_part(node_id, E'\x1f', 2) = %(environment)s)
 
 -- name: put_schedule
 -- The schedule of a node. One that runs and did not change keeps its next fire, which may be due this moment.
@@ -88,10 +124,13 @@ SET workflow_version = excluded.workflow_version, cron = excluded.cron, timezone
 -- Firings that wait lose their schedule with its node, or rest for ever with a workflow that is off.
 UPDATE schedule_firings SET outcome = 'skipped', reason = 'switched_off', open = false
 WHERE workflow_id = %(id)s AND open AND outcome IN ('queued', 'starting') AND node_id <> ALL (%(nodes)s)
+  AND (%(environment)s::text IS NULL OR split_part(node_id, E'\x1f', 2) = %(environment)s)
 
 -- name: drop_schedules
 -- Schedules of nodes that are gone.
-DELETE FROM schedules WHERE workflow_id = %(id)s AND node_id <> ALL (%(nodes)s)
+DELETE FROM schedules
+WHERE workflow_id = %(id)s AND node_id <> ALL (%(nodes)s)
+  AND (%(environment)s::text IS NULL OR split_part(node_id, E'\x1f', 2) = %(environment)s)
 
 -- name: delete
 -- Hide a workflow, unless somebody changed it first; its runs still need its versions.

@@ -17,6 +17,7 @@ from linkflow.domain import commands as c
 from linkflow.domain.admission import keys_of
 from linkflow.domain.decider import Session, decide
 from linkflow.domain.draft import DEFAULTS
+from linkflow.domain.environments import shown
 from linkflow.domain.errors import Internal, LinkFlowError, NoSlot, NotFound, Unavailable
 from linkflow.domain.limits import LimitReached, Limits
 from linkflow.domain.payloads import Stowage
@@ -32,6 +33,7 @@ from .guard import Guard
 from .loading import load
 from .packing import Packer
 from .plans import Plan, Plans
+from .policing import Policing
 from .remembered import Remembered
 from .transition import transition
 
@@ -78,9 +80,10 @@ class Committer:
         packer: Packer | None = None,
         knock: Callable[[c.Start, Plan, bool], Awaitable[Written]] = _nobody,
         variables: Variables | None = None,
+        policing: Policing | None = None,
     ) -> None:
         """`variables` says what a workspace's plain ones are. `knock` starts runs of workflows that do not let in
-        everybody as he comes (see `Admission.start`)."""
+        everybody as he comes (see `Admission.start`), `policing` keeps to what workspaces allow."""
         self._store = store
         self._plans = plans
         self._clock = clock
@@ -98,11 +101,19 @@ class Committer:
         self._knock = knock
         self._variables = variables
         self._values: dict[tuple[str, str, Refs], dict[str, str]] = {}
+        self._policing = policing
         self._handed: set[asyncio.Task[None]] = set()
 
     async def start(self, command: c.Start, takeover: bool = False) -> Written:
         """Start a run; a second start with the same id or key finds the first. With `takeover` one with the same key
-        ends the first and has the key."""
+        ends the first and has the key. Raises `PolicyViolation`."""
+        policy = await self._policing.of(command.workspace_id) if self._policing else None
+        if policy is None or self._policing is None:
+            return await self._start(command, takeover)
+        async with self._policing.passing(policy, command):
+            return await self._start(command, takeover)
+
+    async def _start(self, command: c.Start, takeover: bool) -> Written:
         if takeover:
             plan = await self._plans.get(command.workflow_id, command.workflow_version, command.trigger_node)
             return await self._knock(await self._informed(command, plan), plan, True)
@@ -316,7 +327,7 @@ class Committer:
         if self._variables is None or not refs.wants_variables or start.vars:
             return start
         wanted = Refs(variables=refs.variables, every=refs.every)
-        environment = getattr(start, "environment", "")
+        environment = shown(start.environment)
         at = (start.workspace_id, environment, wanted)
         found = self._values.get(at)
         if found is None:

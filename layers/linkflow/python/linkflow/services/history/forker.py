@@ -43,6 +43,7 @@ class _Made(Struct, frozen=True):
     trigger_node: str
     trigger: Any
     plan: Plan
+    environment: str
     fork: c.Fork | None = None
     pins: bool = False
 
@@ -76,7 +77,7 @@ class Forker:
         command = c.Start(
             request.new_id or self._new_id(source.id), source.workspace_id, source.workflow_id, version,
             made.trigger_node, made.trigger, mode, request.actor, request.idempotency_key,
-            source_id=source.id, fork=made.fork, trial=request.trial, pins=made.pins,
+            source_id=source.id, fork=made.fork, trial=request.trial, pins=made.pins, environment=made.environment,
         )  # fmt: skip
         written = await self._committer.start(command)
         if not written.duplicate and (end := reset_of(written.decision)) is not None:
@@ -98,9 +99,12 @@ class Forker:
     async def _version(self, request: ForkRequest, source: Execution) -> int:
         if request.version != LATEST:
             return request.version or source.workflow_version
-        current = await self._store.workflow(source.workflow_id)
+        state = await load_one(self._store, source.id)
+        current = await self._store.workflow(source.workflow_id, state.environment if state else "")
         if current is None:
             raise InvalidInput("The workflow was deleted: it has no latest version. Leave the version out.")
+        if not current[1]:
+            raise InvalidInput("The workflow has no release in this run's environment any more. Name a version.")
         return current[1]
 
     async def _definition(self, source: Execution, version: int) -> d.Definition:
@@ -121,8 +125,9 @@ class Forker:
         planned = plan(source.id, await self._events(source.id), before, after, ask)
         if len(planned.fork.kept) + ROOM > self._max_events:
             raise LimitExceeded(f"What the fork keeps has nearly {self._max_events:,} events, the limit of a history.")
+        past = planned.source
         return _Made(
-            planned.source.trigger_node, planned.trigger, planned.plan, planned.fork, planned.source.goes_by_pins
+            past.trigger_node, planned.trigger, planned.plan, past.environment, planned.fork, past.goes_by_pins
         )
 
     async def _part(self, source: Execution, after: d.Definition, trial: Trial) -> d.Definition:
@@ -148,7 +153,9 @@ class Forker:
         if version != source.workflow_version:
             report = compare(await self._definition(source, source.workflow_version), after)
         trigger = request.input if request.edited else state.trigger
-        return _Made(state.trigger_node, trigger, Plan((), runs, report=report), pins=state.goes_by_pins)
+        return _Made(
+            state.trigger_node, trigger, Plan((), runs, report=report), state.environment, pins=state.goes_by_pins
+        )
 
     async def _events(self, execution_id: str) -> list[e.Event]:
         events: list[e.Event] = []

@@ -73,11 +73,11 @@ class Messenger:
         try:
             if body.parent.depth > self._max_depth:
                 raise InvalidInput(f"Sub-workflows nest deeper than {self._max_depth}.")
-            version, trigger = await self._entrance(body.workspace_id, body.workflow_id)
+            version, trigger = await self._entrance(body.workspace_id, body.workflow_id, body.environment)
             command = c.Start(
                 body.execution_id, body.workspace_id, body.workflow_id, version, trigger, body.input,
                 TEST if body.trial else "sub_workflow", f"execution:{body.parent.execution_id}", "", body.parent,
-                trial=body.trial,
+                trial=body.trial, environment=body.environment,
             )  # fmt: skip
             await self._committer.start(command)
             await self._still_wanted(body)
@@ -90,10 +90,10 @@ class Messenger:
     async def _start_error(self, body: StartError) -> None:
         """Start an error workflow; where that cannot be, the failed run's history says why."""
         try:
-            version, trigger = await self._entrance(body.workspace_id, body.workflow_id)
+            version, trigger = await self._entrance(body.workspace_id, body.workflow_id, body.environment)
             command = c.Start(
                 body.execution_id, body.workspace_id, body.workflow_id, version, trigger, body.trigger, ERROR_MODE,
-                f"execution:{body.caused_by}", caused_by=body.caused_by,
+                f"execution:{body.caused_by}", caused_by=body.caused_by, environment=body.environment,
             )  # fmt: skip
             await self._committer.start(command)
         except LinkFlowError as error:
@@ -104,11 +104,13 @@ class Messenger:
             with suppress(NotFound):  # it may have been deleted meanwhile
                 await self._committer.apply(body.caused_by, [note])
 
-    async def _entrance(self, workspace_id: str, workflow_id: str) -> tuple[int, str]:
+    async def _entrance(self, workspace_id: str, workflow_id: str, environment: str) -> tuple[int, str]:
         """The version and trigger such a run starts with. Another tenant's workflow does not exist."""
-        found = await self._store.workflow(workflow_id) if is_uuid(workflow_id) else None
+        found = await self._store.workflow(workflow_id, environment) if is_uuid(workflow_id) else None
         if found is None or found[0] not in (workspace_id, ANY_WORKSPACE):
             raise NotFound(f"There is no workflow {workflow_id[:64]!r} in this workspace.")
+        if not found[1]:
+            raise NotFound(f"The workflow {workflow_id} has no release in environment {environment!r}: promote one.")
         data = await self._store.definition(workflow_id, found[1])
         triggers = d.decode(data).triggers if data else ()
         if not triggers:

@@ -25,7 +25,7 @@ from linkflow.domain.reach import Reach
 from linkflow.domain.state import QUEUED, State
 from linkflow.domain.timing import ENTER, parse_timer
 from linkflow.domain.upcasting import current
-from linkflow.ports import Ahead, Audience, Blobs, Clock, Doorbell, EventStore, ReachBook, Transition
+from linkflow.ports import Ahead, Audience, Blobs, Clock, Doorbell, EventStore, PolicyBook, ReachBook, Transition
 from linkflow.services.payloads import Payloads
 
 from .admission import Admission
@@ -43,6 +43,7 @@ from .loading import load_encoded
 from .messages import Messenger
 from .packing import Packer
 from .plans import Plan, Plans
+from .policing import Policing
 from .secrets import Secrets
 from .takers import Takers
 from .telling import Teller
@@ -82,11 +83,12 @@ class History:
         lane: Callable[[str], str] | None = None, reach: ReachBook | None = None,
         audience: Audience | None = None,
         secrets: Secrets | None = None,
+        policies: PolicyBook | None = None,
     ) -> None:  # fmt: skip
         """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
         front of a run before its first commit; without it, workers do. Without `blobs` payloads of any size stay in the
         rows. `lane` is the database of a run, where there are several. `reach` says what workspaces may reach,
-        `secrets` what runs need of credentials and variables."""
+        `policies` what their workflows may do, `secrets` what runs need of credentials and variables."""
         self._store = store
         self._matching = matching
         self._backlog = Backlog(matching, clock)
@@ -97,12 +99,15 @@ class History:
         self._payloads = Payloads(blobs) if blobs else None
         self._reach = reach
         self._secrets = secrets
+        self._policing = policing = Policing(policies, store, self._plans, clock) if policies else None
         packer = Packer(self._payloads, config.blob_limit) if self._payloads else None
 
         def committer() -> Committer:
             values = secrets.variables if secrets else None
             limits = limits_of(config)
-            return Committer(store, self._plans, clock, self._after, limits, ahead, packer, self._knock, values)
+            return Committer(
+                store, self._plans, clock, self._after, limits, ahead, packer, self._knock, values, policing
+            )
 
         self._committer: Commits = Lanes(lane, committer) if lane else committer()
         self._split = lane is not None
@@ -141,6 +146,7 @@ class History:
             command = c.Start(
                 item.execution_id, item.workspace_id, item.workflow_id, item.workflow_version, item.trigger_node,
                 item.trigger, item.mode, item.actor, item.idempotency_key, parent, item.reply_to, trial=item.trial,
+                environment=item.environment,
             )  # fmt: skip
             if not self._backlog.is_free:
                 plan = await self._plans.get(item.workflow_id, item.workflow_version, item.trigger_node)
@@ -394,7 +400,8 @@ class History:
     async def reach(self, request: h.ReachRequest) -> h.ReachReply:
         """What a workspace's nodes may reach; nothing special where nobody keeps that."""
         caller().require(COMPLETE)
-        return h.ReachReply(await self._reach.read(request.workspace_id) if self._reach else Reach())
+        reach = await self._reach.read(request.workspace_id) if self._reach else Reach()
+        return h.ReachReply(reach, await self._policing.of(request.workspace_id) if self._policing else None)
 
     async def secrets(self, request: SecretsRequest) -> SecretsReply:
         """Sealed credentials and variables of one workspace, for the worker that runs its nodes."""

@@ -43,6 +43,7 @@ class StartChild(msgspec.Struct, frozen=True, omit_defaults=True):
     input: object
     parent: e.Parent
     trial: Trial | None = None
+    environment: str = ""
 
 
 class StartError(msgspec.Struct, frozen=True):
@@ -54,6 +55,7 @@ class StartError(msgspec.Struct, frozen=True):
     trigger: object
     caused_by: str
     failure: int
+    environment: str = ""
 
 
 class CloseChild(msgspec.Struct, frozen=True):
@@ -253,7 +255,8 @@ def _messages(decision: Decision, plan: Plan) -> tuple[Message, ...]:
 def _start_error(state: State, plan: Plan, call: Call) -> Message:
     workflow = plan.definition.settings.error_workflow
     body = StartError(
-        call.execution_id, state.workspace_id, workflow, call.trigger, state.execution_id, call.failure
+        call.execution_id, state.workspace_id, workflow, call.trigger, state.execution_id, call.failure,
+        state.environment,
     )  # fmt: skip
     return Message(f"{START_ERROR}/{call.failure}", START_ERROR, _encode(body))
 
@@ -272,5 +275,7 @@ def _start_child(state: State, event: e.ChildStarted) -> Message:
     depth = state.parent.depth + 1 if state.parent else 1
     parent = e.Parent(state.execution_id, event.node, event.attempt, depth, event.close_policy, in_error(state))
     trial = state.trial.for_child() if state.trial is not None else None
-    body = StartChild(event.execution_id, state.workspace_id, event.workflow_id, event.input, parent, trial)
+    body = StartChild(
+        event.execution_id, state.workspace_id, event.workflow_id, event.input, parent, trial, state.environment
+    )
     return Message(f"{START_CHILD}/{event.node}/{event.attempt}", START_CHILD, _encode(body))

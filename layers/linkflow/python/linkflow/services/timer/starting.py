@@ -9,6 +9,7 @@ import msgspec
 
 from linkflow.contracts.history import ControlRequest, HistoryApi, StartBatch, Started, StartRequest
 from linkflow.domain import ids, schedules
+from linkflow.domain.environments import trigger_of
 from linkflow.domain.errors import Internal, InvalidInput, LinkFlowError, error_from
 from linkflow.domain.firings import BY_SCHEDULE, SKIPPED, STARTED, Firing, Plan, Policy, plan
 from linkflow.domain.timetable import Timetable
@@ -72,7 +73,7 @@ class Starting:
         if not planned:
             return 0
         pairs = [(schedule, firing) for schedule, made in planned for firing in made.starts]
-        results = iter(await self._start([_request(schedule, firing) for schedule, firing in pairs]))
+        results = iter(await self._start([start_of(schedule, firing) for schedule, firing in pairs]))
         created, moves = 0, []
         for schedule, made in planned:
             settled: list[Firing] = []
@@ -131,8 +132,10 @@ def _became(schedule: Schedule, firing: Firing, result: Started) -> Firing | Non
     return msgspec.structs.replace(firing, outcome=SKIPPED, reason=reason, execution_id="", open=False)
 
 
-def _request(schedule: Schedule, firing: Firing) -> StartRequest:
+def start_of(schedule: Schedule, firing: Firing) -> StartRequest:
+    """What starts the run of a firing."""
     key = f"schedule:{schedule.node_id}:{firing.due_at}"
+    node_id, environment = trigger_of(schedule.node_id)
     trigger = {
         "scheduled_at": schedules.local_time(firing.due_at, schedule.timezone),
         "fired_at": schedules.local_time(firing.at, schedule.timezone, "milliseconds"),
@@ -147,11 +150,12 @@ def _request(schedule: Schedule, firing: Firing) -> StartRequest:
         workspace_id=schedule.workspace_id,
         workflow_id=schedule.workflow_id,
         workflow_version=schedule.workflow_version,
-        trigger_node=schedule.node_id,
+        trigger_node=node_id,
         trigger=trigger,
         mode="schedule",
         actor="schedule",
         idempotency_key=key,
+        environment=environment,
     )
 
 

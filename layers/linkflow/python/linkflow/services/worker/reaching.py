@@ -6,9 +6,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from linkflow.contracts.history import HistoryApi, ReachRequest
+from linkflow.contracts.history import HistoryApi, ReachReply, ReachRequest
 from linkflow.domain.errors import LinkFlowError
-from linkflow.domain.reach import Reach
+from linkflow.domain.policy import Policy
 from linkflow.nodes.base import Egress, EgressResponse, NodeFailure, Watch
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.going import Going
@@ -26,8 +26,8 @@ class Reaches:
         self._history = history
         self._client = client
         self._clock = clock
-        self._known: OrderedDict[str, tuple[Reach, int]] = OrderedDict()
-        self._asking: dict[str, asyncio.Task[Reach]] = {}
+        self._known: OrderedDict[str, tuple[ReachReply, int]] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[ReachReply]] = {}
 
     def of(self, workspace_id: str) -> Egress:
         """The client for nodes of a workspace. Nothing is asked until it goes out."""
@@ -35,9 +35,14 @@ class Reaches:
 
     async def client(self, workspace_id: str) -> EgressClient:
         """The client with the rules of now. Raises `NodeFailure` ``egress_unknown`` where they cannot be had."""
-        return self._client.within(await self._reach(workspace_id))
+        rules = await self._rules(workspace_id)
+        return self._client.within(rules.reach, rules.policy)
 
-    async def _reach(self, workspace_id: str) -> Reach:
+    async def policy(self, workspace_id: str) -> Policy | None:
+        """The workspace's policy; None where it forbids nothing. Raises `NodeFailure` ``egress_unknown``."""
+        return (await self._rules(workspace_id)).policy
+
+    async def _rules(self, workspace_id: str) -> ReachReply:
         found, until = self._known.get(workspace_id, (None, 0))
         if found is not None and until > self._clock.now_ms():
             return found
@@ -50,13 +55,13 @@ class Reaches:
         except LinkFlowError:  # rules that cannot be asked for are not guessed
             raise NodeFailure("egress_unknown", "What this workspace may reach cannot be told now.") from None
 
-    async def _ask(self, workspace_id: str) -> Reach:
-        reach = (await self._history.reach(ReachRequest(workspace_id))).reach
-        self._known[workspace_id] = (reach, self._clock.now_ms() + KEPT_MS)
+    async def _ask(self, workspace_id: str) -> ReachReply:
+        rules = await self._history.reach(ReachRequest(workspace_id))
+        self._known[workspace_id] = (rules, self._clock.now_ms() + KEPT_MS)
         self._known.move_to_end(workspace_id)
         while len(self._known) > MANY:
             self._known.popitem(last=False)
-        return reach
+        return rules
 
 
 class _Bound:

@@ -16,6 +16,7 @@ from linkflow.domain.events import iso
 from linkflow.domain.expressions import ExpressionError, Scope, compile_expression
 from linkflow.domain.outcomes import Completed, Failed, NodeError, Outcome
 from linkflow.domain.payloads import MARK, RESERVED, reserved
+from linkflow.domain.policy import OPEN, type_fault
 from linkflow.domain.redaction import Redactor
 from linkflow.domain.state import State, decode, encode, split_key
 from linkflow.nodes.base import Context, Egress, NodeFailure
@@ -29,6 +30,7 @@ from .beating import Pulse
 from .bound import HostBound
 from .concealing import conceal
 from .plans import Plan, Step
+from .reaching import Reaches
 from .scope import scope_of
 from .scripting import answers
 from .speaking import Speaker
@@ -49,19 +51,20 @@ class Runner:
 
     def __init__(
         self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int,
-        scripts: Scripts | None = None, reach: Callable[[str], Egress] | None = None, steps: Opener | None = None,
+        scripts: Scripts | None = None, reach: Reaches | None = None, steps: Opener | None = None,
         speaker: Speaker | None = None, vault: Vault | None = None, files: Callable[[str], Files] | None = None,
     ) -> None:  # fmt: skip
-        """`reach` gives the client for a workspace, in place of one for all; `steps` what records the steps of a node
-        run; `speaker` hears what nodes say while they run; `vault` opens credentials; `files` gives a workspace's
-        files."""
+        """`reach` gives the client for a workspace, in place of one for all, and its policy; `steps` what records the
+        steps of a node run; `speaker` hears what nodes say while they run; `vault` opens credentials; `files` gives a
+        workspace's files."""
         self._steps = steps
         self._speaker = speaker
         self._vault = vault
         self._files = files
         self._scripts = scripts
         self._clock = clock
-        self._egress_of: Callable[[str], Egress | None] = reach or (lambda _workspace: egress)
+        self._egress_of: Callable[[str], Egress | None] = reach.of if reach else (lambda _workspace: egress)
+        self._reach = reach
         self._connections = connections
         self._max_payload = max_payload
 
@@ -113,10 +116,14 @@ class Runner:
                     secrets.end = conceal(context, opened.redactor)
                 if step.scripts:
                     found.update(await answers(self._scripts, step.scripts, scope or Scope(), self._clock))
+                if self._reach is not None and not step.type.pure:
+                    context.policy = await self._reach.policy(state.workspace_id) or OPEN
+                    if fault := type_fault(context.policy, step.type.type):
+                        raise NodeFailure("policy_violation", fault, retryable=False)
                 outcome = step.type.run(step.params(scope), context)
                 if not isinstance(outcome, OUTCOMES) and inspect.isawaitable(outcome):
                     outcome = await outcome
-            return self._checked(outcome, logs, secrets.by)
+            return self._checked(outcome, logs, secrets.by, context.policy.max_payload)
         except TimeoutError as error:
             if not bound.expired():
                 return self._checked(_failed(error, logs), [], secrets.by)
@@ -166,7 +173,7 @@ class Runner:
             context.egress = HostBound(context.egress, opened.hosts)
         return context, None if step.is_constant and not step.scripts else scope()
 
-    def _checked(self, outcome: Any, logs: list[str], secrets: Redactor | None = None) -> Ran:
+    def _checked(self, outcome: Any, logs: list[str], secrets: Redactor | None = None, most: int = 0) -> Ran:
         """The outcome as it will be recorded: what JSON cannot carry, or what is too large, fails the node instead.
         Nothing in it is secret."""
         if logs and isinstance(outcome, Completed):
@@ -185,8 +192,9 @@ class Runner:
         if MARK in data and (at := reserved(msgspec.json.decode(data))):
             message = f"Names that begin with {RESERVED} are LinkFlow's own; the result has one at {at}."
             return Failed(NodeError("reserved_name", message, False)), 256
-        if len(data) > self._max_payload and (size := _largest(outcome, len(data))) > self._max_payload:
-            message = f"The output has {size:,} bytes; the limit is {self._max_payload:,}."
+        most = min(most, self._max_payload) if most else self._max_payload
+        if len(data) > most and (size := _largest(outcome, len(data))) > most:
+            message = f"The output has {size:,} bytes; the limit is {most:,}."
             return Failed(NodeError("output_too_large", message, False)), 256
         if b"null" in data:  # perhaps a NaN, which JSON has not: what is recorded is what is written
             outcome = _decode(data)

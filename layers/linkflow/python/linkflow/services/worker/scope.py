@@ -8,6 +8,7 @@ from typing import Any
 
 from linkflow.domain.definition import WHILE
 from linkflow.domain.draft import input_of, item_of, source_output
+from linkflow.domain.environments import shown
 from linkflow.domain.events import iso
 from linkflow.domain.evolve import error_data, output_of
 from linkflow.domain.expressions import Scope
@@ -36,7 +37,12 @@ def scope_of(
         loop=_loop(state, graph, key, path),
         workflow={"id": state.workflow_id, "version": state.workflow_version, "name": name},
         vars=state.vars,
-        execution={"id": state.execution_id, "started_at": _iso(state.started_at), "mode": state.mode},
+        execution={
+            "id": state.execution_id,
+            "started_at": _iso(state.started_at),
+            "mode": state.mode,
+            "environment": shown(state.environment),
+        },
         now=now,
         random=random,
     )

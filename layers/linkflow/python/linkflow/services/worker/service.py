@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import Context
 from functools import partial
 
@@ -35,6 +35,7 @@ from .keeping import NextDoor, Read, Remembered, States
 from .keeping import read as read_state
 from .plans import Plans
 from .probing import probe
+from .reaching import Reaches
 from .reporter import Reporter
 from .resting import Rests
 from .runner import Runner
@@ -355,13 +356,11 @@ class Worker:
             await self._speaker.close()
 
 
-def _reach_of(history: HistoryApi, egress: Egress | None, clock: Clock) -> Callable[[str], Egress] | None:
-    """Clients by workspace, where the client is the real one."""
+def _reach_of(history: HistoryApi, egress: Egress | None, clock: Clock) -> Reaches | None:
+    """Clients and policies by workspace, where the client is the real one."""
     from linkflow.nodes.egress import EgressClient
 
-    from .reaching import Reaches
-
-    return Reaches(history, egress, clock).of if isinstance(egress, EgressClient) else None
+    return Reaches(history, egress, clock) if isinstance(egress, EgressClient) else None
 
 
 def _files_of(store: FileStore | None, config: Config, clock: Clock) -> Callable[[str], WorkspaceFiles] | None:

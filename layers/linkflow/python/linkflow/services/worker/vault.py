@@ -21,6 +21,7 @@ from linkflow.contracts.secrets import (
     credential_about,
     variable_about,
 )
+from linkflow.domain.environments import shown
 from linkflow.domain.errors import Conflict, Internal, LinkFlowError
 from linkflow.domain.redaction import Redactor
 from linkflow.domain.secrets import Refs
@@ -203,7 +204,7 @@ class Vault:
 
 
 def _environment(state: State) -> str:
-    return str(getattr(state, "environment", ""))
+    return shown(state.environment)
 
 
 def _places(sealed: Found, given: Given) -> tuple[str, ...]:
