@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from linkflow.domain.policy import Policy
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.registry import Registry
@@ -317,3 +318,20 @@ async def test_a_class_is_a_way_and_nothing_else_is_an_answer(egress: EgressClie
     assert codes("ai_classify", {"classes": ["error"]}) == [("", "invalid_value")]
     found = Registry.load().outputs("ai_classify", {"classes": ["a", {"name": "b"}], "none_of_these": False})
     assert found == ("a", "b")
+
+
+async def test_models_that_the_policy_forbids_and_runs_that_spent_all_they_may_ask_nobody(egress: EgressClient):
+    priced = {"prompt": "Hi", "prices": {"input": 1_000_000, "output": 0}}
+    async with http_peer(lambda _: reply(200, OPENAI)) as peer:
+        secrets = {"ai": {"api_key": "k", "base_url": peer.url, "model": "gpt-x"}}
+        for policy, spent in (
+            (Policy(denied_models=("openai/gpt-*",)), 0),
+            (Policy(max_cost_per_run=2), 2_000_000_000),
+        ):
+            with pytest.raises(NodeFailure) as refused:
+                await run("ai", priced, egress=egress, connections=secrets, policy=policy, spent=spent)
+            assert (refused.value.error.code, refused.value.error.retryable) == ("policy_violation", False)
+        assert peer.requests == []
+        fine = Policy(allowed_models=("gpt-*",), max_cost_per_run=2)
+        outcome = await run("ai", priced, egress=egress, connections=secrets, policy=fine, spent=1_999_999_999)
+        assert outcome.output["cost_usd"] == 3

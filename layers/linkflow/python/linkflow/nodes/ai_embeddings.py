@@ -140,6 +140,7 @@ class Embeddings(Base):
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 raise NodeFailure("ai_bad_answer", "The provider's answer has no vectors for these texts.") from None
             used = usage_of(peer.provider.name, peer.model, tokens, params.prices)
+            context.spent += used.cost or 0
             return Done({"vectors": vectors, "usage": msgspec.to_builtins(used)}, usage=used)
 
         name = f"{peer.provider.name} {peer.model}"[:200]

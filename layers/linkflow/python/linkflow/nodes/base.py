@@ -155,6 +155,8 @@ class Context:
     """Runs scripts outside of this process; None in a pure context."""
     files: Files | None = None
     """The workspace's files."""
+    spent: int = 0
+    """What the run has spent on models so far, in billionths of a dollar."""
     policy: Policy = OPEN
     """What the workspace lets its workflows do; see `domain.policy`."""
     random: Callable[[], float] = lambda: 0.5

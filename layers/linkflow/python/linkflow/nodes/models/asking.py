@@ -52,6 +52,7 @@ class Session:
     def done(self, answer: Answer) -> Done:
         """The step that this answer is. Its usage is told twice: to be counted, and to be found again."""
         used = usage_of(self.peer.provider.name, self.peer.model, answer.tokens, self.params.prices)
+        self.context.spent += used.cost or 0
         output = {"answer": msgspec.to_builtins(answer), "usage": msgspec.to_builtins(used)}
         return Done(output, usage=used)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from linkflow.domain.policy import model_fault
+from linkflow.domain.steps import BILLIONTH
 from linkflow.nodes.base import Context, EgressResponse, NodeFailure
 from linkflow.nodes.fields import header_key
 from linkflow.nodes.models.params import ModelParams
@@ -91,6 +93,7 @@ async def _sent(
     peer: Peer, request: Request, params: ModelParams, context: Context, id: str,
     watch: Callable[[int, Mapping[str, str], bytes], bool] | None,
 ) -> EgressResponse:  # fmt: skip
+    _check(peer, context)
     content = msgspec.json.encode(request.body)
     url = peer.base_url.rstrip("/") + request.path
     key = header_key(f"{context.idempotency_key}/{id}" if id else context.idempotency_key)
@@ -116,6 +119,18 @@ async def _sent(
         context.log(f"The provider answered {response.status_code}; once more in {wait:g} s.")
         await asyncio.sleep(wait)
     raise AssertionError
+
+
+def _check(peer: Peer, context: Context) -> None:
+    """The workspace's policy: may this model be asked, and does the run still have money for it?"""
+    policy = context.policy
+    if fault := model_fault(policy, peer.model, peer.provider.name):
+        raise NodeFailure("policy_violation", fault, retryable=False)
+    most = policy.max_cost_per_run
+    if most and context.spent >= most * BILLIONTH:
+        spent = context.spent / BILLIONTH
+        text = f"The workspace's policy allows {most:g} dollars a run, and this one has spent {spent:g}."
+        raise NodeFailure("policy_violation", text, retryable=False)
 
 
 def _wait(response: EgressResponse, tried: int, context: Context) -> float:

@@ -117,6 +117,7 @@ class Runner:
                 if step.scripts:
                     found.update(await answers(self._scripts, step.scripts, scope or Scope(), self._clock))
                 if self._reach is not None and not step.type.pure:
+                    context.spent = state.spent.cost if state.spent else 0
                     context.policy = await self._reach.policy(state.workspace_id) or OPEN
                     if fault := type_fault(context.policy, step.type.type):
                         raise NodeFailure("policy_violation", fault, retryable=False)
