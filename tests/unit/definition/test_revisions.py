@@ -12,7 +12,7 @@ from linkflow.domain.differences import Difference
 from linkflow.domain.revisions import MAX_CHANGES, lines, revision
 
 JSON: Any = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab~/é", max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=2), inner, max_size=3)
     ),

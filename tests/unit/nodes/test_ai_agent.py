@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from linkflow.domain.policy import Policy
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
 from tests.unit.nodes.peers import Request, codes, http_peer, reply, run
@@ -162,6 +163,13 @@ async def test_what_leads_the_flow_is_no_tool(egress: EgressClient, type: str):
     with pytest.raises(NodeFailure) as caught:
         await play(egress, model([("t", {})], "Done"), {"tools": [tool]})
     assert caught.value.error.code == "bad_tools"
+
+
+async def test_what_the_policy_forbids_is_no_tool_either(egress: EgressClient):
+    tool = {"type": "node", "name": "h", "node_type": "hash", "config": {"value": "x"}}
+    with pytest.raises(NodeFailure) as caught:
+        await play(egress, model([("h", {})], "Done"), {"tools": [tool]}, policy=Policy(denied_nodes=("*hash*",)))
+    assert caught.value.error.code == "policy_violation"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from msgspec import Struct
 from pydantic import AliasChoices, ValidationError
 
 from linkflow.domain.outcomes import CallWorkflow, Completed, NodeError
+from linkflow.domain.policy import type_fault
 from linkflow.nodes.agents.mcp import Mcp
 from linkflow.nodes.agents.params import AnyTool, HttpTool, McpTool, NodeTool, WorkflowTool
 from linkflow.nodes.base import Context, NodeFailure
@@ -28,6 +29,7 @@ MOST_RESULT = 64 * 1024
 BARRED = ("trigger", "logic")
 """Categories of nodes that are no tools: they lead the flow, and here is none."""
 TOOL = "tool"
+REQUEST = "action_http_request"
 
 
 class Suspended(Exception):
@@ -71,9 +73,11 @@ class Kit:
 
     @classmethod
     async def packed(cls, tools: Sequence[AnyTool], context: Context, on_error: str) -> Kit:
-        """The tools, with those that MCP servers have. Raises `NodeFailure` ``mcp_error``, ``bad_tools``."""
+        """The tools, with those that MCP servers have. Raises `NodeFailure` ``mcp_error``, ``bad_tools``, and
+        ``policy_violation`` for nodes that the workspace may not have."""
         kit = cls(context, on_error)
         for place, tool in enumerate(tools):
+            kit._check(tool)
             if isinstance(tool, McpTool):
                 await kit._list(tool, place)
             else:
@@ -83,6 +87,13 @@ class Kit:
     @property
     def tools(self) -> tuple[Tool, ...]:
         return tuple(entry.shown for entry in self._entries.values())
+
+    def _check(self, tool: AnyTool) -> None:
+        """A node is what it is, also as a tool: nobody is asked before that is clear."""
+        type = REQUEST if isinstance(tool, HttpTool) else tool.node_type if isinstance(tool, NodeTool) else ""
+        node = Registry.load().resolve(type) if type else None
+        if node is not None and (fault := type_fault(self._context.policy, node.type)):
+            raise NodeFailure("policy_violation", fault, retryable=False)
 
     def _add(self, entry: Entry) -> None:
         if self._entries.setdefault(entry.shown.name, entry) is not entry:
@@ -175,7 +186,7 @@ class Kit:
                 raise NodeFailure("tool_failed", _text(value)[:2000], retryable=False)
             return value
         if isinstance(tool, HttpTool):
-            answer = await self._node(id, "action_http_request", 0, _request(tool, arguments), tool.credential)
+            answer = await self._node(id, REQUEST, 0, _request(tool, arguments), tool.credential)
             return {"status": answer["status"], "body": answer["body"]}  # a model has no use for headers
         if not isinstance(tool, NodeTool):  # `use` has sent workflows another way
             raise NodeFailure("bad_tools", f"{entry.shown.name!r} cannot be called so.", retryable=False)
@@ -200,8 +211,10 @@ class Kit:
         except ValidationError as error:
             lines = [f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}" for item in error.errors()]
             raise NodeFailure("bad_arguments", "; ".join(lines[:10]), retryable=False) from None
+        before = context.spent
         if not isinstance(outcome, Completed):
             outcome = await outcome if hasattr(outcome, "__await__") else outcome
+            context.spent += inner.spent - before  # a model that the tool asked is this run's cost
         if not isinstance(outcome, Completed):
             raise NodeFailure("bad_tools", f"{type!r} waits for something: it cannot be a tool.", retryable=False)
         return outcome.output

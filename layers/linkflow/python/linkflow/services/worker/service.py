@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from functools import partial
 
@@ -118,7 +118,7 @@ class Worker:
         caller().require("worker.probe", request.workspace_id)
         if self._vault is None or self._reach is None:
             return ProbeReply(False, "This worker opens no credentials.", "not_set_up")
-        work = probe(request, self._vault, self._reach(request.workspace_id), self._clock)
+        work = probe(request, self._vault, self._reach.of(request.workspace_id), self._clock)
         return await asyncio.create_task(work, context=Context())  # what it asks of History it asks as a worker
 
     async def run_forever(self, stop: asyncio.Event) -> None:
