@@ -125,7 +125,7 @@ async def test_other_keys_and_algorithms_and_keys_that_change(plane: Plane, prov
         {"exp": 1}, {"exp": None}, {"iat": int(time.time()) - 5000}, {"sub": None}, {"sub": ""},
         {"aud": [CLIENT, "other"]}, {"azp": "other"}, {"nbf": int(time.time()) + 5000},
     ],
-    ids=str,
+    ids=",".join,
 )  # fmt: skip
 async def test_tokens_that_will_not_do(plane: Plane, provider: StandIn, forged: dict[str, Any]):
     somebody(provider, 3)
