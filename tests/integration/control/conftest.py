@@ -37,6 +37,7 @@ async def _open(url: str) -> AsyncIterator[Plane]:
     made.client.event_hooks["response"].append(made.remember)
     async with made.client:
         yield made
+    made.engine.shut()
     await database.close()
     shutil.rmtree(made.outbox)
 

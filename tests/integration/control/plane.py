@@ -88,6 +88,7 @@ from linkflow.postgres.schedules import PostgresSchedules
 from linkflow.postgres.variables import PostgresVariables
 from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
+from linkflow.sandbox.pool import Pool
 from linkflow.services.allowance import ApiAllowance
 from linkflow.services.consent import Consent
 from linkflow.services.credentials import Credentials
@@ -108,6 +109,7 @@ from linkflow.services.reach import WorkspaceReach
 from linkflow.services.releases import Releases
 from linkflow.services.retention import RetentionSettings
 from linkflow.services.schedules import Schedules
+from linkflow.services.script_checks import ScriptChecks
 from linkflow.services.sealing import Sealer
 from linkflow.services.secret_links import SecretLinks
 from linkflow.services.trials import Trials
@@ -472,6 +474,7 @@ class Plane:
     limiter: CountingLimiter
     services: Services
     worker: RecordingWorker
+    engine: Pool
     down: set[str] = field(default_factory=set)
     outbox: Path = Path()
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -571,7 +574,10 @@ def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) ->
     executions = Executions(frontend, definitions)
     following = Following(executions, SmallAudience(), Bells(), clock)
     links = SecretLinks(vault, values, Registry.load())
-    workflows = Workflows(store, definitions, Registry.load(), frontend, clock, links, PostgresPolicies(database))
+    engine = Pool(1)
+    checks = ScriptChecks(Registry.load(), lambda: engine)
+    policies = PostgresPolicies(database)
+    workflows = Workflows(store, definitions, Registry.load(), frontend, clock, links, policies, checks)
     services = Services(
         auth=people.auth,
         people=people,
@@ -609,7 +615,7 @@ def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) ->
     )
     transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://linkflow.test")
-    return Plane(client, frontend, database, clock, limiter, services, worker, down, outbox)
+    return Plane(client, frontend, database, clock, limiter, services, worker, engine, down, outbox)
 
 
 def check_problem(response: httpx.Response, status: int, code: str = "") -> dict[str, Any]:

@@ -66,6 +66,24 @@ async def test_every_problem_of_a_definition_at_once(plane: Plane):
     assert await _rows(plane, "SELECT FROM workflows") == []
 
 
+async def test_scripts_that_do_not_parse_are_told_with_the_other_problems(plane: Plane):
+    ada = await plane.person()
+    scripts = [{"code": "return ("}, {"code": "x = [1\nreturn x", "language": "python"}, {"code": "return 1"}]
+    nodes = [{"id": f"c{n}", "type": "code", "config": config} for n, config in enumerate(scripts)]
+    broken = document(nodes=[*document()["nodes"], *nodes, {"id": "x", "type": "no_such_type"}])
+    response = await plane.client.post(f"{ada.base}/workflows", json=broken, headers=ada.auth)
+    told = {(error["pointer"], error["code"]) for error in check_problem(response, 422)["errors"]}
+    places = {("/nodes/2/config/code", "script_syntax"), ("/nodes/3/config/code", "script_syntax")}
+    assert {one for one in told if one[1] == "script_syntax"} == places
+    assert ("/nodes/5/type", "unknown_type") in told
+    made = await plane.workflow(ada)
+    path = f"{ada.base}/workflows/{made['id']}"
+    response = await plane.client.put(path, json=document(nodes=[*document()["nodes"], nodes[1]]), headers=ada.auth)
+    problem = check_problem(response, 422, "invalid_definition")
+    assert problem["detail"] == "The workflow has 1 problem."
+    assert "(line 2, column 1)" in problem["errors"][0]["detail"]
+
+
 async def test_a_change_is_a_new_version_and_no_change_is_none(plane: Plane):
     ada = await plane.person()
     made = await plane.workflow(ada)

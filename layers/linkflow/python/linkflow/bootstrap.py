@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from linkflow.domain.state import State
     from linkflow.http.wiring import Services
     from linkflow.nodes.registry import Registry
+    from linkflow.nodes.scripts import Scripts
     from linkflow.postgres.database import Database
     from linkflow.postgres.retention import Retention
     from linkflow.postgres.shards import Shards
@@ -445,6 +446,7 @@ class System:
         from linkflow.services.releases import Releases
         from linkflow.services.retention import RetentionSettings
         from linkflow.services.schedules import Schedules
+        from linkflow.services.script_checks import ScriptChecks
         from linkflow.services.secret_links import SecretLinks
         from linkflow.services.trials import Trials
         from linkflow.services.usage import Usage
@@ -463,7 +465,8 @@ class System:
         credentials = Credentials(vault, self.sealer, self.client(WorkerApi), clock)
         links = SecretLinks(vault, values, self.registry)
         policies = PostgresPolicies(database)
-        authoring = Workflows(workflows, definitions, self.registry, frontend, clock, links, policies)
+        checks = ScriptChecks(self.registry, self._checking_engine)
+        authoring = Workflows(workflows, definitions, self.registry, frontend, clock, links, policies, checks)
         return Services(
             auth=people.auth,
             people=people,
@@ -534,6 +537,18 @@ class System:
     def checks(self) -> dict[str, Callable[[], Awaitable[object]]]:
         """The stores that every service needs."""
         return {"postgres": self.database.ping, "valkey": self.valkey.ping}
+
+    def _checking_engine(self) -> Scripts:
+        """What checks the scripts of workflows that are saved: one process a language, from the first of them on."""
+
+        def build() -> Scripts:
+            from linkflow.sandbox.pool import Pool
+
+            made: Scripts = self._closing(Pool(1))
+            return made
+
+        found: Scripts = self._once("checking_engine", build)
+        return found
 
     def _watched(self) -> dict[str, Callable[[], Awaitable[object]]]:
         """Further databases: one that is away takes its own runs with it, and nobody else's."""

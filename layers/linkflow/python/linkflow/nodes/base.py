@@ -21,7 +21,7 @@ from linkflow.nodes.about import ANY, Example, Fault, Refusal, Schema
 from linkflow.nodes.fields import sentence
 from linkflow.nodes.files import Files
 from linkflow.nodes.going import Going
-from linkflow.nodes.scripts import Scripts
+from linkflow.nodes.scripts import Part, Scripts
 from linkflow.nodes.slots import Slot
 from linkflow.nodes.steps import Done, InMemory, Steps, Work
 
@@ -235,6 +235,10 @@ class NodeType(Protocol):
         """Names of the outputs of a node with this (unresolved) config; ``on_error: branch`` adds ``error``."""
         ...
 
+    def scripts(self, config: Mapping[str, Any]) -> tuple[Part, ...]:
+        """Scripts that this (unresolved) config holds: their syntax is checked when the workflow is saved."""
+        ...
+
     def run(self, params: Any, context: Context) -> Outcome | Awaitable[Outcome]:
         """Do it. Pure types are plain functions; those that go out are coroutines."""
         ...
@@ -260,3 +264,6 @@ class Base:
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         return (MAIN,)
+
+    def scripts(self, config: Mapping[str, Any]) -> tuple[Part, ...]:
+        return ()

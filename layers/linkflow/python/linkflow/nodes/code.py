@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,7 +16,8 @@ from linkflow.domain.outcomes import Completed, Outcome
 from linkflow.nodes.about import Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.fields import ui
-from linkflow.nodes.scripts import Ran, ScriptError
+from linkflow.nodes.scripts import Language as Language_
+from linkflow.nodes.scripts import Part, Ran, ScriptError
 
 MAX_LOG = 32 * 1024
 """Characters of a log."""
@@ -134,6 +136,19 @@ class Code(Base):
         Refusal({"code": "return 1", "language": "ruby"}, "/language", "invalid_value"),
         Refusal({"code": "return 1", "variables": {"a-b": 1}}, "", "invalid_value"),
     )
+
+    def scripts(self, config: Mapping[str, Any]) -> tuple[Part, ...]:
+        language = str(config.get("language", "javascript")).lower()
+        language = _LANGUAGES.get(language, language)
+        field = next((name for name in self.literal_fields if isinstance(config.get(name), str)), "")
+        if not field or language not in ("javascript", "python"):
+            return ()
+        variables = config.get("variables")
+        names = ["input", "trigger", *(variables if isinstance(variables, dict) else ()), "$input", "$json"]
+        if _MODES.get(str(config.get("mode", "")).lower(), config.get("mode")) == "each":
+            names += ["item", "index"]
+        chosen: Language_ = "python" if language == "python" else "javascript"
+        return (Part((field,), chosen, config[field], tuple(names)),)
 
     async def run(self, params: CodeParams, context: Context) -> Outcome:
         if context.scripts is None:

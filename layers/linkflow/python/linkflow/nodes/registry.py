@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from linkflow.domain.errors import Problem
 from linkflow.nodes.base import Base, NodeType
+from linkflow.nodes.scripts import Part
 from linkflow.observability import logger
 
 GROUP = "linkflow.nodes"
@@ -112,6 +113,11 @@ class Registry:
         """Does this type only compute?"""
         node = self.resolve(type, version)
         return node is not None and node.pure
+
+    def scripts(self, type: str, config: Mapping[str, Any], version: int = 0) -> tuple[Part, ...]:
+        """Scripts in the config of a node of this type."""
+        node = self.resolve(type, version)
+        return node.scripts(config) if node else ()
 
     def acts(self, type: str, version: int = 0) -> bool:
         """Does this type need the world outside? One that is not known may."""

@@ -12,6 +12,16 @@ Kind = Literal["error", "timeout", "memory", "stack", "output", "crash"]
 """Why a script failed: its own error, or a limit; ``crash`` is an engine that died of it."""
 
 
+class Part(Struct, frozen=True):
+    """A script that a node's config holds. `field` are the names its config field may have, the one in use first;
+    `names` are what it sees as a function's parameters."""
+
+    field: tuple[str, ...]
+    language: Language
+    code: str
+    names: tuple[str, ...] = ()
+
+
 class ScriptError(Struct, frozen=True, omit_defaults=True):
     """`line` and `column` count from 1; 0 where there is none."""
 

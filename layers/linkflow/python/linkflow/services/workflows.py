@@ -36,6 +36,7 @@ from .workspaces import Membership
 if TYPE_CHECKING:
     from linkflow.domain.validation import Catalogue
 
+    from .script_checks import ScriptChecks
     from .secret_links import SecretLinks
 
 
@@ -82,9 +83,11 @@ class Workflows:
         clock: Clock,
         links: SecretLinks | None = None,
         policies: PolicyBook | None = None,
+        scripts: ScriptChecks | None = None,
     ) -> None:
-        """`links` knows the credentials and variables that workflows refer to."""
+        """`links` knows the credentials and variables that workflows refer to, `scripts` what their scripts say."""
         self._links = links
+        self._scripts = scripts
         self._store = store
         self._definitions = definitions
         self._catalogue = catalogue
@@ -217,17 +220,24 @@ class Workflows:
         try:
             definition, warnings = importing.read(own, self._catalogue, partial(violations, policy))
         except InvalidDefinition as error:
+            more = [*more, *await self._script_problems(own, importing.parse(own, self._catalogue)[0])]
             if not more:
                 _only_policy(error.problems)
             raise _and(error, more) from None
-        if more:
-            raise InvalidDefinition("The workflow has 1 problem.", problems=[*more, *warnings])
+        if more := [*more, *await self._script_problems(own, definition)]:
+            raise _refused([*more, *warnings])
         if self._links is not None:
             definition, found = await self._links.settle(who, definition)
             warnings = [*warnings, *found]
-            if count := sum(problem.severity == "error" for problem in found):
-                raise InvalidDefinition(f"The workflow has {count} problems.", problems=warnings)
+            if any(problem.severity == "error" for problem in found):
+                raise _refused(warnings)
         return sealed(definition), tuple(warnings)
+
+    async def _script_problems(self, document: Mapping[str, Any], definition: Definition | None) -> list[Problem]:
+        """Scripts of it that do not parse; of a document that means nothing (None) there is nothing to say."""
+        if self._scripts is None or definition is None:
+            return []
+        return await self._scripts.check(document, definition)
 
     async def _unknown_error_workflow(self, who: Membership, document: Mapping[str, Any]) -> list[Problem]:
         """The error workflow has to be there, in this workspace; it may be the workflow itself."""
@@ -339,11 +349,12 @@ def _only_policy(problems: Sequence[Problem]) -> None:
 
 def _and(error: InvalidDefinition, more: Sequence[Problem]) -> InvalidDefinition:
     """The same with further problems."""
-    if not more:
-        return error
-    problems = [*error.problems, *more]
+    return _refused([*error.problems, *more]) if more else error
+
+
+def _refused(problems: Sequence[Problem]) -> InvalidDefinition:
     count = sum(problem.severity == "error" for problem in problems)
-    return InvalidDefinition(f"The workflow has {count} problems.", problems=problems)
+    return InvalidDefinition(f"The workflow has {count} problem{'' if count == 1 else 's'}.", problems=problems)
 
 
 def _in(environment: str, trigger: T) -> T:
