@@ -22,6 +22,7 @@ from linkflow.contracts.history import (
 )
 from linkflow.domain.firings import Firing
 from linkflow.ports import Move, Schedule
+from linkflow.streams.idleness import BUSY_MS, WARY_MS
 
 T = TypeVar("T")
 START = 1_750_000_000_000  # 2025-06-15T15:06:40Z
@@ -97,6 +98,8 @@ class MemoryTimers:
         self.running: set[str] = set()
         self.reads = 0
         self.upkeeps = 0
+        self.offer_at: int | None = None
+        """When a sweep has something to see to."""
         self.away: Exception | None = None
 
     async def add_timers(self, *timers: DueTimer) -> None:
@@ -145,6 +148,10 @@ class MemoryTimers:
         self._answer()
         times = [t.due_at for t in self.timers.values()] + [s.due_at for s in self._active()]
         return min(times, default=None)
+
+    async def wanted(self) -> int | None:
+        at = await self.next_due()
+        return at if self.offer_at is None else min(at or self.offer_at, self.offer_at)
 
     async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]:
         self._answer()
@@ -203,6 +210,46 @@ class MemoryTimers:
         return 0
 
 
+class MemoryIdleness:
+    """`ports.Idleness` in memory; passes the contract suite of tests/contract/test_idleness.py."""
+
+    def __init__(self, now_ms: Callable[[], int], busy_ms: int = BUSY_MS, wary_ms: int = WARY_MS) -> None:
+        self._now_ms, self._busy_ms, self._wary_ms = now_ms, busy_ms, wary_ms
+        self.forget()
+        self.away: Exception | None = None
+
+    def forget(self) -> None:
+        """As after a flush."""
+        self._state, self._until, self._count = "", 0, 0
+        self._since: int | None = None
+
+    def _now(self) -> int:
+        if self.away:
+            raise self.away
+        if self._now_ms() >= self._until:
+            self._state = ""
+        return self._now_ms()
+
+    async def busy(self) -> None:
+        self._state, self._until, self._count = "busy", self._now() + self._busy_ms, self._count + 1
+
+    async def resting(self) -> bool:
+        self._now()
+        return self._state == "rest"
+
+    async def seen(self) -> str:
+        self._now()
+        return str(self._count or "")
+
+    async def rest(self, ms: int, seen: str) -> bool:
+        now = self._now()
+        self._since = now if self._since is None else self._since
+        if seen != str(self._count or "") or self._state or now - self._since < self._wary_ms:
+            return False
+        self._state, self._until = "rest", now + ms
+        return True
+
+
 class FakeHistory:
     """Deletes fired timers from the store as History would, and finds repeated starts by their idempotency key.
 
@@ -219,6 +266,8 @@ class FakeHistory:
         self.controls: list[ControlRequest] = []
         self.obeys = True
         self.sweeps = 0
+        self.swept = 0
+        """Tasks that the next sweep offers again."""
         self.failing: set[str] = set()
         self.spoil: Callable[[FireBatch], None] = lambda batch: None
         self.refuse: Callable[[Any], Started | None] = lambda request: None
@@ -264,7 +313,8 @@ class FakeHistory:
 
     async def sweep(self, request: SweepRequest) -> SweepReply:
         self.sweeps += 1
-        return SweepReply(0, 0)
+        swept, self.swept = self.swept, 0
+        return SweepReply(swept, 0)
 
 
 class FakeDoorbell:

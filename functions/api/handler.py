@@ -6,4 +6,4 @@ with cold_start():
     from linkflow import bootstrap
     from linkflow.transports.lambda_door import HttpDoor
 
-    lambda_handler = HttpDoor(bootstrap.lambda_http_app)
+    lambda_handler = HttpDoor(bootstrap.lambda_http_app, awake=bootstrap.lambda_awake)

@@ -6,4 +6,4 @@ with cold_start():
     from linkflow import bootstrap
     from linkflow.transports.lambda_door import ServiceDoor
 
-    lambda_handler = ServiceDoor("worker", bootstrap.lambda_service, errand="drain")
+    lambda_handler = ServiceDoor("worker", bootstrap.lambda_service, errand="drain", awake=bootstrap.lambda_awake)

@@ -239,3 +239,29 @@ def replaced(firing: Firing, outcome: str) -> Firing:
 async def test_upkeep_can_be_done_any_number_of_times(store: Any) -> None:
     await store.upkeep()
     assert await store.upkeep() == 0
+
+
+async def test_work_under_way_is_wanted_as_well(database_url: str) -> None:
+    """What a sweep would look at, beside what falls due."""
+    database = Database(database_url)
+    store = PostgresHarness(database)
+    run, places = str(uuid.UUID(int=9)), []
+    assert await store.wanted() is None
+    await store.add_timers(timer(1, START + 900))
+    places.append(await store.wanted())
+    async with database.connection() as connection:
+        for statement in (
+            "INSERT INTO messages VALUES (%s, 'm', 'k', '', %s + 800)",
+            "INSERT INTO tasks (execution_id, node_key, attempt, queue, priority, scheduled_at, offer_at)"
+            " VALUES (%s, 'n', 1, 'default', 0, 0, %s + 700)",
+            "INSERT INTO bulk_operations (id, workspace_id, verb, request, actor, targets, more, created_at, updated_at,"
+            " offer_at) VALUES (%s, gen_random_uuid(), 'cancel', '', '', '{}', false, 0, 0, %s + 600)",
+        ):
+            await connection.execute(statement, (run, START))
+            places.append(await store.wanted())
+        await connection.execute("UPDATE bulk_operations SET status = 'completed'")
+    places.append(await store.wanted())
+    await store.add_schedule(schedule(2, START + 500))
+    places.append(await store.wanted())
+    await database.close()
+    assert [at - START for at in places if at] == [900, 800, 700, 600, 700, 500]

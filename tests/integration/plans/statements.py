@@ -129,6 +129,7 @@ HOT: dict[str, Cases] = {
     "timers": {
         "due": [{"now": 30_000, "limit": PAGE}, {"now": 0, "limit": PAGE}],
         "next_due": {},
+        "wanted": {},
         "due_schedules": [{"now": 15_000, "limit": PAGE}, {"now": 0, "limit": PAGE}],
         "open_firings": {
             "workflow": [nth(2, 50 * n) for n in range(BATCH)], "node": all_of("s0"), "tracked": all_of(True)

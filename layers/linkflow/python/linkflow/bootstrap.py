@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from linkflow.services.people import People
     from linkflow.services.sealing import Sealer
     from linkflow.services.timer import Timer
+    from linkflow.services.timer.rest import Rest
     from linkflow.services.worker import Worker
     from linkflow.streams.connection import Clients
+    from linkflow.transports.vigil import Vigil
 
 SERVICES: dict[str, type[Any]] = {
     "frontend": FrontendApi,
@@ -84,6 +86,7 @@ class System:
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._stop = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
+        self._keeping: asyncio.Task[None] | None = None
 
     # Clients and servers
 
@@ -264,6 +267,23 @@ class System:
         return found
 
     @property
+    def vigil(self) -> Vigil | None:
+        """Keeps a clock on Lambda from resting while this process works; None where the clock is elsewhere."""
+        timer = self.config.peers.get("timer", "")
+        if not timer.startswith("lambda:") or self.name == "timer":  # a tick knows what it does
+            return None
+
+        def build() -> Vigil:
+            from linkflow.streams.idleness import StreamIdleness
+            from linkflow.transports.vigil import Vigil
+
+            made: Vigil = self._closing(Vigil(StreamIdleness(self.valkey), self.clock, timer.removeprefix("lambda:")))
+            return made
+
+        found: Vigil = self._once("vigil", build)
+        return found
+
+    @property
     def live(self) -> Live:
         """What nodes say while they run."""
 
@@ -389,10 +409,27 @@ class System:
         def build() -> Timer:
             from linkflow.services.timer import Timer
 
-            return Timer(self.timer_store(), self.client(HistoryApi), self.clock, self.doorbell, self.config)
+            store = self.timer_store()
+            return Timer(store, self.client(HistoryApi), self.clock, self.doorbell, self.config, self._rest(store))
 
         found: Timer = self._once("timer", build)
         return found
+
+    def _rest(self, store: TimerStore) -> Rest | None:
+        """Only on Lambda, where whoever works says so (`vigil`)."""
+        if not self.on_lambda or self.config.clock_rest <= 0:
+            return None
+        from linkflow.services.timer.rest import Rest
+        from linkflow.streams.idleness import StreamIdleness
+
+        async def let_go() -> None:
+            for database in self._databases():
+                await database.close()  # the next statement opens it again
+
+        return Rest(StreamIdleness(self.valkey), store, self.clock, self.config.clock_rest, let_go)
+
+    def _databases(self) -> list[Database]:
+        return [self.database] if self.shards is None else list(self.shards.databases.values())
 
     def worker(self) -> Worker:
         def build() -> Worker:
@@ -569,11 +606,15 @@ class System:
             self._loops.append(asyncio.create_task(self.worker().run_forever(self._stop)))
         if self._parts.get("server:timer"):
             self._loops.append(asyncio.create_task(self.timer().run_forever(self._stop)))
+        if self.vigil is not None and not self.on_lambda:  # a process that stays is never idle
+            self._keeping = asyncio.create_task(self.vigil.keep())
 
     async def stop_loops(self) -> None:
         """Let the loops end: running nodes finish or are handed back."""
         self._stop.set()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        if self._keeping is not None:
+            self._keeping.cancel()
 
     async def close(self) -> None:
         """Stop the loops and let go of every connection."""
@@ -582,12 +623,22 @@ class System:
             await close()
 
 
+_system: System | None = None
+"""The one of this process, on Lambda."""
+
+
+def lambda_awake() -> Vigil | None:
+    """What a door says that its function works with."""
+    return _system.vigil if _system else None
+
+
 async def lambda_service(name: str) -> Server:
     """What a Lambda door serves, configured by its environment: a service, with those that it needs and that have no
     peer."""
     from linkflow import config
 
-    system = System(config.load(), name, on_lambda=True)
+    global _system
+    _system = system = System(config.load(), name, on_lambda=True)
     server = system.serve(name)
     system.serve_all(_beside(name))
     return server
@@ -608,8 +659,9 @@ def lambda_http_app() -> FastAPI:
     """The control plane on Lambda, with Frontend, History and Matching beside it, unless they have peers."""
     from linkflow import config
 
+    global _system
     _light_models()
-    system = System(config.load(), "api", on_lambda=True)
+    _system = system = System(config.load(), "api", on_lambda=True)
     system.serve_all(("frontend", "history", "matching"))
     return system.http_app()
 

@@ -112,6 +112,9 @@ class Config(_Struct, frozen=True, kw_only=True):
     sandbox_processes: int = 0
     """Processes for scripts of each language that a worker keeps; 0: one for each core, up to four."""
     timer_horizon: float = 60.0
+    clock_rest: float = 6 * 3600.0
+    """On Lambda: the longest time for which the clock leaves the database alone while nothing is to be done; 0: it
+    looks every minute."""
     rate_limit: int = 2000
     """Control calls per workspace and second before 429."""
     api_rate_limit: int = 500

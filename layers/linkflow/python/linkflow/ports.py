@@ -427,6 +427,11 @@ class TimerStore(Protocol):
         """When the earliest timer or schedule falls due, in ms."""
         ...
 
+    async def wanted(self) -> int | None:
+        """When a timer, a schedule or anything that a sweep sees to wants attention next, in ms. None: nothing does,
+        until somebody writes."""
+        ...
+
     async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]: ...
     async def open_firings(self, schedules: Sequence[Schedule]) -> dict[tuple[str, str], list[Firing]]:
         """Firings that wait, that are being started, or whose run may go on, by workflow and node. Where every overlap
@@ -736,6 +741,31 @@ class FileStore(Protocol):
 
     async def delete(self, workspace_id: str, paths: Sequence[str]) -> Sequence[str]:
         """Those that were there."""
+        ...
+
+
+class Idleness(Protocol):
+    """Whether the clock of a deployment on Lambda may leave the database alone.
+
+    Whoever writes says so before he does (`busy`), and the clock rests only where it looked, found nothing to do, and
+    nobody said anything meanwhile. What this store forgets is a look too many, never one too few. Every method raises
+    `Unavailable` while the store does not answer.
+    """
+
+    async def busy(self) -> None:
+        """Somebody works: nobody rests for the next `BUSY_MS`, and a rest that is taken is over."""
+        ...
+
+    async def resting(self) -> bool:
+        """Is it known that nothing wants to be done now?"""
+        ...
+
+    async def seen(self) -> str:
+        """A mark of this moment, for `rest`; to be taken before the look."""
+        ...
+
+    async def rest(self, ms: int, seen: str) -> bool:
+        """Nothing wants to be done for so long. False where somebody works, or has since `seen`."""
         ...
 
 

@@ -11,6 +11,9 @@ class TickRequest(Struct, frozen=True, omit_defaults=True):
     """Fire what is due, and go on while further timers fall due within `seconds`; 0 means one pass."""
 
     seconds: float = 0.0
+    look: bool = False
+    """Look at the database also where it is said that nothing wants to be done: the word of something that does may be
+    lost."""
 
 
 class TickReply(Struct, frozen=True):

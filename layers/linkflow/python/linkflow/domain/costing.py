@@ -27,7 +27,11 @@ ACU_LOAD = 0.5
 WRITE = 4096
 """Bytes of log that Aurora counts as one I/O request."""
 LEAST_ACU = 0.5
-"""What Aurora Serverless keeps up while it is not paused. LinkFlow's clock, once a minute, does not let it pause."""
+"""What Aurora Serverless keeps up while it is not paused."""
+LOOK_HOURS = 6.0
+"""How often LinkFlow's clock looks at an idle database (`Config.clock_rest`). Between two looks it may pause."""
+AWAKE_HOURS = 8 / 60
+"""How long Aurora is up for a look: three minutes until nothing more is to be done, five until it pauses."""
 LEAST_CACHE_GB = 0.1
 """What ElastiCache Serverless for Valkey asks for at least."""
 
@@ -103,13 +107,14 @@ def per_million(usage: Usage, prices: Prices = AWS, architecture: str = "arm64")
 
 
 def idle_month(tick: Usage, prices: Prices = AWS, architecture: str = "arm64") -> dict[str, float]:
-    """Dollars a month by part while nothing runs: the clock of every minute (`tick` is one of its invocations), and the
-    least that serverless stores ask for."""
+    """Dollars a month by part while nothing runs: the clock of every minute (`tick` is one of its invocations, in which
+    it finds that it may rest), a database that pauses between two looks, and the least that a serverless cache asks
+    for."""
     ticks = HOURS_A_MONTH * 60
     clock = sum(bill(tick.times(ticks), prices, architecture).values())
     return {
         "clock": clock + ticks / MILLION * prices["scheduler.invocations"].dollars,
-        "database": LEAST_ACU * HOURS_A_MONTH * prices["aurora.capacity"].dollars,
+        "database": LEAST_ACU * HOURS_A_MONTH / LOOK_HOURS * AWAKE_HOURS * prices["aurora.capacity"].dollars,
         "valkey": LEAST_CACHE_GB * HOURS_A_MONTH * prices["valkey.storage"].dollars,
     }
 

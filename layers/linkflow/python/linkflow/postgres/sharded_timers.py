@@ -66,6 +66,13 @@ class ShardedTimers:
         )
         return min((at for at in those_that_answered(found) if at is not None), default=None)
 
+    async def wanted(self) -> int | None:
+        """Raises `Unavailable` where any of them is away: it may want something."""
+        found = await asyncio.gather(
+            *(self._shards.asked(name, store.wanted, BRIEFLY) for name, store in self._stores.items())
+        )
+        return min((at for at in found if at is not None), default=None)
+
     async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]:
         return await self._main.due_schedules(now_ms, limit)
 

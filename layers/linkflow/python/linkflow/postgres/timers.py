@@ -47,6 +47,12 @@ class PostgresTimers:
             row = await (await connection.execute(_sql["next_due"])).fetchone()
             return row[0] if row else None
 
+    async def wanted(self) -> int | None:
+        """When a timer, a schedule or a sweep wants attention next, in ms; it may be past."""
+        async with self._database.connection() as connection:
+            row = await (await connection.execute(_sql["wanted"])).fetchone()
+            return row[0] if row else None
+
     async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]:
         """At most `limit` schedules that want attention at `now_ms`, earliest first."""
         async with self._database.connection() as connection:

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,8 +22,11 @@ from .calls import own
 from .lambda_invoke import MAX_PAYLOAD
 from .lambda_log import InvocationLog
 from .tokens import TokenSigner
+from .vigil import Vigil
 
 Build = Callable[[str], "Awaitable[Server] | Server"]
+Awake = Callable[[], "Vigil | None"]
+"""What tells that this function works, once it is built; None where nobody needs to know."""
 
 MARGIN = 0.5
 """Seconds before Lambda's own deadline at which we answer: a function killed there loses its warm environment."""
@@ -51,8 +55,11 @@ class ServiceDoor:
     token: who may invoke the function is IAM's to say.
     """
 
-    def __init__(self, name: str, build: Build, *, errand: str = "", seconds: float = 900.0) -> None:
+    def __init__(
+        self, name: str, build: Build, *, errand: str = "", seconds: float = 900.0, awake: Awake | None = None
+    ) -> None:
         """`build` makes the server; `errand` is the method for the function's own work, `seconds` its longest time."""
+        self._awake = awake
         self._name = name
         self._build = build
         self._errand = errand
@@ -80,14 +87,19 @@ class ServiceDoor:
         method = str(event.get("method", ""))
         try:
             async with asyncio.timeout(max(0.0, seconds)) as limit:
-                return await self._answer(event, method)
+                server = await self._ready()
+                async with self._vigil():
+                    return await self._answer(server, event, method)
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
                 return _refusal(DeadlineExceeded(f"{self._name}.{method} ran into the function's timeout."))
             return _refusal(own(error, self._name, method))
 
-    async def _answer(self, event: dict[str, Any], method: str) -> dict[str, Any]:
-        server = await self._ready()
+    def _vigil(self) -> AbstractAsyncContextManager[None]:
+        vigil = self._awake() if self._awake else None
+        return vigil.kept() if vigil else nullcontext()
+
+    async def _answer(self, server: Server, event: dict[str, Any], method: str) -> dict[str, Any]:
         if event["service"] != server.contract.service:
             raise InvalidInput(f"This function serves {server.contract.service}, not {event['service']}.")
         try:
@@ -110,7 +122,8 @@ class ServiceDoor:
         token = TokenSigner.of(load()).sign(
             server.contract.service, Caller(ANY_WORKSPACE, frozenset("*"), f"lambda:{self._name}")
         )
-        reply = await server.handle(method.name, msgspec.convert(body, method.request), token)
+        async with self._vigil():
+            reply = await server.handle(method.name, msgspec.convert(body, method.request), token)
         done: dict[str, Any] = {"ok": msgspec.to_builtins(reply)}
         return done
 
@@ -124,8 +137,9 @@ class ServiceDoor:
 class HttpDoor:
     """A handler that serves an ASGI application behind an HTTP API."""
 
-    def __init__(self, build: Callable[[], Any]) -> None:
+    def __init__(self, build: Callable[[], Any], *, awake: Awake | None = None) -> None:
         """`build` makes the application."""
+        self._awake = awake
         from mangum import Mangum
         from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
@@ -140,8 +154,16 @@ class HttpDoor:
     def __call__(self, event: Any, context: Any) -> Any:
         """The Lambda handler."""
         self._log.begin(context)
-        own_loop()
-        return self._mangum(event, context)
+        loop = own_loop()
+        vigil = self._awake() if self._awake else None
+        if vigil is None or vigil.fresh:
+            return self._mangum(event, context)
+        loop.run_until_complete(vigil.begin())
+        try:
+            return self._mangum(event, context)
+        finally:
+            if not vigil.fresh:
+                loop.run_until_complete(vigil.end())
 
 
 async def _inside(build: Callable[[], T | Awaitable[T]]) -> T:

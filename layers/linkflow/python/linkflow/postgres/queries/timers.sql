@@ -13,6 +13,17 @@ SELECT least(
   (SELECT wake_at FROM schedules WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1)
 )
 
+-- name: wanted
+-- When anything of what the timer does wants to be done next: timers, schedules, and what a sweep looks at. The first
+-- entry of each index.
+SELECT least(
+  (SELECT due_at FROM timers ORDER BY due_at LIMIT 1),
+  (SELECT wake_at FROM schedules WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1),
+  (SELECT offer_at FROM tasks ORDER BY offer_at LIMIT 1),
+  (SELECT offer_at FROM messages ORDER BY offer_at LIMIT 1),
+  (SELECT offer_at FROM bulk_operations WHERE status = 'running' ORDER BY offer_at LIMIT 1)
+)
+
 -- name: due_schedules
 -- Schedules that want attention, earliest first: one range scan of schedules_by_wake.
 SELECT workflow_id::text, node_id, workspace_id::text, workflow_version, cron, timezone, wake_at,

@@ -14,6 +14,7 @@ from linkflow.ports import Clock, Doorbell, Schedule, TimerStore
 from .firing import Firing, timer_key
 from .lane import Lane
 from .loop import Loop
+from .rest import Rest
 from .starting import Starting, schedule_key
 from .wake import Holds, Wake
 
@@ -39,9 +40,12 @@ class Timer:
     """Implements `contracts.timer.TimerApi`. Any number may run: History and the store decide who was first."""
 
     def __init__(
-        self, store: TimerStore, history: HistoryApi, clock: Clock, doorbell: Doorbell, config: Config
-    ) -> None:
+        self, store: TimerStore, history: HistoryApi, clock: Clock, doorbell: Doorbell, config: Config,
+        rest: Rest | None = None,
+    ) -> None:  # fmt: skip
+        """With `rest` a tick leaves the store alone while it is known that nothing is to be done."""
         self._store, self._history, self._clock, self._doorbell = store, history, clock, doorbell
+        self._rest = rest
         self._firing = Firing(history)
         self._starting = Starting(store, history, clock)
         self._held_timers, self._held_schedules = Holds(), Holds()
@@ -53,6 +57,24 @@ class Timer:
 
         Returns as soon as nothing more does. Raises `Unavailable` when Postgres or History is away.
         """
+        if self._rest is None:
+            return await self._tick(request)
+        if not request.look and await self._rest.goes_on():
+            return TickReply(0, 0)
+        if request.look:
+            await self._rest.wake()
+        seen = await self._rest.begin(self._clock.now_ms() + int(max(request.seconds, 0) * 1000))
+        before = self._sweep.good
+        if seen is not None:
+            self._sweep.next_at = 0  # nobody rests on an old one
+        reply = await self._tick(request)
+        if reply.timers or reply.schedules or reply.swept:
+            await self._rest.wake()
+        elif seen is not None and self._sweep.good > before:
+            await self._rest.take(seen)
+        return reply
+
+    async def _tick(self, request: TickRequest) -> TickReply:
         deadline = self._clock.now_ms() + int(max(request.seconds, 0) * 1000)
         swept = self._sweep.done
         loop = self._loop(deadline)
@@ -112,6 +134,8 @@ class _Chore:
         self._running = False
         self.next_at = 0
         self.done = 0
+        self.good = 0
+        """How often it was done."""
 
     def launch(self, now: int, group: asyncio.TaskGroup) -> None:
         self.next_at = min(self.next_at, now + self._every)  # the clock may have been set back
@@ -124,6 +148,7 @@ class _Chore:
     async def _run(self) -> None:
         try:
             self.done += await self._act()
+            self.good += 1
         except Exception as error:
             log.warning("%s failed: %s", self._name, error)
         finally:
