@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import logging
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ import pytest
 import redis
 
 from linkflow.observability import JsonLines
+from linkflow.services.signatures import PRESETS, sign
 from tests.conftest import fresh_database
 from tests.e2e import topologies
 from tests.e2e.conftest import emptied
@@ -223,6 +225,28 @@ def test_planted_secrets_are_found_nowhere(
     ]  # fmt: skip
     found = {(place, secret) for place, data in places for form, secret in needles.items() if form in data}
     assert not found
+
+
+@pytest.mark.parametrize("preset", ["standard", "stripe", "github", "slack"])
+def test_signed_webhooks_and_their_secrets(topology: Topology, person: Person, preset: str) -> None:
+    """By a secret in the webhook's settings, which nothing but its credential has afterwards."""
+    secret = base64.b64encode(f"s1gning-secret-of-{preset}".encode()).decode()
+    auth = {"type": "hmac", "preset": preset, "secret": f"whsec_{secret}" if preset == "standard" else secret}
+    hook = person.hook(workflow(node("in", "trigger_webhook", {"auth": auth}), node("a", "noop")))
+    body = json.dumps({"preset": preset}).encode()
+    kind = {"Content-Type": "application/json", "Authorization": ""}
+    headers = kind | sign(PRESETS[preset], auth["secret"], body, round(time.time()), "msg_1")
+    began = person.send("POST", hook, content=body, headers=headers)
+    assert began.status_code == 202, began.text
+    run = person.end(began.json()["execution_id"]).check()
+    assert run.shown["trigger_data"]["body"] == {"preset": preset}
+    again = person.send("POST", hook, content=body, headers=headers)
+    assert again.status_code == (200 if preset in ("standard", "github") else 409)
+    for sent, said in ((headers, body + b" "), (kind, body)):
+        assert person.send("POST", hook, content=said, headers=sent).status_code == 401
+    places = [*everything_stored(topology.database_url), *everything_queued(topology.redis_url)]
+    told = everything_told(person, run.id)
+    assert {place for place, data in (*places, *told) if secret.encode() in data} == set()
 
 
 def test_a_run_keeps_its_plain_variables_and_secret_ones_are_of_now(person: Person, web: Web) -> None:

@@ -98,7 +98,9 @@ from linkflow.services.executions import Executions
 from linkflow.services.following import Following
 from linkflow.services.forks import Forks
 from linkflow.services.hook_admin import HookDesk
+from linkflow.services.hook_keys import HookKeys
 from linkflow.services.hook_log import HookLog
+from linkflow.services.hook_secrets import HookSecrets
 from linkflow.services.hook_status import StatusTokens
 from linkflow.services.inspecting import Inspecting
 from linkflow.services.people import Rules
@@ -573,7 +575,8 @@ def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) ->
 
     executions = Executions(frontend, definitions)
     following = Following(executions, SmallAudience(), Bells(), clock)
-    links = SecretLinks(vault, values, Registry.load())
+    hook_keys = HookKeys(vault, sealer, clock)
+    links = SecretLinks(vault, values, Registry.load(), HookSecrets(credentials, vault, hook_keys))
     engine = Pool(1)
     checks = ScriptChecks(Registry.load(), lambda: engine)
     policies = PostgresPolicies(database)
@@ -598,7 +601,9 @@ def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) ->
         queues=Queues(frontend),
         policies=Policies(PostgresPolicies(database), clock),
         reach=WorkspaceReach(PostgresReach(database), clock, ("10.1.0.0/16", "*.intra.example")),
-        webhooks=Webhooks(PostgresWebhooks(database), frontend, limiter, clock=clock, tokens=StatusTokens(SECRET)),
+        webhooks=Webhooks(
+            PostgresWebhooks(database), frontend, limiter, keys=hook_keys, clock=clock, tokens=StatusTokens(SECRET)
+        ),
         hook_desk=HookDesk(PostgresHookCalls(database), frontend, clock),
         hook_log=HookLog(PostgresHookCalls(database), clock, at_once=True),
         credentials=credentials,

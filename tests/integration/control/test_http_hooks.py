@@ -5,41 +5,40 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import hmac
 import json
-from collections.abc import Mapping
+import random
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from linkflow.contracts.frontend import RunReply
-from linkflow.domain.errors import NotFound
 from linkflow.domain.ids import uuid7
+from linkflow.postgres.credentials import PostgresCredentials
+from linkflow.services.hook_keys import HookKeys
 from linkflow.services.hook_status import Seen, StatusTokens
+from linkflow.services.sealing import Sealer
 from linkflow.services.signatures import PRESETS, sign
-from linkflow.services.webhooks import Webhooks
-from tests.integration.control.plane import SECRET, Person, Plane, check_problem
+from tests.integration.control.plane import SECRET, Person, Plane, check_problem, hook_document
 
 SIGNING = "whsec_c2VjcmV0LXNlY3JldA=="
 
 
-class OneKey:
-    """`webhooks.Keys` with one credential, called ``c1``, of one workspace."""
-
-    def __init__(self, workspace_id: str) -> None:
-        self.workspace_id = workspace_id
-
-    async def fields(self, workspace_id: str, credential: str) -> Mapping[str, str]:
-        if (workspace_id, credential) != (self.workspace_id, "c1"):
-            raise NotFound("There is no such credential.")
-        return {"secret": SIGNING}
+async def credential(plane: Plane, who: Person, type: str = "webhook", **data: str) -> str:
+    """The id of a new one."""
+    form = {"name": f"Key {uuid7(1, 1, random.getrandbits(40))}", "type": type, "data": data}
+    response = await plane.client.post(f"{who.base}/credentials", json=form, headers=who.auth)
+    assert response.status_code == 201, response.text
+    return str(response.json()["credential"]["id"])
 
 
 async def signed_hook(plane: Plane, preset: str, **more: Any) -> tuple[Person, str]:
     ada = await plane.somebody()
-    hook = await plane.webhook(ada, auth={"type": "hmac", "credential": "c1", "preset": preset}, **more)
-    found: Webhooks = plane.services.webhooks
-    found._keys = OneKey(ada.workspace_id)
-    return ada, hook
+    auth = {"type": "hmac", "credential": await credential(plane, ada, secret=SIGNING), "preset": preset}
+    return ada, await plane.webhook(ada, auth=auth, **more)
 
 
 def now(plane: Plane) -> int:
@@ -84,13 +83,143 @@ async def test_an_old_or_copied_call_is_refused(plane: Plane, preset: str) -> No
     check_problem(await plane.client.post(hook, content=b"x", headers=headers), 401)
 
 
-async def test_a_foreign_or_missing_key_lets_nobody_in(plane: Plane) -> None:
-    _, hook = await signed_hook(plane, "github")
-    plane.services.webhooks._keys = OneKey(uuid7(1, 1, 1))
+async def test_a_foreign_or_missing_key_lets_nobody_in(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, bob = await plane.somebody(), await plane.somebody()
+    theirs = await credential(plane, bob, secret=SIGNING)
+    token = await credential(plane, ada, "http_bearer", token=SIGNING)
+    hook = await plane.webhook(ada, auth={"type": "hmac", "credential": theirs, "preset": "github"})
     headers = sign(PRESETS["github"], SIGNING, b"x")
     check_problem(await plane.client.post(hook, content=b"x", headers=headers), 401)
-    plane.services.webhooks._keys = None
-    check_problem(await plane.client.post(hook, content=b"x", headers=headers), 503)
+    document = hook_document(auth={"type": "hmac", "credential": token, "preset": "github"})
+    refused = await plane.client.post(f"{ada.base}/workflows", json=document, headers=ada.auth)
+    assert [e["code"] for e in check_problem(refused, 422)["errors"]] == ["credential_type"]
+    _, hook = await signed_hook(plane, "github")
+    assert (await plane.client.post(hook, content=b"x", headers=headers)).status_code == 202
+    monkeypatch.setattr(
+        plane.services.webhooks,
+        "_keys",
+        HookKeys(PostgresCredentials(plane.database), Sealer(None, plane.clock), plane.clock),
+    )
+    gone = check_problem(await plane.client.post(hook, content=b"x", headers=headers), 503)
+    assert "LINKFLOW" not in gone["detail"]
+
+
+async def test_a_key_that_is_changed_deleted_or_over(plane: Plane) -> None:
+    ada = await plane.somebody()
+    id = await credential(plane, ada, secret="the-first-secret", previous_secret="the-one-before")
+    hook = await plane.webhook(ada, auth={"type": "hmac", "credential": id, "preset": "github"})
+
+    async def knock(secret: str) -> int:
+        plane.clock.ahead_ms += 5_001  # what is kept is as old as that at most
+        body = secret.encode()
+        return (await plane.client.post(hook, content=body, headers=sign(PRESETS["github"], secret, body))).status_code
+
+    assert [await knock(secret) for secret in ("the-first-secret", "the-one-before", "another")] == [202, 202, 401]
+    path = f"{ada.base}/credentials/{id}"
+    changed = {"data": {"secret": "the-second-secret", "previous_secret": ""}}
+    assert (await plane.client.patch(path, json=changed, headers=ada.auth)).status_code == 200
+    assert [await knock(secret) for secret in ("the-first-secret", "the-second-secret")] == [401, 202]
+    assert (await plane.client.patch(path, json={"expires_at": "2001-01-01T00:00:00Z"}, headers=ada.auth)).is_success
+    assert await knock("the-second-secret") == 401
+    assert (await plane.client.patch(path, json={"expires_at": None}, headers=ada.auth)).is_success
+    assert await knock("the-second-secret") == 202
+    assert (await plane.client.delete(path, headers=ada.auth)).is_success
+    assert await knock("the-second-secret") == 401
+
+
+@pytest.mark.parametrize("auth", [
+    {"auth": {"type": "hmac", "preset": "stripe", "secret": "a-secret-of-stripe"}},
+    {"auth_type": "hmac", "preset": "stripe", "secret": "a-secret-of-stripe", "previous_secret": "the-one-before"},
+])  # fmt: skip
+async def test_a_secret_in_the_settings_becomes_a_credential(plane: Plane, auth: dict[str, Any]) -> None:
+    ada = await plane.somebody()
+    made = await plane.client.post(f"{ada.base}/workflows", json=hook_document(**auth), headers=ada.auth)
+    flow = made.json()["workflow"]
+    assert made.status_code == 201, made.text
+    assert [one["code"] for one in flow["warnings"]] == ["secret_kept"]
+    (kept,) = (await plane.client.get(f"{ada.base}/credentials", headers=ada.auth)).json()["data"]
+    assert (kept["name"], kept["type"]) == ("Hooked: hook webhook", "webhook")
+    again = await plane.client.put(f"{ada.base}/workflows/{flow['id']}", json=hook_document(**auth), headers=ada.auth)
+    assert again.json()["workflow"]["version"] == 1, "the same text is the same credential, and so no new version"
+    (hook,) = (await plane.client.get(f"{ada.base}/webhooks", headers=ada.auth)).json()["data"]
+    assert hook["credential_id"] == kept["id"]
+    uses = (await plane.client.get(f"{ada.base}/credentials/{kept['id']}/uses", headers=ada.auth)).json()["data"]
+    assert [one["id"] for one in uses] == [flow["id"]]
+    await plane.client.post(f"{ada.base}/workflows/{flow['id']}/activate", headers=ada.auth)
+    headers = sign(PRESETS["stripe"], "a-secret-of-stripe", b"{}", now(plane))
+    assert (await plane.client.post(f"/webhooks/{hook['id']}", content=b"{}", headers=headers)).status_code == 202
+    auth = {"auth": {"type": "hmac", "preset": "stripe", "secret": "another-secret"}}
+    await plane.client.put(f"{ada.base}/workflows/{flow['id']}", json=hook_document(**auth), headers=ada.auth)
+    found = (await plane.client.get(f"{ada.base}/credentials", headers=ada.auth)).json()["data"]
+    assert [one["name"] for one in found] == ["Hooked: hook webhook 2", "Hooked: hook webhook"]
+    everything = ""
+    for path in (f"workflows/{flow['id']}", "workflows", "credentials", "audit", "webhooks"):
+        everything += (await plane.client.get(f"{ada.base}/{path}", headers=ada.auth)).text
+    stored = await count(
+        plane, "SELECT count(*) FROM workflow_versions WHERE position('-secret'::bytea IN definition) > 0"
+    )
+    assert (stored, "-of-stripe" in everything, "another-secret" in everything) == (0, False, False)
+    assert "credentials.create" in everything
+
+
+async def test_a_draft_has_no_secrets_either(plane: Plane) -> None:
+    ada = await plane.somebody()
+    flow = await plane.workflow(ada)
+    draft = f"{ada.base}/workflows/{flow['id']}/draft"
+    auth = {"type": "hmac", "preset": "github", "secret": "a-drafted-secret"}
+    saved = await plane.client.put(draft, json=hook_document(auth=auth), headers=ada.auth)
+    assert saved.status_code == 200, saved.text
+    (kept,) = (await plane.client.get(f"{ada.base}/credentials", headers=ada.auth)).json()["data"]
+    config = saved.json()["draft"]["nodes"][0]["config"]
+    assert config == {"auth": {"type": "hmac", "preset": "github", "credential": kept["id"]}}
+    wrong = hook_document(auth={**auth, "preset": "standard"})
+    check_problem(await plane.client.put(draft, json=wrong, headers=ada.auth), 422)
+    query = "SELECT count(*) FROM workflow_drafts WHERE position('a-drafted-secret'::bytea IN definition) > 0"
+    assert await count(plane, query) == 0
+
+
+async def test_secrets_in_settings_that_cannot_be_kept(plane: Plane) -> None:
+    ada = await plane.somebody()
+    for auth, code in (
+        ({"type": "hmac", "secret": "no base64!"}, "invalid_value"),
+        ({"type": "hmac", "preset": "github", "secret": "{{ vars.X }}"}, "secret_not_kept"),
+        ({"type": "jwt", "public_key": "no key"}, "invalid_value"),
+        ({"type": "bearer", "token": "t", "secret": "x"}, "invalid_value"),
+    ):
+        refused = await plane.client.post(f"{ada.base}/workflows", json=hook_document(auth=auth), headers=ada.auth)
+        assert [e["code"] for e in check_problem(refused, 422)["errors"] if e.get("severity") != "warning"] == [code]
+    assert (await plane.client.get(f"{ada.base}/credentials", headers=ada.auth)).json()["data"] == []
+
+
+async def test_tokens(plane: Plane) -> None:
+    """JWTs, by a secret and by a public key that the settings have."""
+    ada = await plane.somebody()
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    claims = {"iss": "shop", "aud": ["us"], "exp": now(plane) + 60}
+    for given, algorithm, key in (
+        ({"secret": "0123456789abcdef0123456789abcdef"}, "HS256", "0123456789abcdef0123456789abcdef"),
+        ({"public_key": pem}, "RS256", private),
+    ):
+        hook = await plane.webhook(ada, auth={"type": "jwt", "issuer": "shop", "audience": "us", **given})
+        for said, status in ((claims, 202), ({**claims, "aud": "them"}, 401), ({**claims, "exp": 1}, 401)):
+            headers = {"Authorization": f"Bearer {token(said, algorithm, key)}"}
+            assert (await plane.client.post(hook, headers=headers)).status_code == status
+        forged = {"Authorization": f"Bearer {token(claims, 'HS256', pem)}"}
+        check_problem(await plane.client.post(hook, headers=forged), 401)
+
+
+def token(claims: dict[str, Any], algorithm: str, key: Any) -> str:
+    said = b".".join(part(json.dumps(one).encode()) for one in ({"alg": algorithm}, claims))
+    if algorithm == "HS256":
+        seal = hmac.digest(key.encode(), said, "sha256")
+    else:
+        seal = key.sign(said, padding.PKCS1v15(), hashes.SHA256())
+    return f"{said.decode()}.{part(seal).decode()}"
+
+
+def part(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 async def test_path_parameters(plane: Plane) -> None:

@@ -474,7 +474,9 @@ class System:
         from linkflow.services.following import Following
         from linkflow.services.forks import Forks
         from linkflow.services.hook_admin import HookDesk
+        from linkflow.services.hook_keys import HookKeys
         from linkflow.services.hook_log import HookLog
+        from linkflow.services.hook_secrets import HookSecrets
         from linkflow.services.hook_status import StatusTokens
         from linkflow.services.inspecting import Inspecting
         from linkflow.services.policies import Policies
@@ -500,7 +502,8 @@ class System:
         following = Following(executions, self.audience, self.doorbell, clock)
         vault, values = PostgresCredentials(database), PostgresVariables(database)
         credentials = Credentials(vault, self.sealer, self.client(WorkerApi), clock)
-        links = SecretLinks(vault, values, self.registry)
+        hook_keys = HookKeys(vault, self.sealer, clock)
+        links = SecretLinks(vault, values, self.registry, HookSecrets(credentials, vault, hook_keys))
         policies = PostgresPolicies(database)
         checks = ScriptChecks(self.registry, self._checking_engine)
         authoring = Workflows(workflows, definitions, self.registry, frontend, clock, links, policies, checks)
@@ -525,7 +528,8 @@ class System:
             policies=Policies(policies, clock),
             reach=WorkspaceReach(PostgresReach(database), clock, config.egress.delegate),
             webhooks=Webhooks(
-                PostgresWebhooks(database), frontend, limiter, clock=clock, tokens=StatusTokens(config.secret)
+                PostgresWebhooks(database), frontend, limiter, keys=hook_keys, clock=clock,
+                tokens=StatusTokens(config.secret),
             ),
             hook_desk=HookDesk(PostgresHookCalls(database), frontend, clock),
             hook_log=HookLog(PostgresHookCalls(database), clock, at_once="AWS_LAMBDA_FUNCTION_NAME" in os.environ),

@@ -123,6 +123,7 @@ def _shape(found: Webhook, public_url: str) -> dict[str, Any]:
         "path": rules.path,
         "methods": list(rules.methods),
         "auth": rules.auth,
+        "credential_id": rules.credential or None,
         "response_mode": rules.mode,
         "rate_limit": rules.rate_limit or None,
         "cors_origins": list(rules.origins),

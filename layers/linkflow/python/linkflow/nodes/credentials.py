@@ -5,11 +5,12 @@ Nodes name kinds in their `slots`; what a node is given at run time is a mapping
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from linkflow.nodes.fields import Secret, Text, sentence
 
@@ -212,6 +213,34 @@ class Webhook(Credential):
     previous_secret: Secret = Field("", description="The one before, while receivers change over.")
 
 
+class WebhookJwt(Credential):
+    kind = "webhook_jwt"
+    title = "Keys of tokens (JWT)"
+
+    secret: Secret = Field("", description="For HS256, HS384 and HS512.")
+    previous_secret: Secret = Field("", description="The one before, while it is changed.")
+    public_key: Text = Field("", description="In PEM.", json_schema_extra={"widget": "textarea"})
+    jwks: Text = Field("", description="A JWK Set.", json_schema_extra={"widget": "textarea"})
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> WebhookJwt:
+        if not (self.secret or self.public_key or self.jwks):
+            raise ValueError("give a `secret`, a `public_key` or `jwks`")
+        if self.public_key and "-----BEGIN PUBLIC KEY-----" not in self.public_key:
+            raise ValueError("`public_key` is in PEM: -----BEGIN PUBLIC KEY-----")
+        if self.jwks and not _is_jwk_set(self.jwks):
+            raise ValueError('`jwks` is a JWK Set: {"keys": [{"kty": …}]}')
+        return self
+
+
+def _is_jwk_set(text: str) -> bool:
+    try:
+        keys = json.loads(text)["keys"]
+    except (ValueError, TypeError, KeyError):
+        return False
+    return isinstance(keys, list) and bool(keys) and all(isinstance(key, dict) and "kty" in key for key in keys)
+
+
 class Smtp(Credential):
     kind = "smtp"
     title = "Mail server"
@@ -270,7 +299,7 @@ KINDS: Mapping[str, type[Credential]] = {
     for kind in (
         HttpBasic, HttpBearer, HttpHeader, HttpQuery, OAuth2Client, OAuth2Refresh, OAuth2, Aws, TlsClient, HttpProxy,
         Slack, Smtp, Ai, Postgres, Mysql, Redis, SigningKey, Discord, Teams, Telegram, Twilio, GitHub, Stripe,
-        GoogleServiceAccount, Webhook,
+        GoogleServiceAccount, Webhook, WebhookJwt,
     )
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints, mo
 from linkflow.nodes.about import ANY, Example, Refusal
 from linkflow.nodes.auth import Auth, gather
 from linkflow.nodes.base import Params
-from linkflow.nodes.fields import to_list
+from linkflow.nodes.fields import Secret, Text, to_list
 from linkflow.nodes.trigger_manual import Trigger
 
 Method = Annotated[
@@ -54,14 +54,24 @@ class CustomSignature(Params):
         return self
 
 
+INLINE = ("secret", "previous_secret", "public_key", "jwks")
+"""What signatures are checked with, where it is written here: it becomes a credential when the workflow is saved."""
+
+
 class WebhookAuth(Auth):
     """What a call must bring. A password, token or header's value is hashed before the workflow is stored; what
     signatures are checked with is a credential."""
 
     type: Literal["none", "basic", "bearer", "header", "hmac", "jwt"] = "none"  # type: ignore[assignment]
     credential: str = Field(
-        "", max_length=100, description="hmac, jwt: the id of the credential with the secret or key."
+        "", max_length=255, description="hmac, jwt: the credential with the secret or key, by id or name."
     )
+    secret: Secret = Field(
+        "", description="hmac, jwt: the secret itself. It is kept as a credential, and its id stands here then."
+    )
+    previous_secret: Secret = Field("", description="hmac, jwt: the one before, while it is changed.")
+    public_key: Text = Field("", description="jwt: a public key in PEM.", json_schema_extra={"widget": "textarea"})
+    jwks: Text = Field("", description="jwt: a JWK Set.", json_schema_extra={"widget": "textarea"})
     preset: Literal["standard", "stripe", "github", "slack", "shopify", "custom"] = Field(
         "standard", description="hmac: whose signatures."
     )
@@ -74,11 +84,26 @@ class WebhookAuth(Auth):
     def _has_what_it_needs(self) -> WebhookAuth:
         if self.type == "basic" and not self.password:
             raise ValueError("auth basic needs `password`")
-        if self.type in ("hmac", "jwt") and not self.credential:
-            raise ValueError(f"auth {self.type} needs `credential`")
+        given = any(getattr(self, name) for name in INLINE)
+        if self.type not in ("hmac", "jwt") and given:
+            raise ValueError("`secret` and keys are for auth hmac and jwt")
+        if self.type in ("hmac", "jwt") and not self.credential and not given:
+            raise ValueError(f"auth {self.type} needs `credential`, or the secret or key itself")
         if self.type == "hmac" and self.preset == "custom" and self.custom is None:
             raise ValueError("preset custom needs `custom`")
         return self
+
+
+def gathered(data: Any) -> Any:
+    """`gather`, with what only webhooks have."""
+    if not isinstance(data, dict) or not {"auth_type", "auth_config"} & data.keys():
+        return gather(data)
+    own = {name: data[name] for name in _FLAT if name in data}
+    rest = gather({name: value for name, value in data.items() if name not in own})
+    return {**rest, "auth": {**own, **rest["auth"]}}
+
+
+_FLAT = (*INLINE, "credential", "preset", "custom", "tolerance", "issuer", "audience")
 
 
 class Dedupe(Params):
@@ -121,7 +146,7 @@ class WebhookParams(Params):
     max_body: int | None = Field(None, ge=1, le=16 * 1024 * 1024, description="Bytes; below the installation's limit.")
     raw_body: bool = Field(False, description="Give the run the bytes as well, as `raw` in base64.")
 
-    _gather = model_validator(mode="before")(gather)
+    _gather = model_validator(mode="before")(gathered)
 
 
 class WebhookTrigger(Trigger):
@@ -132,8 +157,8 @@ class WebhookTrigger(Trigger):
     help = """
     The call is answered at once with `response_status` and `response_body`, or with `response_mode: wait` by the run's
     `respond` node, within `wait_timeout` seconds. What signs, repeats or comes from a page in a browser is in
-    [webhooks.md](../webhooks.md). The original's flat `auth_type` with its fields is read too. A secret
-    is hashed before the workflow is stored.
+    [webhooks.md](../webhooks.md). The original's flat `auth_type` with its fields is read too. A password or token
+    is hashed before the workflow is stored, and the `secret` of signatures becomes a credential.
     """
     produces = {
         "main": {

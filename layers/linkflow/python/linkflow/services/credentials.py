@@ -297,7 +297,8 @@ def _settle(answer: str) -> None:
 
 
 def _taken() -> Conflict:
-    return Conflict("A credential with such a name exists in this workspace. Take another name.")
+    text = "A credential with such a name exists in this workspace. Take another name."
+    return Conflict(text, details={"field": "name"})
 
 
 def _overtaken() -> VersionConflict:

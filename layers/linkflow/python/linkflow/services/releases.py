@@ -121,10 +121,11 @@ class Releases:
         `VersionConflict` where another draft was saved meanwhile.
         """
         workflow = await self._workflows.get(who, workflow_id, change=True)
-        definition = sealed(self._workflows.parse(document))
+        parsed = self._workflows.parse(document)
         before = await self._store.draft(workflow.id)
         if expected is not None and (before.revision if before else 0) not in expected:
             raise _overtaken()
+        definition = sealed(await self._workflows.without_secrets(who, parsed))
         base = before.base_version if before else workflow.last_version
         revision = await self._store.put_draft(
             workflow.id, encode(definition), base, self._clock.now_ms(), who.user_id,

@@ -17,7 +17,10 @@ from linkflow.nodes.connections import ANY
 from linkflow.nodes.given import takes_secrets
 
 from .credentials import may_use
+from .hook_keys import KINDS
+from .hook_secrets import HookSecrets, hook_credential
 from .secret_ports import CredentialStore, VariableStore
+from .triggers import without_keys
 from .workspaces import Membership
 
 MANY = 1_024
@@ -33,7 +36,11 @@ class Types(Protocol):
 class SecretLinks:
     """`types` knows what credentials a node can be given."""
 
-    def __init__(self, credentials: CredentialStore, variables: VariableStore, types: Types) -> None:
+    def __init__(
+        self, credentials: CredentialStore, variables: VariableStore, types: Types, hooks: HookSecrets | None = None
+    ) -> None:
+        """`hooks` keeps the secrets that stand in the settings of webhooks."""
+        self._hooks = hooks
         self._credentials = credentials
         self._variables = variables
         self._types = types
@@ -42,17 +49,27 @@ class SecretLinks:
     async def settle(self, who: Membership, definition: Definition) -> tuple[Definition, list[Problem]]:
         """The definition with ids in place of names, and what its author should know. Errors among the problems forbid
         to save it. A credential that is not there is a warning: it may be made later, and the node says so."""
+        definition, problems = await self.adopt(who, definition)
         refs = refs_of(msgspec.structs.replace(definition, nodes=_enabled(definition)))
+        signed = tuple(name for node in _enabled(definition) if (name := hook_credential(node)[1]))
+        refs = msgspec.structs.replace(refs, credentials=(*refs.credentials, *signed))
         if not refs.wants_credentials and not refs.variables:
-            return definition, []
+            return definition, problems
         found = await self._find(who.workspace_id, refs)
         secret = {one.key for one in await self._variables.sealed(who.workspace_id, "", refs.variables)}
-        nodes, problems = [], []
+        nodes = []
         for place, node in enumerate(definition.nodes):
             made, more = self._node(who, node, f"/nodes/{place}", found, secret)
+            if hook_credential(made)[1]:
+                made, of_hook = _signed(who, made, f"/nodes/{place}", found)
+                more += of_hook
             nodes.append(made)
             problems += more
         return msgspec.structs.replace(definition, nodes=tuple(nodes)), problems
+
+    async def adopt(self, who: Membership, definition: Definition) -> tuple[Definition, list[Problem]]:
+        """The definition with credentials in place of secrets that stand in it; see `hook_secrets`."""
+        return await self._hooks.adopt(who, definition) if self._hooks is not None else (definition, [])
 
     async def check_use(self, who: Membership, workflow_id: str, version: int, definition: Definition) -> None:
         """Raises `Forbidden` where a credential of the workflow is not for this role."""
@@ -106,6 +123,22 @@ class SecretLinks:
         if not takes:
             problems += [_misplaced(key, path) for key in refs.variables if key in secret]
         return (msgspec.structs.replace(node, credentials=given) if given != node.credentials else node), problems
+
+
+def _signed(who: Membership, node: Node, path: str, found: dict[str, Brief]) -> tuple[Node, list[Problem]]:
+    """A webhook with the id of what its calls are signed with."""
+    if node.disabled:
+        return node, []
+    kind, name = hook_credential(node)
+    brief, at = found.get(name) or found.get(slug_of(name)), f"{path}/config/auth/credential"
+    if brief is None:
+        text = f"There is no credential {name[:80]!r} in this workspace. Calls are turned away until there is one."
+        return node, [Problem(at, "unknown_credential", text, "warning")]
+    problems = _not_yours(who, brief, at)
+    if brief[3] not in KINDS[kind]:
+        text = f"The credential {brief[1]!r} is of the type {brief[3]}; here {', '.join(sorted(KINDS[kind]))} fit."
+        problems.append(Problem(at, "credential_type", text))
+    return msgspec.structs.replace(node, config=without_keys(node.config, brief[0])), problems
 
 
 def _enabled(definition: Definition) -> tuple[Node, ...]:

@@ -35,6 +35,8 @@ WEBHOOK, SCHEDULE = "trigger_webhook", "trigger_schedule"
 
 _SECRETS = ("password", "token", "header_value", "api_key")
 _NESTED = ("auth", "auth_config")
+_KEYS = ("secret", "previous_secret", "public_key", "jwks")
+_NOT_KEPT = "Secrets are not kept in a workflow: make a credential, and name it in `credential`."
 _SEALED = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -68,12 +70,39 @@ def digest(secret: bytes) -> str:
 
 
 def sealed(definition: Definition) -> Definition:
-    """The definition with every webhook secret replaced by ``sha256:<hex>``; one that is sealed already stays."""
+    """The definition with every webhook secret replaced by ``sha256:<hex>``; one that is sealed already stays.
+
+    Raises `InvalidDefinition` where one is left that cannot be hashed: `hook_secrets` makes credentials of these.
+    """
+    problems = [
+        Problem(f"/nodes/{place}/config/auth/{name}", "secret_not_kept", _NOT_KEPT)
+        for place, node in enumerate(definition.nodes)
+        if node.type == WEBHOOK
+        for name in keys_in(node.config)
+    ]
+    if problems:
+        raise InvalidDefinition("A webhook's secret would be kept in the workflow.", problems=problems)
     nodes = tuple(
         msgspec.structs.replace(node, config=_seal(node.config, _SECRETS)) if node.type == WEBHOOK else node
         for node in definition.nodes
     )
     return msgspec.structs.replace(definition, nodes=nodes)
+
+
+def keys_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What calls are checked with, where it is written in a webhook's config."""
+    places = (config, *(part for name in _NESTED if isinstance(part := config.get(name), Mapping)))
+    return {name: place[name] for place in places for name in _KEYS if place.get(name)}
+
+
+def without_keys(config: Mapping[str, Any], credential: str) -> dict[str, Any]:
+    """The config with the id of a credential in place of them."""
+    out = {name: value for name, value in config.items() if name not in _KEYS}
+    for name in _NESTED:
+        if isinstance(part := out.get(name), Mapping):
+            out[name] = {**{key: value for key, value in part.items() if key not in _KEYS}, "credential": credential}
+            return out
+    return {**out, "credential": credential}
 
 
 def _seal(config: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

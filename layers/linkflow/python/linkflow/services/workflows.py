@@ -322,6 +322,15 @@ class Workflows:
             raise InvalidDefinition("This is no workflow's document.", problems=problems)
         return definition
 
+    async def without_secrets(self, who: Membership, definition: Definition) -> Definition:
+        """The same with credentials in place of secrets that stand in it. Raises `InvalidDefinition`."""
+        if self._links is None:
+            return definition
+        definition, problems = await self._links.adopt(who, definition)
+        if any(problem.severity == "error" for problem in problems):
+            raise InvalidDefinition("The workflow has secrets in it that cannot be kept.", problems=problems)
+        return definition
+
     def problems(self, definition: Definition) -> list[Problem]:
         """Everything wrong with a definition, and what its author should know."""
         from linkflow.domain.validation import check
