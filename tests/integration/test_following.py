@@ -13,6 +13,7 @@ from linkflow.clock import SystemClock
 from linkflow.contracts.base import acting_as
 from linkflow.domain.errors import InvalidInput
 from linkflow.domain.outcomes import Completed
+from linkflow.ports import Words
 from linkflow.postgres.database import Database
 from linkflow.services import following
 from linkflow.services.control_ports import Workspace
@@ -24,6 +25,7 @@ from linkflow.services.workspaces import Membership
 from linkflow.streams import connection
 from linkflow.streams.audience import StreamAudience
 from linkflow.streams.doorbell import PubSubDoorbell
+from linkflow.streams.live import StreamLive
 from tests.integration.test_history import SERVICE, World
 
 SLOW = 15.0
@@ -41,10 +43,11 @@ class Followed(World):
         self.clients = connection.connect(url)
         self.bell = PubSubDoorbell(self.clients, prefix=prefix)
         self.audience = StreamAudience(self.clients, SystemClock(), prefix=prefix)
+        self.live = StreamLive(self.clients, self.bell, prefix=prefix)
         self.doorbell = self.bell  # type: ignore[assignment]
         self.history = self.another(audience=self.audience)
         self.executions = Executions(self.history, Definitions(None))  # type: ignore[arg-type]
-        self.following = Following(self.executions, self.audience, self.bell, self.clock)
+        self.following = Following(self.executions, self.audience, self.bell, self.clock, self.live)
         self.who = _owner(self.workspace)
 
 
@@ -126,3 +129,18 @@ async def test_nothing_is_sent_where_nobody_watches(world: Followed) -> None:
     id = await world.start(await world.chain(1))
     await world.report(id, "n0", Completed())
     assert await world.clients.node.execute_command("KEYS", "*told*") == []
+
+
+async def test_who_listens_is_woken_by_what_nodes_say(world: Followed) -> None:
+    id = await world.start(await world.chain(1))
+    assert await world.following.words(id, cursor="", wait=0) == []
+    waiting = asyncio.ensure_future(world.following.words(id, cursor="", wait=SLOW))
+    while not world.bell._subscription:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await world.live.publish(id, [Words("n0", 1, "text", "Once ", 5), Words("n0", 1, "tool", "ask", 6)])
+    said = await _soon(waiting)
+    assert [(one.kind, one.text) for one in said] == [("text", "Once "), ("tool", "ask")]
+    assert await world.following.words(id, cursor=said[0].cursor, wait=0) == said[1:]
+    assert await world.following.words(id, cursor=said[1].cursor, wait=0) == []
+    with pytest.raises(InvalidInput):
+        await world.following.words(id, cursor="x", wait=0)

@@ -24,6 +24,7 @@ from linkflow.domain.outcomes import Completed, Failed, NodeError
 from linkflow.domain.payloads import blob_of
 from linkflow.domain.state import State, decode
 from linkflow.domain.steps import Spent, Stepped, Usage
+from linkflow.ports import SAID
 from tests.integration.agent_process import system
 from tests.integration.test_history import SERVICE, World, world
 from tests.unit.nodes.peers import HttpPeer, Request, http_peer, reply
@@ -327,15 +328,17 @@ async def test_what_a_model_writes_is_seen_while_it_does(house: House, model: Mo
     async with house.worker():
         id = await house.start({"stream": True})
         live, words = house.system.live, []
+        rings = house.system.doorbell.listen(f"{SAID}{id}")
         async with asyncio.timeout(10):
-            while not words:
-                words = await live.read(id, wait=1.0)
+            while not (words := await live.read(id)):
+                await asyncio.wait({asyncio.ensure_future(anext(aiter(rings)))}, timeout=0.5)
         assert ("".join(one.text for one in words), words[0].node, words[0].kind) == ("Once upon ", "n0", "text")
         assert not (await house.shown(id))[1].closed
         go_on.set()
         state = await house.ended(id)
         async with asyncio.timeout(10):
-            more = await live.read(id, words[-1].cursor, wait=1.0)
+            while not (more := await live.read(id, words[-1].cursor)):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
     assert state.result["content"] == "Once upon a time"
     assert "".join(one.text for one in more) == "a time"
     assert state.spent is not None

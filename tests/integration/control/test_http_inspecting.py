@@ -11,6 +11,7 @@ import pytest
 from linkflow.contracts.usage import UsageSpan
 from linkflow.domain import events as e
 from linkflow.domain.outcomes import NodeError
+from linkflow.ports import Words
 from tests.integration.control.plane import Person, Plane, check_problem
 from tests.integration.control.test_http_executions import AT, _run
 
@@ -182,6 +183,36 @@ async def test_a_run_streams_its_events_and_a_client_comes_back_where_it_was(pla
     again = await plane.client.get(path, headers={**ada.auth, "Last-Event-ID": "5"})
     assert [part.split("\n")[0] for part in again.text.split("\n\n")[1:4]] == ["id: 6", "id: 7", "id: 7"]
     check_problem(await plane.client.get(f"{bob.base}/executions/{id}/stream", headers=bob.auth), 404)
+
+
+async def test_what_a_model_writes_comes_between_the_events(plane: Plane):
+    ada, bob = await plane.somebody(), await plane.somebody()
+    workflow = await plane.workflow(ada)
+    id = _run(plane, ada, workflow["id"], *_worked({})[:1], status="running")
+    live = plane.services.following._live
+    await live.publish(id, [Words("ask", 1, "text", "Once ", AT), Words("ask", 1, "text", "upon", AT)])
+    page = await _get(plane, ada, f"/executions/{id}/words")
+    assert [(one["node"], one["text"], one["kind"]) for one in page["data"]] == [
+        ("ask", "Once ", "text"), ("ask", "upon", "text"),
+    ]  # fmt: skip
+    rest = await _get(plane, ada, f"/executions/{id}/words", cursor=page["data"][0]["cursor"])
+    assert rest == {"data": page["data"][1:], "meta": page["meta"]}
+    path = f"{ada.base}/executions/{id}/stream"
+    seen: list[tuple[str, str]] = []
+    place = ""
+    for _ in range(2):  # a host that gives answers out whole: the client comes back
+        answer = await plane.client.get(
+            f"{path}?words=true", headers={**ada.auth, **({"Last-Event-ID": place} if place else {})}
+        )
+        for part in answer.text.split("\n\n"):
+            if part.startswith("id:"):
+                place, kind = (line.partition(": ")[2] for line in part.split("\n")[:2])
+                seen.append((place, kind))
+    assert seen[:2] == [("1", "ExecutionStarted"), ("2", "NodeScheduled")]
+    assert seen[2:] == [(f"2.{one['cursor']}", "words") for one in page["data"]]
+    for tail in ("words", "stream"):
+        check_problem(await plane.client.get(f"{bob.base}/executions/{id}/{tail}", headers=bob.auth), 404)
+    check_problem(await plane.client.get(f"{ada.base}/executions/{id}/words?cursor=x", headers=ada.auth), 422)
 
 
 async def test_changes_of_the_workspace(plane: Plane):

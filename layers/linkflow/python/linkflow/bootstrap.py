@@ -290,7 +290,7 @@ class System:
         def build() -> Live:
             from linkflow.streams.live import StreamLive
 
-            return StreamLive(self.valkey)
+            return StreamLive(self.valkey, self.doorbell)
 
         found: Live = self._once("live", build)
         return found
@@ -499,7 +499,7 @@ class System:
         people, workflows = self.people(), PostgresWorkflows(database)
         definitions, frontend, limiter = Definitions(workflows), self.client(FrontendApi), StreamLimiter(self.valkey)
         executions = Executions(frontend, definitions)
-        following = Following(executions, self.audience, self.doorbell, clock)
+        following = Following(executions, self.audience, self.doorbell, clock, self.live)
         vault, values = PostgresCredentials(database), PostgresVariables(database)
         credentials = Credentials(vault, self.sealer, self.client(WorkerApi), clock)
         hook_keys = HookKeys(vault, self.sealer, clock)
@@ -516,7 +516,6 @@ class System:
             executions=executions,
             inspecting=Inspecting(executions, following),
             following=following,
-            live=self.live,
             retention=RetentionSettings(PostgresRetentionSettings(database), config.retention_days),
             trials=Trials(authoring, executions, frontend, self.registry, clock),
             forks=Forks(frontend),

@@ -630,17 +630,21 @@ class Words(Struct, frozen=True, omit_defaults=True):
     cursor: str = ""
 
 
+SAID = "said:"
+"""The doorbell's topic, with a run's id behind it, that is rung when its nodes have said something."""
+
+
 class Live(Protocol):
     """What node runs say, for whoever watches them now. Nothing depends on it: a run's words are few, are dropped from
     the front, and are gone some minutes after the last ones. Raises `Unavailable` while the store does not answer."""
 
     async def publish(self, execution_id: str, words: Sequence[Words]) -> None:
-        """Say these, in their order."""
+        """Say these, in their order, and ring."""
         ...
 
-    async def read(self, execution_id: str, after: str = "", limit: int = 500, wait: float = 0.0) -> list[Words]:
-        """Words behind a cursor ("" is the beginning of what is left), oldest first. Where there are none, up to `wait`
-        seconds (two at most) are waited for some. Whether the asker may see the run is for the caller to know."""
+    async def read(self, execution_id: str, after: str = "", limit: int = 500) -> list[Words]:
+        """Words behind a cursor ("" is the beginning of what is left), oldest first. Whether the asker may see the run
+        is for the caller to know."""
         ...
 
 

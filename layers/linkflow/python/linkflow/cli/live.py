@@ -28,6 +28,11 @@ _TURNS = {
 }  # fmt: skip
 
 
+_OVER = ("completed", "failed", "skipped", "cancelled")
+TAIL = 160
+"""Characters of a text that is being written which are shown."""
+
+
 class _Row:
     def __init__(self, node: str) -> None:
         self.node = node
@@ -36,6 +41,9 @@ class _Row:
         self.began = 0.0
         self.ended = 0.0
         self.detail = ""
+        self.said = ""
+        self.saying = 0
+        """The attempt that said it: events may come later than what was said behind them."""
 
 
 class Timeline:
@@ -50,7 +58,20 @@ class Timeline:
         self.error: Any = None
         self.spent = Spent()
 
+    def hear(self, words: dict[str, Any]) -> None:
+        """What a node says while it runs."""
+        row = self._rows.setdefault(words["node"], _Row(words["node"]))
+        if row.status in _OVER or words["attempt"] < row.attempt:
+            return  # it has come late
+        before = row.said if words["attempt"] == row.saying else ""
+        row.said, row.saying = before + words["text"] if words["kind"] == "text" else "", words["attempt"]
+        tail = " ".join(row.said.split())
+        row.detail = (f"…{tail[-TAIL:]}" if len(tail) > TAIL else tail) or f"{words['kind']} {words['text']}"
+
     def add(self, event: dict[str, Any]) -> None:
+        if event["type"] == "words":
+            self.hear(event)
+            return
         kind, what, at = event["type"], event["attributes"], _seconds(event.get("kept_at") or event["at"])
         if kind == "ExecutionStarted":
             row = self._rows.setdefault(what["trigger_node"], _Row(what["trigger_node"]))
@@ -69,7 +90,7 @@ class Timeline:
             row = self._rows.setdefault(what["node"], _Row(what["node"]))
             row.status, row.attempt = _TURNS[kind], what.get("attempt", row.attempt)
             row.began = row.began or at
-            row.ended = at if row.status in ("completed", "failed", "skipped", "cancelled") else 0.0
+            row.ended = at if row.status in _OVER else 0.0
             error = what.get("error")
             row.detail = error["message"] if error else "" if row.status == "completed" else row.detail
             if event.get("kept_at"):
@@ -79,7 +100,9 @@ class Timeline:
 
     def _step(self, what: dict[str, Any]) -> None:
         row = self._rows.setdefault(what["node"], _Row(what["node"]))
-        row.detail = f"{what.get('kind') or 'step'} {what.get('name') or what['step']}".strip()
+        if what.get("attempt", 1) >= row.saying:
+            row.said = ""
+            row.detail = f"{what.get('kind') or 'step'} {what.get('name') or what['step']}".strip()
         if what.get("usage"):
             self.spent = self.spent.and_(msgspec.convert(what["usage"], Usage))
 
@@ -122,7 +145,7 @@ def show(timeline: Timeline, batches: Iterable[list[dict[str, Any]]]) -> None:
         for batch in batches:
             for event in batch:
                 timeline.add(event)
-                if not console.is_terminal:
+                if not console.is_terminal and event["type"] != "words":
                     _line(event)
             draw()
     if not console.is_terminal:

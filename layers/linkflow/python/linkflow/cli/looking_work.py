@@ -86,7 +86,7 @@ def follow(home: str, url: str, execution_id: str, as_json: bool) -> int:
                 return 0
             workflow = api.get(f"{api.base}/workflows/{run['workflow_id']}")["workflow"]
             timeline = Timeline(names_of(workflow), f"{workflow['name']}  {execution_id}")
-            show(timeline, api.follow(execution_id))
+            show(timeline, api.watch(execution_id))
         return 0 if timeline.status == "completed" else 1
 
     return guarded(work)

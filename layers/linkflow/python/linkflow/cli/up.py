@@ -128,7 +128,7 @@ def _sample(api: Api, shop: Any) -> int:
     say(f"\nPOST {hook}\n{json.dumps(shop.order)}\n")
     execution = api.post(hook.removeprefix(api.url), shop.order)["execution_id"]
     timeline = Timeline(names_of(saved), f"{saved['name']}  {execution}")
-    show(timeline, api.follow(execution))
+    show(timeline, api.watch(execution))
     say(f"\nThe run is {timeline.status}. Its result:")
     print(json.dumps(timeline.result if timeline.status == "completed" else timeline.error, indent=2))
     say(f"Its history: {api.url}{api.base}/executions/{execution}/history")

@@ -77,7 +77,7 @@ def _run(api: Api, document: Any, value: Any, trigger: str, watch: bool, as_json
 
     timeline = Timeline(names_of(saved), f"{saved['name']}  {execution['id']}")
     if watch:
-        show(timeline, api.follow(execution["id"]))
+        show(timeline, api.watch(execution["id"]))
     else:
         for batch in api.follow(execution["id"]):
             for event in batch:

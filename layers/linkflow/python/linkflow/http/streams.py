@@ -7,6 +7,7 @@ back by itself with `Last-Event-ID`, so it is a long poll in other clothes.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from linkflow.domain.errors import Unavailable
 from linkflow.domain.events import public
 from linkflow.ports import Words
-from linkflow.services.executions import MAX_WAIT
+from linkflow.services.executions import MAX_WAIT, Events
 from linkflow.services.workspaces import Membership
 
 from .bodies import Cursor
@@ -37,7 +38,8 @@ BEAT = 15.0
 """Seconds after which an idle stream says that it lives."""
 PAGE = 500
 SSE: dict[int | str, dict[str, Any]] = {200: {"content": {EVENTS: {}}, "description": "Server-sent events."}}
-LastEventId = Annotated[str, Header(alias="Last-Event-ID", max_length=40)]
+LastEventId = Annotated[str, Header(alias="Last-Event-ID", max_length=80)]
+_PLACE = re.compile(r"(\d{1,9})(?:\.(\d{1,20}-\d{1,20}))?", re.ASCII)
 
 
 @router.get("/changes")
@@ -75,82 +77,94 @@ async def stream(
     words: bool = False,
     last_event_id: LastEventId = "",
 ) -> StreamingResponse:
-    """A run's events as server-sent events, from one on, until it closes; then `end`. An event's id is its event id, so
-    a client that comes back with `Last-Event-ID` misses nothing. With `words`, what its nodes say while they run comes
-    in between."""
-    given = last_event_id if last_event_id.isascii() and last_event_id.isdecimal() else ""
-    begin = max(after, int(given[:9] or 0))
+    """A run's events as server-sent events, from one on, until it closes; then `end`. With `words`, what its nodes say
+    while they run, such as the text that a model writes, comes between them as `words`. An event's id is its event id,
+    and once something was said a dot and the place in that, so a client that comes back with `Last-Event-ID` misses
+    nothing."""
+    place = _PLACE.fullmatch(last_event_id)
+    begin, heard = (int(place[1]), place[2] or "") if place else (0, "")
     await services.executions.described(who, execution_id)  # errors come before the stream
-    follow = _with_words if words and services.streams else _one
-    return _answer(follow(services, who, execution_id, begin))
+    return _answer(_Run(services, who, execution_id, max(after, begin), heard, words).told())
 
 
 @router.get("/{execution_id}/words")
 async def words(
-    execution_id: str,
-    services: Given,
-    who: Viewer,
-    cursor: Cursor = "",
-    wait: Annotated[float, Query(ge=0, le=2)] = 0.0,
-) -> Response:
-    """What its nodes say while they run (a model's answer as it comes), behind a cursor; with `wait` some are waited
-    for, so many seconds. It is kept for ten minutes, and the latest thousand pieces of it."""
+    execution_id: str, services: Given, who: Viewer, cursor: Cursor = "",
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0,
+) -> Response:  # fmt: skip
+    """What its nodes say while they run behind a cursor, with `wait` as a long poll: parts of texts (`text`) as models
+    write them, calls of tools (`tool`). It is kept for ten minutes, and the latest thousand pieces of it."""
     await services.executions.described(who, execution_id)
-    found = await services.live.read(execution_id, cursor, wait=wait)
-    meta = {"cursor": found[-1].cursor if found else cursor or None}
-    return reply({"data": [_word(one) for one in found], "meta": meta})
+    said = await services.following.words(execution_id, cursor=cursor, wait=wait)
+    meta = {"cursor": said[-1].cursor if said else cursor or None}
+    return reply({"data": [_word(one) for one in said], "meta": meta})
 
 
-async def _with_words(services: Services, who: Membership, execution_id: str, after: int) -> AsyncIterator[bytes]:
-    """Its events, and what its nodes say meanwhile."""
-    queue: asyncio.Queue[bytes | None] = asyncio.Queue(100)
+class _Run:
+    """One run for one follower: its events and what its nodes say, whichever comes first."""
 
-    async def events() -> None:
+    def __init__(
+        self, services: Services, who: Membership, execution_id: str, after: int, heard: str, words: bool
+    ) -> None:
+        self._services, self._who, self._id = services, who, execution_id
+        self._after, self._heard, self._wants_words = after, heard, words
+        self._listens = words and after > 0  # who has just come is told first what has happened
+        self._events: asyncio.Future[Events] | None = None
+        self._words: asyncio.Future[list[Words]] | None = None
+
+    async def told(self) -> AsyncIterator[bytes]:
+        until = self._services.clock.now_ms() + LONGEST_MS
+        yield b"retry: 1000\n\n"
         try:
-            async for part in _one(services, who, execution_id, after):
-                await queue.put(part)
+            while self._services.clock.now_ms() < until:
+                parts, is_over = await self._next()
+                for part in parts:
+                    yield part
+                if is_over or not self._services.streams:
+                    return
+        except Unavailable:
+            return  # who follows comes back
         finally:
-            await queue.put(None)
+            await self._leave()
 
-    async def said() -> None:
-        cursor = ""
-        while True:
-            found = await services.live.read(execution_id, cursor, wait=2.0)
-            for one in found:
-                await queue.put(b"event: words\ndata: " + msgspec.json.encode(_word(one)) + b"\n\n")
-            cursor = found[-1].cursor if found else cursor
+    async def _next(self) -> tuple[list[bytes], bool]:
+        """What comes next, and whether that is all."""
+        following = self._services.following
+        if self._events is None:
+            events = following.events(self._who, self._id, after=self._after, limit=PAGE, wait=BEAT)
+            self._events = asyncio.ensure_future(events)
+        if self._words is None and self._listens:
+            words = following.words(self._id, cursor=self._heard, wait=MAX_WAIT)
+            self._words = asyncio.ensure_future(words)
+        waited: list[asyncio.Future[Any]] = [self._events, *([self._words] if self._words is not None else [])]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        parts = []
+        if self._words is not None and self._words.done():
+            said, self._words = self._words.result(), None
+            for one in said:
+                self._heard = one.cursor
+                parts.append(_event(self._place(), "words", {"execution_id": self._id, **_word(one)}))
+        if not self._events.done():
+            return parts, False
+        found, self._events = self._events.result(), None
+        for event in found.events:
+            self._after = event["event_id"]
+            told = shown(public(event), self._who.workspace_id)
+            parts.append(_event(self._place(), event["type"], {"execution_id": self._id, **told}))
+        self._after = max(self._after, found.last)
+        self._listens = self._wants_words and not found.more
+        if not found.more and (done := await _ended(self._services, self._who, self._id, self._after)):
+            return [*parts, _event(self._place(), "end", {"execution_id": self._id, "status": done})], True
+        return parts or [b": still here\n\n"], False
 
-    tasks = [asyncio.create_task(events()), asyncio.create_task(said())]
-    try:
-        while (part := await queue.get()) is not None:
-            yield part
-    finally:
+    def _place(self) -> str:
+        return f"{self._after}.{self._heard}" if self._heard else str(self._after)
+
+    async def _leave(self) -> None:
+        tasks = [task for task in (self._events, self._words) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _one(services: Services, who: Membership, execution_id: str, after: int) -> AsyncIterator[bytes]:
-    until = services.clock.now_ms() + LONGEST_MS
-    yield b"retry: 1000\n\n"
-    try:
-        while services.clock.now_ms() < until:
-            found = await services.following.events(who, execution_id, after=after, limit=PAGE, wait=BEAT)
-            for event in found.events:
-                told = shown(public(event), who.workspace_id)
-                yield _event(event["event_id"], event["type"], {"execution_id": execution_id, **told})
-            after = max(after, found.last)
-            if not found.more and (done := await _ended(services, who, execution_id, after)):
-                yield _event(after, "end", {"execution_id": execution_id, "status": done})
-                return
-            if found.events and not services.streams:
-                return
-            if not found.events:
-                yield b": still here\n\n"
-                if not services.streams:
-                    return
-    except Unavailable:
-        return  # who follows comes back
 
 
 async def _ended(services: Services, who: Membership, execution_id: str, after: int) -> str:
@@ -193,7 +207,8 @@ def _event(id: Any, kind: str, data: Json) -> bytes:
 
 
 def _word(one: Words) -> Json:
-    return {"node": one.node, "attempt": one.attempt, "kind": one.kind, "text": one.text, "at": at(one.at)}
+    return {"node": one.node, "attempt": one.attempt, "kind": one.kind, "text": one.text, "at": at(one.at),
+            "cursor": one.cursor}  # fmt: skip
 
 
 def _change(told: dict[str, Any]) -> Json:

@@ -10,7 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from linkflow.clock import SystemClock
-from linkflow.ports import Clock, Live
+from linkflow.ports import Clock
 from linkflow.services.allowance import ApiAllowance
 from linkflow.services.auth import Auth
 from linkflow.services.consent import Consent
@@ -58,7 +58,6 @@ class Services:
     executions: Executions
     inspecting: Inspecting
     following: Following
-    live: Live
     retention: RetentionSettings
     forks: Forks
     trials: Trials

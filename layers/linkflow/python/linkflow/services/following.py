@@ -1,4 +1,5 @@
-"""Following runs as they go on: one run's events, or all changes of a workspace's runs; woken, not polled.
+"""Following runs as they go on: one run's events, what its nodes say meanwhile, or all changes of a workspace's runs;
+woken, not polled.
 
 Who follows says so in Valkey (`ports.Audience`), and Histories ring for every transition of what is watched. A ring may
 be lost, so now and then the follower looks for himself.
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from linkflow.domain.errors import InvalidInput, LinkFlowError, Problem
 from linkflow.domain.state import CLOSED
-from linkflow.ports import Audience, Clock, Doorbell
+from linkflow.ports import SAID, Audience, Clock, Doorbell, Live, Words
 
 from .executions import MAX_WAIT, Events, Executions
 from .workspaces import Membership
@@ -48,7 +49,10 @@ class Changes(Struct, frozen=True):
 class Following:
     """For one workspace at a time, in the asker's name."""
 
-    def __init__(self, executions: Executions, audience: Audience, doorbell: Doorbell, clock: Clock) -> None:
+    def __init__(
+        self, executions: Executions, audience: Audience, doorbell: Doorbell, clock: Clock, live: Live
+    ) -> None:
+        self._live = live
         self._executions = executions
         self._audience = audience
         self._doorbell = doorbell
@@ -68,7 +72,24 @@ class Following:
             status = (await self._executions.described(who, execution_id)).status
             return found if status in CLOSED else None
 
-        return await self._until(f"{RUN}{execution_id}", look, min(wait, MAX_WAIT)) or found
+        return await self._told(f"{RUN}{execution_id}", look, wait) or found
+
+    async def words(self, execution_id: str, *, cursor: str, wait: float) -> list[Words]:
+        """What a run's nodes said behind a cursor ("" is the beginning of what is left); with `wait` (seconds) some are
+        waited for. While Valkey is away there are none. That the asker may see the run is known. Raises
+        `InvalidInput`."""
+        _check(cursor)
+
+        async def look() -> list[Words] | None:
+            try:
+                return await self._live.read(execution_id, cursor, PAGE) or None
+            except LinkFlowError:
+                return None
+
+        found = await look()
+        if found is None and wait > 0:
+            found = await self._until(f"{SAID}{execution_id}", look, min(wait, MAX_WAIT))
+        return found or []
 
     async def changes(self, who: Membership, *, cursor: str, wait: float) -> Changes:
         """Changes of all runs of the workspace behind a cursor; without one, where to begin. Raises `InvalidInput`."""
@@ -89,14 +110,18 @@ class Following:
 
         found = await look()
         if found is None and wait > 0:
-            found = await self._until(topic, look, min(wait, MAX_WAIT))
+            found = await self._told(topic, look, wait)
         return found or Changes([], cursor)
+
+    async def _told(self, topic: str, look: Callable[[], Awaitable[Any]], wait: float) -> Any:
+        """What `look` finds, when Histories tell of it."""
+        with suppress(LinkFlowError):  # without Valkey nobody rings: he looks for himself
+            await self._audience.watch(topic, WATCHED)
+        return await self._until(topic, look, min(wait, MAX_WAIT))
 
     async def _until(self, topic: str, look: Callable[[], Awaitable[Any]], seconds: float) -> Any:
         """What `look` finds, when a ring says that there is something; None when the time is over."""
         deadline = self._clock.now_ms() + seconds * 1000
-        with suppress(LinkFlowError):  # without Valkey nobody rings: he looks for himself
-            await self._audience.watch(topic, WATCHED)
         rings = aiter(self._doorbell.listen(topic))
         pause = FIRST_LOOK
         try:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from linkflow.ports import Words
+from linkflow.ports import SAID, Doorbell, Words
 
-from .connection import LONGEST_BLOCK, Clients, reachable
+from .connection import Clients, reachable
 from .resp import Refused
 
 MOST = 1000
@@ -18,17 +17,15 @@ MOST = 1000
 KEPT_MS = 600_000
 """How long they are kept after the last ones."""
 
-LOOK = 0.25
-"""Seconds after which a cluster is asked again."""
-
 _START = "0-0"
 
 
 class StreamLive:
     """Implements `linkflow.ports.Live`."""
 
-    def __init__(self, clients: Clients, *, prefix: str = "lf") -> None:
+    def __init__(self, clients: Clients, doorbell: Doorbell, *, prefix: str = "lf") -> None:
         self._clients = clients
+        self._doorbell = doorbell
         self._prefix = prefix
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Words).decode
@@ -43,22 +40,13 @@ class StreamLive:
             for reply in replies:
                 if isinstance(reply, Refused):
                     raise reply
+        await self._doorbell.ring(f"{SAID}{execution_id}", b"")
 
-    async def read(self, execution_id: str, after: str = "", limit: int = 500, wait: float = 0.0) -> list[Words]:
+    async def read(self, execution_id: str, after: str = "", limit: int = 500) -> list[Words]:
         """A cursor that is none is the beginning."""
         key, cursor = self._key(execution_id), after if _is_cursor(after) else _START
         with reachable():
-            ask = ("XRANGE", key, f"({cursor}", "+", "COUNT", limit)
-            rows = await self._clients.commands.execute_command(*ask)
-            if not rows and wait > 0 and self._clients.cluster:  # a waiting connection goes to one server, maybe not
-                await asyncio.sleep(min(wait, LOOK))  # to the run's
-                rows = await self._clients.commands.execute_command(*ask)
-            elif not rows and wait > 0:
-                block = max(1, round(min(wait, LONGEST_BLOCK) * 1000))
-                found = await self._clients.blocking.execute_command(
-                    "XREAD", "COUNT", limit, "BLOCK", block, "STREAMS", key, cursor
-                )
-                rows = found[0][1] if found else []
+            rows = await self._clients.commands.execute_command("XRANGE", key, f"({cursor}", "+", "COUNT", limit)
         return [self._words(row) for row in rows]
 
     def _words(self, row: Any) -> Words:
