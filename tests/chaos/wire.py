@@ -94,14 +94,16 @@ class Loop:
 class Wire:
     """One address, and behind it those who serve there: a new connection goes to the next of them that takes it."""
 
-    def __init__(self, loop: Loop, *targets: tuple[str, int]) -> None:
+    def __init__(self, loop: Loop, *targets: tuple[str, int], host: str = "127.0.0.1", port: int = 0) -> None:
         self.targets = list(targets)
+        self._where = (host, port)
         self._loop = loop
         self._traps: list[Trap] = []
         self._pairs: set[_Pair] = set()
         self._turn = itertools.count()
         self._server: asyncio.Server = loop.run(self._listen())
         self.port: int = self._server.sockets[0].getsockname()[1]
+        self.address = f"{host}:{self.port}"
 
     def url(self, url: str) -> str:
         """`url` with this wire's address in it."""
@@ -133,7 +135,7 @@ class Wire:
         await self._break()
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(lambda: _Pair(self).client, "127.0.0.1", 0, backlog=512)
+        return await asyncio.get_running_loop().create_server(lambda: _Pair(self).client, *self._where, backlog=512)
 
     async def _connect(self, pair: _Pair) -> None:
         """To the next of those behind it; a refusal is passed on as a connection that ends at once."""

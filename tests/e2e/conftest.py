@@ -29,6 +29,7 @@ REDIS_DATABASES = {
     "scripts": 4,
     "trials": 3,
     "secrets": 3,
+    "containers": 2,
 }
 
 

@@ -83,12 +83,12 @@ class Place:
 class Web:
     """A web service on loopback. `web.place("/x", body=…)` says what answers there; what has no place is 404."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self._places: dict[str, Place] = {}
-        self._server = _Server(("127.0.0.1", 0), _handler(self._places))
+        self._server = _Server((host, 0), _handler(self._places))
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+        self.address = f"{host}:{self._server.server_address[1]}"
         self._scheme = "http" if tls is None else "https"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -98,8 +98,10 @@ def in_process(database_url: str, redis_url: str, home: Path, **extra: str) -> I
 class Process:
     """`linkflow serve SERVICE` at one address for ever: it can be killed and started again. It ends with us."""
 
-    def __init__(self, name: str, command: list[str], port: int, env: dict[str, str], log: Path) -> None:
-        self.name, self.port, self.log = name, port, log
+    def __init__(
+        self, name: str, command: list[str], port: int, env: dict[str, str], log: Path, host: str = "127.0.0.1"
+    ) -> None:
+        self.name, self.port, self.log, self.host = name, port, log, host
         self._command, self._env = command, env
         self._popen: subprocess.Popen[bytes] | None = None
         self.starts = 0
@@ -122,7 +124,7 @@ class Process:
         deadline = time.monotonic() + START
         while time.monotonic() < deadline:
             assert self._popen is None or self._popen.poll() is None, f"{self.name} ended:\n{self.tail()}"
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
+            with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1.0):
                 return
             time.sleep(0.01)
         raise AssertionError(f"{self.name} does not answer:\n{self.tail()}")
@@ -207,7 +209,7 @@ class GrpcTopology:
         for process in wanted:
             process.wait()
         if self["api"] in wanted:
-            _until_ready(self.url)
+            until_ready(self.url)
 
     def close(self) -> None:
         for process in self.processes.values():
@@ -228,7 +230,8 @@ def grpc(database_url: str, redis_url: str, folder: Path, **extra: str) -> Itera
         made.close()
 
 
-def _until_ready(url: str) -> None:
+def until_ready(url: str) -> None:
+    """Until the API and its stores answer."""
     deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError):
@@ -268,7 +271,7 @@ def lambda_(
     }
     with LambdaPool(functions, port=port, logs=folder / "lambda") as pool, bridge, Clock(pool, "lf-timer", every):
         bridge.serve(pool, "lf-api")
-        _until_ready(bridge.url)
+        until_ready(bridge.url)
 
         def logs() -> str:
             texts = [f"=== {p.name}\n{_tail(p)}" for p in sorted((folder / "lambda").glob("*.log"))]

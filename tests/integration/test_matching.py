@@ -339,3 +339,10 @@ async def test_rights(stand: Stand, called_by: Any, permission: str, method: str
     called_by(None)
     with pytest.raises(Unauthenticated):
         await call(request_)
+
+
+async def test_a_claim_that_waits_is_answered_when_the_process_is_about_to_end(stand: Stand) -> None:
+    waiting = asyncio.create_task(stand.claim(wait=60.0))
+    await asyncio.sleep(0)
+    stand.matching.drain()
+    assert await asyncio.wait_for(waiting, 10.0) == []

@@ -84,6 +84,7 @@ class System:
         self._parts: dict[str, Any] = {}
         self._transports: dict[str, Transport] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
+        self._drains: list[Callable[[], None]] = []
         self._stop = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -110,7 +111,10 @@ class System:
         if key not in self._parts:
             protocol = SERVICES[service]
             self._parts[key] = None  # services refer to each other in circles
-            server = Server(protocol, getattr(self, service)(), self.signer)
+            made = getattr(self, service)()
+            if drain := getattr(made, "drain", None):
+                self._drains.append(drain)
+            server = Server(protocol, made, self.signer)
             self._parts[key] = server
             self._local.add(server)
         server_made: Server = self._parts[key]
@@ -613,7 +617,9 @@ class System:
             self._keeping = asyncio.create_task(self.vigil.keep())
 
     async def stop_loops(self) -> None:
-        """Let the loops end: running nodes finish or are handed back."""
+        """Let the loops end: running nodes finish or are handed back. Who waits here for work is answered."""
+        for drain in self._drains:
+            drain()
         self._stop.set()
         await asyncio.gather(*self._loops, return_exceptions=True)
         if self._keeping is not None:

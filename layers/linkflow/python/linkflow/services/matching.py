@@ -86,6 +86,7 @@ class Matching:
         self._reclaim_at: dict[tuple[str, ...], float] = {}
         self._unreported: dict[str, Lease] = {}
         self._reporting = asyncio.Lock()
+        self._draining = False
 
     async def add(self, request: AddRequest) -> AddReply:
         """Queue tasks, then wake workers where none loops by itself.
@@ -120,8 +121,12 @@ class Matching:
             wait = min(left, RECLAIM_INTERVAL)
             if not leases:
                 leases = await self._queue.claim(request.queues, request.worker, request.limit, wait, lease)
-            if leases or left <= wait:
+            if leases or left <= wait or self._draining:
                 return ClaimReply(tuple(leases), self._desk.paced(request.queues))
+
+    def drain(self) -> None:
+        """The process is about to end: who waits for tasks is answered soon, and asks another one."""
+        self._draining = True
 
     async def heartbeat(self, request: HeartbeatRequest) -> HeartbeatReply:
         """Renew leases; the reply names those that are lost."""
