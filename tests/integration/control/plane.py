@@ -74,7 +74,7 @@ from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
 from linkflow.nodes.kinds import described
 from linkflow.nodes.registry import Registry
-from linkflow.ports import Notice, Words
+from linkflow.ports import Mailer, Notice, Words
 from linkflow.postgres.credentials import PostgresCredentials
 from linkflow.postgres.database import Database
 from linkflow.postgres.hook_calls import PostgresHookCalls
@@ -559,14 +559,16 @@ def cron_document(cron: str = "0 9 * * *", **config: Any) -> dict[str, Any]:
     return {"name": "Daily", "nodes": nodes, "edges": [{"id": "e1", "source": "daily", "target": "log"}]}
 
 
-def build(database: Database, oidc: Mapping[str, OidcProvider] | None = None) -> Plane:
-    """The app, as `bootstrap` builds it."""
+def build(
+    database: Database, oidc: Mapping[str, OidcProvider] | None = None, mailer: Mailer | None = None, **more: Any
+) -> Plane:
+    """The app, as `bootstrap` builds it. Without a `mailer` mails are in the outbox; `more` are rules."""
     clock, frontend, limiter = MovableClock(), RecordingFrontend(), CountingLimiter()
     store, down = PostgresWorkflows(database), set[str]()
     outbox = Path(tempfile.mkdtemp(prefix="linkflow-outbox-"))
-    rules = Rules(secret=SECRET, public_url="http://linkflow.test", oidc=oidc or {})
+    rules = Rules(secret=SECRET, public_url="http://linkflow.test", oidc=oidc or {}, **more)
     fetcher = Fetcher(Egress(), [one.issuer for one in rules.oidc.values()])
-    people = people_of(stores(database), rules, clock, limiter, Outbox(outbox), fetcher.fetch)
+    people = people_of(stores(database), rules, clock, limiter, mailer or Outbox(outbox), fetcher.fetch)
     definitions, worker = Definitions(store), RecordingWorker()
     sealer = Sealer(connect([KEYS]), clock)
     vault, values = PostgresCredentials(database), PostgresVariables(database)

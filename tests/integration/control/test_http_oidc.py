@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -165,6 +166,24 @@ async def test_the_way_back_is_open_to_one_browser_once(plane: Plane, provider: 
     assert "error" in told(answer.headers["location"])
 
 
+async def test_a_code_that_others_on_the_machine_hear_is_worth_nothing_to_them(plane: Plane, provider: StandIn):
+    somebody(provider, 4)
+    there = {"redirect": "http://127.0.0.1:5/cb"}
+    for challenge in ("", "short", "c" * 42 + "="):
+        check_problem(await plane.client.get(START, params={**there, "challenge": challenge}), 422)
+    verifier = "v" * 50
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    begun = await plane.client.get(START, params={**there, "challenge": challenge})
+    back = await plane.client.get(await visit(begun.headers["location"]))
+    code = told(back.headers["location"])["code"]
+    check_problem(await exchange(plane, code), 401)
+    check_problem(await exchange(plane, code, verifier="w" * 50), 401)
+    session = await exchange(plane, code, verifier=verifier)
+    auth = {"Authorization": f"Bearer {session.json()['access_token']}"}
+    sessions = (await plane.client.get("/api/v1/user/sessions", headers=auth)).json()["data"]
+    assert {one["method"] for one in sessions} == {"corp"}
+
+
 @pytest.mark.parametrize(
     "redirect", ["https://evil.example/", "//evil.example", "/\\evil.example", "http://evil.example:80/", "javascript:x",
                  "http://127.0.0.1@evil.example/", "http://user@127.0.0.1/", "ftp://127.0.0.1/"],
@@ -179,7 +198,7 @@ async def test_where_one_goes_in_the_end(plane: Plane, provider: StandIn):
         ("/flows?x=1", "http://linkflow.test/flows?x=1#code="),
         ("http://127.0.0.1:5/cb", "http://127.0.0.1:5/cb?code="),
     ):
-        begun = await plane.client.get(START, params={"redirect": redirect})
+        begun = await plane.client.get(START, params={"redirect": redirect, "challenge": "c" * 43})
         back = await plane.client.get(await visit(begun.headers["location"]))
         assert back.headers["location"].startswith(place)
 

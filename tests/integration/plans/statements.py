@@ -310,6 +310,8 @@ HOT: dict[str, Cases] = {
         "factor": (USER,),
         "find_identity": {"provider": "p", "subject": "s7", "at": 1},
         "identities": (USER,),
+        "clean_keys": (USER,),
+        "clean_identities": (USER,),
         "finish_attempt": {"hash": b"a7", "browser": b"", "provider": "p", "at": 0},
     },
     "teams": {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from linkflow.services.auth import Registration, Session
+from linkflow.services.auth import Registration
 
 from . import shapes
 from .bodies import Login, Refresh, Register, Secret
@@ -21,6 +21,7 @@ from .wiring import Given
 router = new_router(prefix="/api/v1", tags=["Accounts"])
 
 Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254)]
+REQUIRED = {"verification": "required"}
 SENT = "If there is such an account, a mail is on its way."
 
 
@@ -41,17 +42,14 @@ class NewPassword(Token):
 
 @router.post("/auth/register", status_code=201)
 async def register(request: Request, form: Register, services: Given, _: Anybody) -> Response:
-    """Make an account, with a first workspace, and sign in; where addresses have to be verified first, a mail is sent
-    and nobody is signed in yet."""
+    """Make an account, with a first workspace, and sign in. Where addresses have to be verified first, a mail is sent,
+    nobody is signed in yet, and the answer does not tell whether there was an account already."""
     made = await services.auth.register(Registration(**form.model_dump()), origin(request))
-    user = made.user if isinstance(made, Session) else made
-    spaces = await services.workspaces.of_user(user.id)
-    body: dict[str, Any] = {"message": "Welcome.", "user": shapes.user(user), "workspace": shapes.workspace(spaces[0])}
-    if isinstance(made, Session):
-        body |= shapes.session(made)
-    else:
-        body |= {"message": "Follow the link in the mail that we sent you, then sign in.", "verification": "required"}
-    return reply(body, 201)
+    if made is None:
+        return reply({"message": "Follow the link in the mail that we sent you, then sign in.", **REQUIRED}, 201)
+    spaces = await services.workspaces.of_user(made.user.id)
+    told = {"message": "Welcome.", "user": shapes.user(made.user), "workspace": shapes.workspace(spaces[0])}
+    return reply({**told, **shapes.session(made)}, 201)
 
 
 @router.post("/auth/login")

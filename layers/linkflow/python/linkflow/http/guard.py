@@ -1,6 +1,7 @@
 """Who may call a route. Every route says it with one of these, and `create_app` refuses a route that does not:
 
 ``who: Annotated[Membership, can("workflow.view")]``   a member of the path's workspace whose role has the permission
+``can("workspace.view", in_person=True)``              the same, but no API key
 ``who: SignedIn``                                      anybody who is signed in, or has an API key
 ``who: InPerson``                                      somebody who has signed in, himself
 ``_: Anybody``                                         no token needed
@@ -32,8 +33,9 @@ PUBLIC, SIGNED_IN, IN_PERSON = "public", "signed-in", "in-person"
 class _Bearer(SecurityBase):
     """Puts the scheme into the OpenAPI document."""
 
-    def __init__(self, permission: str) -> None:
+    def __init__(self, permission: str, *, in_person: bool = False) -> None:
         self.permission = permission
+        self.in_person = in_person or permission == IN_PERSON
         self.model = BearerModel(bearerFormat="JWT")
         self.scheme_name = "bearer"
 
@@ -43,8 +45,8 @@ class _SignedIn(_Bearer):
         identity = await _known(request)
         if identity.scope is None:
             await services_of(request).auth.alive(identity)
-        elif self.permission == IN_PERSON:
-            raise Forbidden("This needs somebody who has signed in, not an API key.")
+        elif self.in_person:
+            raise _no_key()
         scope = identity.scope
         actor = f"user:{identity.user_id}" if identity.user_id else f"key:{scope.key_id if scope else ''}"
         named(
@@ -64,6 +66,8 @@ class _Needs(_Bearer):
         identity = await _known(request)
         member = await services_of(request).workspaces.enter(identity, request.path_params["workspace_id"])
         member.require(self.permission)
+        if self.in_person and member.scope:
+            raise _no_key()
         defaults.inside(request, member.user_id, member.workspace_id)
         named(
             actor=member.actor,
@@ -99,9 +103,13 @@ async def _identity(request: Request) -> Identity:
     return services.auth.identify(token)
 
 
-def can(permission: str) -> Any:
+def _no_key() -> Forbidden:
+    return Forbidden("This needs somebody who has signed in, not an API key.")
+
+
+def can(permission: str, *, in_person: bool = False) -> Any:
     """The dependency that asks for a permission and gives the `Membership`."""
-    return Depends(_Needs(permission))
+    return Depends(_Needs(permission, in_person=in_person))
 
 
 SignedIn = Annotated[Identity, Depends(_SignedIn(SIGNED_IN))]
@@ -115,3 +123,8 @@ def permission_of(route: APIRoute) -> str:
         if isinstance(dependant.call, _Bearer | _Anybody):
             return dependant.call.permission
     raise LookupError(f"The route {route.path} does not say who may call it.")
+
+
+def is_in_person(route: APIRoute) -> bool:
+    """Is it closed to API keys?"""
+    return any(isinstance(one.call, _Bearer) and one.call.in_person for one in route.dependant.dependencies)

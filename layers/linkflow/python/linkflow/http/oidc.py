@@ -24,13 +24,16 @@ router = new_router(prefix="/api/v1", tags=["Sign-in by a provider"])
 
 COOKIE, PATH = "linkflow_oidc", "/api/v1/auth/oidc"
 Redirect = Annotated[str, Query(max_length=2000)]
+Challenge = Annotated[str, Query(max_length=100)]
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
 class Exchange(BaseModel):
-    """`code` came with the redirect. `otp` is a code of the second factor, where one is set up."""
+    """`code` came with the redirect. `otp` is a code of the second factor, where one is set up; `verifier` what the
+    `challenge` was made from, where the sign-in began with one."""
 
     code: Secret
+    verifier: Annotated[str, StringConstraints(max_length=200)] = ""
     otp: Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)] = ""
 
 
@@ -43,10 +46,12 @@ async def providers(services: Given, _: Anybody) -> Response:
 
 
 @router.get("/auth/oidc/{provider}/start", status_code=302)
-async def start(request: Request, provider: str, services: Given, _: Anybody, redirect: Redirect = "") -> Response:
+async def start(
+    request: Request, provider: str, services: Given, _: Anybody, redirect: Redirect = "", challenge: Challenge = ""
+) -> Response:
     """Go to the provider. In the end the browser is at `redirect` (a path of ours, or an address on its own machine),
-    with a `code` for `exchange`, or an `error`."""
-    begun = await services.people.oidc.begin(provider, redirect, origin(request))
+    with a `code` for `exchange`, or an `error`. An address on one's own machine needs a `challenge` (RFC 7636)."""
+    begun = await services.people.oidc.begin(provider, redirect, origin(request), challenge=challenge)
     return _marked(RedirectResponse(begun.url, 302, NO_STORE), begun, services)
 
 
@@ -63,7 +68,9 @@ async def callback(request: Request, provider: str, services: Given, _: Anybody)
 @router.post("/auth/oidc/exchange")
 async def exchange(request: Request, form: Exchange, services: Given, _: Anybody) -> Response:
     """Trade the code for a session: once, within two minutes."""
-    return reply(shapes.session(await services.people.oidc.exchange(form.code, form.otp, origin(request))))
+    return reply(
+        shapes.session(await services.people.oidc.exchange(form.code, form.otp, origin(request), form.verifier))
+    )
 
 
 @router.get("/user/identities")

@@ -157,7 +157,9 @@ async def delete_service_key(key_id: str, services: Given, who: KeyMaker) -> Res
 
 
 @router.post(f"{BASE}/transfer")
-async def transfer(form: Heir, services: Given, who: Annotated[Membership, can("workspace.delete")]) -> Response:
+async def transfer(
+    form: Heir, services: Given, who: Annotated[Membership, can("workspace.delete", in_person=True)]
+) -> Response:
     """Make another member the owner, and oneself an admin."""
     await services.people.teams.transfer(who, form.user_id)
     return reply({"message": "The workspace is handed over."})

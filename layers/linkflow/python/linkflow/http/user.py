@@ -74,7 +74,7 @@ async def update(form: Profile, services: Given, who: InPerson) -> Response:
 async def delete(request: Request, services: Given, who: InPerson, form: Proof | None = None) -> Response:
     """Delete one's account. Refused (409) while a workspace would be left without an owner."""
     user = await services.auth.user(who)
-    await services.people.accounts.delete(user, form.password if form else "", origin(request))
+    await services.people.accounts.delete(user, who, form.password if form else "", origin(request))
     return reply({"message": "Your account is deleted."})
 
 
@@ -123,7 +123,7 @@ async def second_factor(services: Given, who: InPerson) -> Response:
 async def begin_second_factor(request: Request, services: Given, who: InPerson, form: Proof | None = None) -> Response:
     """Begin to set up codes by time (TOTP). `uri` goes into a QR code; it counts once `confirm` has seen a code."""
     user = await services.auth.user(who)
-    await services.people.accounts.prove(user, form.password if form else "", origin(request))
+    await services.people.accounts.prove(user, who, form.password if form else "", origin(request))
     made = await services.people.factors.begin(user)
     return reply({"message": "Confirm it with a code.", "secret": made.secret, "uri": made.uri}, 201)
 
@@ -134,6 +134,7 @@ async def confirm_second_factor(request: Request, form: Confirmation, services: 
     """Switch it on with a first code. The recovery codes are shown this once."""
     await services.people.gate.public(origin(request))
     codes = await services.people.factors.confirm(who.user_id, form.code)
+    await services.people.accounts.tell(await services.auth.user(who), "second factor")
     return reply({"message": "The second factor is on.", "recovery_codes": codes})
 
 
@@ -142,7 +143,7 @@ async def confirm_second_factor(request: Request, form: Confirmation, services: 
 async def renew_recovery_codes(request: Request, services: Given, who: InPerson, form: Proof | None = None) -> Response:
     """New recovery codes; the old ones are worth nothing any more."""
     user = await services.auth.user(who)
-    await services.people.accounts.prove(user, form.password if form else "", origin(request))
+    await services.people.accounts.prove(user, who, form.password if form else "", origin(request))
     return reply({"recovery_codes": await services.people.factors.renew_codes(who.user_id)})
 
 
@@ -150,8 +151,9 @@ async def renew_recovery_codes(request: Request, services: Given, who: InPerson,
 async def remove_second_factor(request: Request, services: Given, who: InPerson, form: Proof | None = None) -> Response:
     """Switch it off."""
     user = await services.auth.user(who)
-    await services.people.accounts.prove(user, form.password if form else "", origin(request))
+    await services.people.accounts.prove(user, who, form.password if form else "", origin(request))
     await services.people.factors.remove(who.user_id)
+    await services.people.accounts.tell(user, "second factor")
     return reply({"message": "The second factor is off."})
 
 
@@ -168,6 +170,7 @@ async def create_key(form: NewKey, services: Given, who: InPerson) -> Response:
     made, secret = await services.people.keys.create_personal(
         who.user_id, form.name, form.workspace_id, form.permissions, ms(form.expires_at)
     )
+    await services.people.accounts.tell(await services.auth.user(who), "set of API keys")
     return reply({"message": "Keep the key: it is not shown again.", "key": key(made), "secret": secret}, 201)
 
 

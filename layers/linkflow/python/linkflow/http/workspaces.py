@@ -60,7 +60,7 @@ async def delete(services: Given, who: Annotated[Membership, can("workspace.dele
 
 
 @router.post("/{workspace_id}/leave")
-async def leave(services: Given, who: Viewer) -> Response:
+async def leave(services: Given, who: Annotated[Membership, can("workspace.view", in_person=True)]) -> Response:
     """Stop being a member. The last owner cannot."""
     await services.workspaces.leave(who)
     return reply({"message": "You have left the workspace."})
@@ -75,6 +75,7 @@ async def members(services: Given, who: Annotated[Membership, can("member.view")
 @router.post("/{workspace_id}/members", status_code=201)
 async def add_member(form: NewMember, services: Given, who: Annotated[Membership, can("member.invite")]) -> Response:
     """Take in somebody who has an account, with a role up to one's own."""
+    await services.people.gate.lookup(who.user_id)
     added = await services.workspaces.add_member(who, form.email, form.role)
     return reply({"message": "Member added.", "member": shapes.member(added)}, 201)
 

@@ -80,8 +80,11 @@ class PostgresAccounts:
             found = await _sent(connection, "take", hash, "reset", at)
             if found is None:
                 raise Unchanged
-            await connection.execute(_sql["set_password"], {"id": found.user_id, "hash": password_hash})
-            await connection.execute(_sql["verified"], {"id": found.user_id, "at": at, "email": ""})
+            await _set_password(connection, found.user_id, password_hash)
+            done = await connection.execute(_sql["verified"], {"id": found.user_id, "at": at, "email": ""})
+            if done.rowcount:  # the first who proves that the address is his: nothing of anybody else's stays
+                for statement in ("clean_keys", "clean_identities", "drop_factor", "drop_codes"):
+                    await connection.execute(_sql[statement], (found.user_id,))
             await _end_sessions(connection, found.user_id, "")
             return found.user_id
         return ""
@@ -92,7 +95,7 @@ class PostgresAccounts:
 
     async def set_password(self, user_id: str, password_hash: str, but: str | None) -> None:
         async with recorded(self._database) as connection:
-            await connection.execute(_sql["set_password"], {"id": user_id, "hash": password_hash})
+            await _set_password(connection, user_id, password_hash)
             if but is not None:
                 await _end_sessions(connection, user_id, but)
 
@@ -247,6 +250,12 @@ async def _sent(connection: Connection, statement: str, hash: bytes, purpose: st
     values = {"hash": hash, "purpose": purpose, "at": at}
     row = await (await connection.execute(_sql[statement], values)).fetchone()
     return Sent(bytes(row[0]), *row[1:]) if row else None
+
+
+async def _set_password(connection: Connection, user_id: str, hash: str) -> None:
+    """Links that would reset it are worth nothing any more."""
+    await connection.execute(_sql["set_password"], {"id": user_id, "hash": hash})
+    await connection.execute(_sql["drop_sent"], {"user_id": user_id, "purpose": "reset"})
 
 
 async def _end_sessions(connection: Connection, user_id: str, but: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
+from linkflow.services import audit
 from linkflow.services.control_ports import RefreshToken, User
 
 from .audit_log import Unchanged, recorded, recorded_if_changed
@@ -62,10 +63,12 @@ class PostgresUsers:
     async def rotate(
         self, old: bytes, new_hash: bytes, at: int, expires_at: int, ip: str = "", user_agent: str = ""
     ) -> RefreshToken | None:
-        async with self._database.transaction() as connection:
+        async with recorded(self._database) as connection:
             used = await (await connection.execute(_sql["use_token"], {"old": old, "at": at})).fetchone()
             if used is None:
-                await connection.execute(_sql["revoke_reused"], {"old": old})
+                over = await (await connection.execute(_sql["revoke_reused"], {"old": old})).fetchone()
+                if over:  # it was copied: that, and nothing else of a refresh, is put on record
+                    audit.about("session", over[0], user_id=over[1], action="accounts.token_reused")
                 return None
             successor = RefreshToken(new_hash, used[0], used[1], at, expires_at)
             values = structs.asdict(successor) | {"at": at, "ip": ip, "user_agent": user_agent}

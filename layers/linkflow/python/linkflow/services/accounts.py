@@ -6,7 +6,7 @@ import secrets
 
 from msgspec import structs
 
-from linkflow.domain.errors import Conflict, InvalidInput, NotFound, Problem
+from linkflow.domain.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from linkflow.domain.ids import is_uuid
 from linkflow.ports import Clock
 
@@ -20,6 +20,13 @@ from .people_ports import AccountStore, Sent, SignIn
 from .tokens import Identity
 
 VERIFY_MS, RESET_MS = 24 * 3600 * 1000, 3600 * 1000
+RECENT_MS = 900_000
+
+
+class SignInAgain(Forbidden):
+    """Whoever has no password proves that it is him by a session that is young."""
+
+    code = "sign_in_again"
 
 
 class Accounts:
@@ -58,6 +65,10 @@ class Accounts:
         """Send the link that verifies the address."""
         await self._mails.verify(user.email, await self._token(user, "verify", VERIFY_MS, user.email))
 
+    async def taken(self, user: User) -> None:
+        """Tell the owner of an address that somebody wanted to register it."""
+        await self._mails.taken(user.email)
+
     async def resend(self, email: str, origin: Origin) -> None:
         """Send it again, where there is such an account and its address is not verified. The answer is the same."""
         ends = self._clock.now_ms() + round(self._least * 1000)
@@ -85,7 +96,8 @@ class Accounts:
         await self._not_before(ends)
 
     async def reset(self, token: str, password: str, confirmation: str, origin: Origin) -> None:
-        """Another password by the link in a mail: once. All sessions are over, and lock-outs from here forgotten."""
+        """Another password by the link in a mail: once. All sessions are over. Where the address was not verified
+        before, everything that hung on the account goes, so that nothing of a stranger's stays who registered it."""
         await self._gate.public(origin)
         sent = await self._store.sent(hashed(token), "reset", self._clock.now_ms())
         user = await self._users.by_id(sent.user_id) if sent else None
@@ -103,17 +115,23 @@ class Accounts:
         origin: Origin,
     ) -> None:  # fmt: skip
         """Another password; with `others`, all other sessions are over. Raises `InvalidInput`, `RateLimited`."""
-        await self.prove(user, current, origin, "/current_password")
+        await self.prove(user, identity, current, origin, "/current_password")
         check_password(password, confirmation, _known(user))
         audit.about("user", user.id)
         kept = await self._passwords.hash(password)
         await self._store.set_password(user.id, kept, identity.family if others else None)
         await self._mails.told(user.email, "password")
 
-    async def prove(self, user: User, password: str, origin: Origin, pointer: str = "/password") -> None:
-        """Before something grave: is it really him? Whoever has no password signs in by a provider, and his session has
-        to do. Raises `InvalidInput`, `RateLimited`."""
+    async def prove(
+        self, user: User, identity: Identity, password: str, origin: Origin, pointer: str = "/password"
+    ) -> None:
+        """Before something grave: is it really him? Whoever has no password has signed in by a provider, a quarter of
+        an hour ago at most. Raises `InvalidInput`, `RateLimited`, `SignInAgain`."""
         if not user.password_hash:
+            now = self._clock.now_ms()
+            mine = (one for one in await self._store.sessions(user.id, now) if one.id == identity.family)
+            if not any(one.created_at + RECENT_MS > now for one in mine):
+                raise SignInAgain("Sign in again by your provider, and do this within a quarter of an hour.")
             return
         async with self._gate.attempt(user.id, origin) as attempt:
             if not await self._passwords.verify(user.password_hash, password):
@@ -121,6 +139,10 @@ class Accounts:
                 fault = Problem(pointer, "wrong_password", "This is not your password.")
                 raise InvalidInput("The password is wrong.", problems=[fault])
             await attempt.passed()
+
+    async def tell(self, user: User, what: str) -> None:
+        """A mail that something about the account was changed."""
+        await self._mails.told(user.email, what)
 
     # Sessions
 
@@ -139,9 +161,9 @@ class Accounts:
 
     # The end
 
-    async def delete(self, user: User, password: str, origin: Origin) -> None:
+    async def delete(self, user: User, identity: Identity, password: str, origin: Origin) -> None:
         """Raises `Conflict` while a workspace would be left without an owner."""
-        await self.prove(user, password, origin)
+        await self.prove(user, identity, password, origin)
         audit.about("user", user.id)
         audit.changed(_shown(user), None)
         if not await self._store.delete(user.id):

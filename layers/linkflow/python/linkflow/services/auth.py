@@ -24,6 +24,9 @@ from .passwords import Passwords, check_password
 from .people_ports import AccountStore
 from .tokens import AccessTokens, Identity
 
+LEAST_REFUSAL = 0.3
+"""Seconds: a wrong password for somebody is put on record, which takes a little longer than for nobody."""
+
 
 class Registration(Struct, frozen=True):
     first_name: str
@@ -58,13 +61,18 @@ class CodeNeeded(Unauthenticated):
     code = "second_factor_required"
 
 
+async def _nothing(_user: User) -> None:
+    return None
+
+
 async def _no_second_factor(_user_id: str, _code: str) -> bool:
     return True
 
 
 class Auth:
     """Registering and signing in. `refresh_ttl` is seconds; `only_verified` lets nobody in without a verified address;
-    `welcome` sends the link for that."""
+    `welcome` sends the link for that, `taken` tells the owner of an address that somebody wanted to register it.
+    `least` is how many seconds an answer takes at least that must not tell who has an account."""
 
     def __init__(
         self,
@@ -78,7 +86,9 @@ class Auth:
         open_registration: bool = True,
         only_verified: bool = False,
         second_factor: SecondFactorCheck = _no_second_factor,
-        welcome: Callable[[User], Awaitable[None]] | None = None,
+        welcome: Callable[[User], Awaitable[None]] = _nothing,
+        taken: Callable[[User], Awaitable[None]] = _nothing,
+        least: float = 0.0,
         passwords: Passwords | None = None,
     ) -> None:
         self._users = users
@@ -91,14 +101,20 @@ class Auth:
         self._only_verified = only_verified
         self._second_factor = second_factor
         self._welcome = welcome
+        self._taken = taken
+        self._least = least
         self._passwords = passwords or Passwords()
 
-    async def register(self, form: Registration, origin: Origin = NOWHERE) -> Session | User:
-        """Add a user, with a first workspace; only the user where he has to verify his address before he gets in.
+    async def register(self, form: Registration, origin: Origin = NOWHERE) -> Session | None:
+        """Add a user, with a first workspace. None where he has to verify his address before he gets in: the answer
+        does not tell then whether there was an account already, whose owner gets a mail.
         Raises `InvalidInput` with every fault, `Forbidden` if closed, `RateLimited`."""
+        ends = self._clock.now_ms() + round(self._least * 1000)
         if not self._open:
             raise Forbidden("This installation does not take registrations. Ask its administrator.")
         await self._gate.registration(origin)
+        if self._only_verified:
+            await self._gate.mail(origin, form.email)  # there is one in each case
         check_password(form.password, form.password_confirmation, (form.email, form.first_name, form.last_name))
         now = self._clock.now_ms()
         user = User(
@@ -110,20 +126,26 @@ class Auth:
             created_at=now,
         )
         audit.about("user", user.id, user_id=user.id)
-        if not await self._users.register(user, self._new_id(), f"{form.first_name}'s workspace"):
+        made = await self._users.register(user, self._new_id(), f"{form.first_name}'s workspace")
+        if self._only_verified:
+            await (self._welcome(user) if made else self._taken(user))
+            await self._not_before(ends)
+            return None
+        if not made:
             taken = Problem("/email", "taken", "There is an account with this e-mail address. Sign in instead.")
             raise InvalidInput("The e-mail address is taken.", problems=[taken])
-        if self._welcome:
-            await self._welcome(user)
-        return user if self._only_verified else await self.open(user, "password", origin)
+        await self._welcome(user)
+        return await self.open(user, "password", origin)
 
     async def login(self, email: str, password: str, code: str = "", origin: Origin = NOWHERE) -> Session:
         """Raises `Unauthenticated`, in the same words and time whichever of the two is wrong, `CodeNeeded` where a
         second factor is set up, `EmailUnverified`, and `RateLimited` after too many failures."""
+        ends = self._clock.now_ms() + round(min(self._least, LEAST_REFUSAL) * 1000)
         async with self._gate.attempt(email, origin) as attempt:
             user = await self._users.by_email(email)
             if not await self._passwords.verify(user.password_hash if user else "", password) or user is None:
                 await attempt.failed(user.id if user else "", "password")
+                await self._not_before(ends)
                 raise Unauthenticated("The e-mail address or the password is wrong.")
             if self._only_verified and not user.email_verified_at:
                 raise EmailUnverified("Follow the link in the mail that we sent you, or have another one sent.")
@@ -176,6 +198,11 @@ class Auth:
         if user is None:
             raise Unauthenticated("This account is gone.")
         return user
+
+    async def _not_before(self, ends: int) -> None:
+        left = ends - self._clock.now_ms()
+        if left > 0:
+            await self._clock.sleep(left / 1000)
 
     def _session(self, user: User, family: str, refresh_token: str, now: int) -> Session:
         access = self._tokens.issue(Identity(user.id, family), now)

@@ -2,6 +2,7 @@
 
 Failures are counted for an account *from an address*: whoever guesses cannot lock its owner out, who comes from another
 one. They are kept in Postgres, so a lost Valkey opens nothing; rates live in Valkey, and without it there are none.
+An address of IPv6 counts by its first 64 bits: the rest is its owner's to choose.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -28,17 +30,29 @@ class Origin(Struct, frozen=True):
     ip: str = ""
     user_agent: str = ""
 
+    @property
+    def place(self) -> str:
+        """What rates and lock-outs go by."""
+        try:
+            found = ip_address(self.ip)
+        except ValueError:
+            return self.ip
+        if found.version == 4:
+            return self.ip
+        return str(found.ipv4_mapped or f"{int(found) >> 64:x}/64")
+
 
 NOWHERE = Origin()
 
 
 class Rates(Struct, frozen=True):
     """How many in a minute, and how many at once: of sign-ins for one account, of public calls from one address, and of
-    registrations and mails from one address."""
+    registrations and mails from one address, and of addresses that one user looks up."""
 
     account: int = 10
     address: int = 60
     mail: int = 10
+    lookup: int = 20
 
 
 USUAL = Rates()
@@ -81,13 +95,14 @@ class Gate:
         """A try to sign in to an account, named by its address or id. Raises `RateLimited`."""
         name = account.lower()
         await self.public(origin)
-        await self._take(f"login:{name}", self._rates.account, self._rates.account)
-        key = hashlib.sha256(f"{name}\0{origin.ip}".encode(errors="replace")).digest()
+        key = hashlib.sha256(f"{name}\0{origin.place}".encode(errors="replace")).digest()
         left = await self._failures.locked_until(key) - self._clock.now_ms()
         if left > 0:
             raise RateLimited(
                 "Too many wrong attempts. Wait, or reset your password.", details={"retry_after": left / 1000}
             )
+        # After that: whoever is locked out must not use up what is left for the account's owner.
+        await self._take(f"login:{name}", self._rates.account, self._rates.account)
         yield Attempt(self, key)
 
     async def count(self, key: bytes, user_id: str, what: str) -> None:
@@ -102,18 +117,22 @@ class Gate:
 
     async def public(self, origin: Origin) -> None:
         """Any public call of an address. Raises `RateLimited`."""
-        await self._take(f"auth:{origin.ip}", self._rates.address, self._rates.address)
+        await self._take(f"auth:{origin.place}", self._rates.address, self._rates.address)
 
     async def refresh(self, origin: Origin) -> None:
-        await self._take(f"refresh:{origin.ip}", self._rates.address, self._rates.address)
+        await self._take(f"refresh:{origin.place}", self._rates.address, self._rates.address)
 
     async def registration(self, origin: Origin) -> None:
-        await self._take(f"register:{origin.ip}", self._rates.mail, self._rates.mail * 2)
+        await self._take(f"register:{origin.place}", self._rates.mail, self._rates.mail * 2)
 
     async def mail(self, origin: Origin, address: str) -> None:
         """Something that sends a mail: so many from one place, and three an hour to one address."""
-        await self._take(f"mail:{origin.ip}", self._rates.mail, self._rates.mail)
+        await self._take(f"mail:{origin.place}", self._rates.mail, self._rates.mail)
         await self._take(f"mail-to:{address.lower()}", 3 / 60, 3)
+
+    async def lookup(self, user_id: str) -> None:
+        """Somebody asks who has an account."""
+        await self._take(f"lookup:{user_id}", self._rates.lookup, self._rates.lookup)
 
     async def _take(self, key: str, per_minute: float, burst: int) -> None:
         if self._limiter is None:

@@ -45,7 +45,8 @@ class Keys:
             raise Unauthenticated("The API key is not valid: it is wrong, revoked or expired.")
         if found.last_used_at + TOUCH_MS <= now:
             await self._store.used_key(found.id, now, ip)
-        return Identity(found.user_id, "", Scope(found.id, found.workspace_id, frozenset(found.permissions)))
+        scope = Scope(found.id, found.workspace_id, frozenset(found.permissions), found.expires_at)
+        return Identity(found.user_id, "", scope)
 
     async def of_user(self, user_id: str) -> list[Key]:
         return await self._store.keys_of_user(user_id)
@@ -68,13 +69,17 @@ class Keys:
         self, who: Membership, name: str, permissions: Iterable[str], expires_at: int
     ) -> tuple[Key, str]:
         """A key that stands for itself, and stays when whoever made it goes. Raises `Forbidden` for more than one has
-        oneself."""
+        oneself, `InvalidInput` for one that would outlive the key that makes it."""
         wanted = _checked(permissions)
         if not wanted:
             fault = Problem("/permissions", "missing", "Name what the key is for; see GET /api/v1/permissions.")
             raise InvalidInput("A workspace's key needs permissions.", problems=[fault])
         if beyond := sorted(set(wanted) - who.permissions):
             raise Forbidden(f"You cannot give what you have not got yourself: {', '.join(beyond)}.")
+        ends = who.scope.expires_at if who.scope else 0
+        if ends and not 0 < expires_at <= ends:
+            fault = Problem("/expires_at", "too_late", "A key that was made by a key ends no later than that one.")
+            raise InvalidInput("The key would outlive the one that makes it.", problems=[fault])
         if len(await self._store.keys_of_workspace(who.workspace_id)) >= MOST:
             raise _too_many()
         return await self._add(name, "", who.workspace_id, wanted, who.user_id, expires_at)

@@ -47,6 +47,11 @@ class Mails:
         await self._send(to, "Reset your password", f"Follow this link to choose another password:\n\n{link}\n\n"
                          "It is good for an hour, once. If you have not asked for it, do nothing.")  # fmt: skip
 
+    async def taken(self, to: str) -> None:
+        await self._send(to, "You have an account already", "Somebody, perhaps you, wanted to register with this "
+                         f"address, which has an account. Sign in at {self._url}, or have the password reset.\n\n"
+                         "If that was not you, do nothing: nobody got in.")  # fmt: skip
+
     async def told(self, to: str, what: str) -> None:
         """Something about the account was changed: whoever did not do it should know."""
         await self._send(to, f"Your {what} was changed", f"The {what} of your LinkFlow account was changed.\n\n"

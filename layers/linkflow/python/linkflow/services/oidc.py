@@ -7,8 +7,12 @@ whoever registered it with a stranger's address would get that stranger's sign-i
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import ipaddress
 import logging
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +35,7 @@ from .second_factor import SecondFactors
 
 ATTEMPT_MS, CODE_MS = 600_000, 120_000
 PAGE = "/account/signed-in"
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 _log = logging.getLogger("linkflow.oidc")
 
@@ -68,17 +73,24 @@ class Oidc:
         """Names and labels."""
         return [(name, one.settings.label or name.capitalize()) for name, one in self._providers.items()]
 
-    async def begin(self, provider: str, redirect: str, origin: Origin, user_id: str = "") -> Begun:
+    async def begin(
+        self, provider: str, redirect: str, origin: Origin, user_id: str = "", challenge: str = ""
+    ) -> Begun:
         """`redirect` is a path of ours, or an address on this machine (a command line waits there). With `user_id` the
-        account there will be linked to his. Raises `NotFound`, `InvalidInput`, `Unavailable`."""
+        account there will be linked to his. The code at the end is worth something only with the verifier of the
+        `challenge`, if one is given. Raises `NotFound`, `InvalidInput`, `Unavailable`."""
         await self._gate.public(origin)
         of = self._provider(provider)
         back = self._checked(redirect)
+        self._check_challenge(challenge, back, bool(user_id))
         state, nonce, verifier, cookie = (secrets.token_urlsafe(32) for _ in range(4))
         url = await of.authorization_url(state, nonce, verifier)
         now = self._clock.now_ms()
         await self._store.begin(
-            Attempt(hashed(state), hashed(cookie), provider, nonce, verifier, back, user_id, now + ATTEMPT_MS), now
+            Attempt(
+                hashed(state), hashed(cookie), provider, nonce, verifier, back, user_id, now + ATTEMPT_MS, challenge
+            ),
+            now,
         )
         return Begun(url, cookie)
 
@@ -100,20 +112,21 @@ class Oidc:
                 await self._link(attempt.user_id, linked)
                 return self._with(attempt.redirect, "linked", provider)
             user_id = await self._user_of(of, linked, claims)
-            return self._with(attempt.redirect, "code", await self._code(user_id, provider))
+            return self._with(attempt.redirect, "code", await self._code(user_id, provider, attempt.challenge))
         except LinkFlowError as error:
             _log.warning("A sign-in by %s failed: %s", provider, error.message)
             told = "The provider could not be asked. Try again." if isinstance(error, Failed) else error.message
             return self._with(attempt.redirect, "error", told)
 
-    async def exchange(self, code: str, otp: str, origin: Origin) -> Session:
-        """A session for the code, once; with a second factor the `otp` as well. Raises `Unauthenticated`,
-        `CodeNeeded`, `RateLimited`."""
+    async def exchange(self, code: str, otp: str, origin: Origin, verifier: str = "") -> Session:
+        """A session for the code, once; with a second factor the `otp` as well, and the `verifier` where the sign-in
+        began with a challenge. Raises `Unauthenticated`, `CodeNeeded`, `RateLimited`."""
         now = self._clock.now_ms()
         await self._gate.public(origin)
         sent = await self._accounts.sent(hashed(code), "sign-in", now)
         user = await self._users.by_id(sent.user_id) if sent else None
-        if sent is None or user is None:
+        method, _, challenge = sent.detail.partition(" ") if sent else ("", "", "")
+        if sent is None or user is None or not _fits(verifier, challenge):
             raise Unauthenticated("The code is not valid: it was used, or is too old. Sign in again.")
         async with self._gate.attempt(user.id, origin) as attempt:
             if not await self._factors.check(user.id, otp):
@@ -122,7 +135,7 @@ class Oidc:
             await attempt.passed()
         if await self._accounts.take(hashed(code), "sign-in", now) is None:
             raise Unauthenticated("The code was used.")
-        return await self._auth.open(user, sent.detail, origin)
+        return await self._auth.open(user, method, origin)
 
     async def of_user(self, user_id: str) -> list[Linked]:
         return await self._store.of_user(user_id)
@@ -157,6 +170,15 @@ class Oidc:
             fault = Problem("/redirect", "bad_redirect", "Give a path (/…), or http://127.0.0.1:PORT.")
             raise InvalidInput("One is not sent there.", problems=[fault])
         return redirect
+
+    def _check_challenge(self, challenge: str, back: str, links: bool) -> None:
+        """Anybody on the machine may listen there: what waits has to prove that it began."""
+        needed = not links and not back.startswith(f"{self._public_url}/")
+        if (challenge or needed) and not _CHALLENGE.fullmatch(challenge):
+            fault = Problem(
+                "/challenge", "bad_challenge", "Give the SHA-256 of a verifier in base64url (RFC 7636, S256)."
+            )
+            raise InvalidInput("The sign-in has to be bound to who begins it.", problems=[fault])
 
     def _linked(self, of: Provider, claims: Mapping[str, Any]) -> Linked:
         """Raises `Forbidden` for an address outside of the provider's domains."""
@@ -199,9 +221,10 @@ class Oidc:
         await self._log.note("oidc.registered", user.id, provider=linked.provider, email=linked.email)
         return user.id
 
-    async def _code(self, user_id: str, provider: str) -> str:
+    async def _code(self, user_id: str, provider: str, challenge: str) -> str:
         code, now = secrets.token_urlsafe(32), self._clock.now_ms()
-        await self._accounts.send(Sent(hashed(code), user_id, "sign-in", provider, now, now + CODE_MS))
+        how = f"{provider} {challenge}".rstrip()
+        await self._accounts.send(Sent(hashed(code), user_id, "sign-in", how, now, now + CODE_MS))
         return code
 
     def _with(self, address: str, name: str, value: str) -> str:
@@ -211,6 +234,13 @@ class Oidc:
 
     def _new_id(self) -> str:
         return uuid7(self._clock.now_ms(), self._clock.rand_bits(12), self._clock.rand_bits(62))
+
+
+def _fits(verifier: str, challenge: str) -> bool:
+    """Does the verifier belong to the challenge, if there was one?"""
+    digest = hashlib.sha256(verifier.encode(errors="replace")).digest()
+    made = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return not challenge or hmac.compare_digest(made, challenge)
 
 
 def _of(linked: Linked, user_id: str) -> Linked:

@@ -92,9 +92,11 @@ def build(
         only_verified=rules.only_verified,
         second_factor=factors.check,
         welcome=accounts.welcome,
+        taken=accounts.taken,
+        least=rules.least,
         passwords=passwords,
     )
-    workspaces = Workspaces(stores.workspaces, stores.users, clock)
+    workspaces = Workspaces(stores.workspaces, stores.users, clock, only_verified=mailer.delivers)
     oidc = Oidc(
         rules.oidc, fetch, stores.identities, stores.users, stores.accounts, auth, factors, gate, audit, clock,
         rules.public_url,

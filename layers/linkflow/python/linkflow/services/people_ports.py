@@ -60,7 +60,8 @@ class AccountStore(Protocol):
         ...
 
     async def reset(self, hash: bytes, password_hash: str, at: int) -> str:
-        """Use up a token for ``reset``: the password is another, the address verified, all sessions over."""
+        """Use up a token for ``reset``: the password is another, the address verified, all sessions over. Where the
+        address was not verified before, keys, accounts at providers and a second factor go as well."""
         ...
 
     async def take(self, hash: bytes, purpose: str, at: int) -> Sent | None:
@@ -128,7 +129,8 @@ class Linked(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """A sign-in on its way through a provider. `user_id`: who links the account, if anybody."""
+    """A sign-in on its way through a provider. `user_id`: who links the account, if anybody. `challenge`: what the
+    code at the end is bound to (RFC 7636, S256), if anything."""
 
     hash: bytes
     browser: bytes
@@ -138,6 +140,7 @@ class Attempt(Struct, frozen=True):
     redirect: str
     user_id: str
     expires_at: int
+    challenge: str = ""
 
 
 class IdentityStore(Protocol):

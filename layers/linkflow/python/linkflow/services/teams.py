@@ -18,7 +18,7 @@ from .gate import Gate, Origin
 from .keys import known
 from .mails import Mails
 from .people_ports import Invitation, Role, TeamStore
-from .permissions import KEPT, OWNER, ROLES
+from .permissions import KEPT, OWNER, ROLES, may_give, permissions_of
 from .workspaces import Membership, Workspaces
 
 INVITED_MS = 7 * 24 * 3600 * 1000
@@ -133,16 +133,39 @@ class Teams:
         return found
 
     async def accept(self, user: User, token: str, origin: Origin) -> Invitation:
-        """Become a member. Raises `NotFound`, and `Forbidden` where another address was invited."""
+        """Become a member. Raises `NotFound`, and `Forbidden` where another address was invited, or whoever invited may
+        not do so any more."""
         found = await self.invitation(token, origin)
         if found.email.lower() != user.email.lower():
             raise Forbidden("Another address was invited. Sign in with that one, or ask to be invited with yours.")
+        if not await self._stands(found):
+            raise Forbidden("Whoever invited you may not do so any more. Ask for another invitation.")
         audit.about("invitation", found.id, workspace_id=found.workspace_id)
         audit.changed(None, {"role": found.role})
         now = self._clock.now_ms()
         if not await self._store.accept(found, user.id, self._mails.delivers, now):
             raise NotFound("This invitation is not there any more.")
         return found
+
+    async def _stands(self, found: Invitation) -> bool:
+        """Might it be sent today? Else who is thrown out would come back by one that he sent himself."""
+        gift = permissions_of(found.role)
+        if found.role_id:
+            gift = next(
+                (
+                    frozenset(one.permissions)
+                    for one in await self._store.roles(found.workspace_id)
+                    if one.id == found.role_id
+                ),
+                OWNER,
+            )
+        try:
+            by = await self._workspaces.membership(found.invited_by, found.workspace_id)
+        except NotFound:
+            keys = await self._store.keys_of_workspace(found.workspace_id)
+            has = next((frozenset(one.permissions) for one in keys if one.id == found.invited_by), frozenset[str]())
+            return "member.invite" in has and may_give("", has, found.role, gift)
+        return "member.invite" in by.permissions and may_give(by.workspace.role, by.permissions, found.role, gift)
 
     async def decline(self, token: str, origin: Origin) -> None:
         found = await self.invitation(token, origin)

@@ -19,11 +19,13 @@ AUDIENCE = "linkflow-api"
 
 
 class Scope(Struct, frozen=True):
-    """What an API key is good for. `workspace_id` empty: wherever its owner is in; `permissions` empty: all of his."""
+    """What an API key is good for. `workspace_id` empty: wherever its owner is in; `permissions` empty: all of his;
+    `expires_at` 0: it does not end."""
 
     key_id: str
     workspace_id: str = ""
     permissions: frozenset[str] = frozenset()
+    expires_at: int = 0
 
 
 class Identity(Struct, frozen=True):

@@ -67,12 +67,14 @@ def granted(workspace: Workspace) -> frozenset[str]:
 
 
 class Workspaces:
-    """Workspaces and members. Another tenant's workspace is not there, whoever asks."""
+    """Workspaces and members. Another tenant's workspace is not there, whoever asks. `only_verified`: nobody becomes a
+    member by an address that he has not verified, so it has to be one where mails can."""
 
-    def __init__(self, store: WorkspaceStore, users: UserStore, clock: Clock) -> None:
+    def __init__(self, store: WorkspaceStore, users: UserStore, clock: Clock, *, only_verified: bool = False) -> None:
         self._store = store
         self._users = users
         self._clock = clock
+        self._only_verified = only_verified
 
     async def membership(self, user_id: str, workspace_id: str) -> Membership:
         """Raises `NotFound` where there is no such workspace, or the user is no member of it."""
@@ -134,7 +136,8 @@ class Workspaces:
     async def add_member(self, who: Membership, email: str, role: str) -> Member:
         """Take in somebody who has an account. Raises `Conflict` where he is in already."""
         user = await self._users.by_email(email)
-        if user is None:
+        if user is None or (self._only_verified and not user.email_verified_at):
+            # In the same words: whoever registers somebody else's address must not be taken for him.
             unknown = Problem("/email", "unknown", "Nobody has registered with this e-mail address yet: invite him.")
             raise InvalidInput("There is no such account.", problems=[unknown])
         if any(member.user_id == user.id for member in await self._store.members(who.workspace_id)):

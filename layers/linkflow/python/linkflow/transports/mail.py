@@ -37,7 +37,7 @@ class SmtpMailer:
 
         of = self._settings
         sender = of.sender or of.username
-        server = Server(of.host, of.port, of.username, of.password, of.tls, of.ca_file)
+        server = Server(of.host, of.port, username=of.username, password=of.password, tls=of.tls, ca_file=of.ca_file)
         try:
             # The operator names this server himself: it may be a private one.
             rules = Egress(allow=(*self._egress.allow, f"{of.host}:{of.port}"), resolve=self._egress.resolve)

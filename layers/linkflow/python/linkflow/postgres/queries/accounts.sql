@@ -67,6 +67,14 @@ WHERE id = %(id)s AND email_verified_at = 0 AND (%(email)s = '' OR lower(email) 
 -- Another password.
 UPDATE users SET password_hash = %(hash)s WHERE id = %(id)s
 
+-- name: clean_keys
+-- What somebody has hung on an account before its address was verified: API keys,
+DELETE FROM api_keys WHERE user_id = %s
+
+-- name: clean_identities
+-- and accounts at providers.
+DELETE FROM identities WHERE user_id = %s
+
 -- name: lock_workspaces
 -- Their members stay as they are while one of them is deleted.
 SELECT w.id FROM members m JOIN workspaces w ON w.id = m.workspace_id WHERE m.user_id = %s ORDER BY w.id FOR UPDATE OF w
@@ -141,14 +149,15 @@ DELETE FROM oidc_attempts WHERE expires_at <= %s
 
 -- name: begin_attempt
 -- A sign-in on its way through a provider.
-INSERT INTO oidc_attempts (hash, browser, provider, nonce, verifier, redirect, user_id, expires_at)
-VALUES (%(hash)s, %(browser)s, %(provider)s, %(nonce)s, %(verifier)s, %(redirect)s, %(user_id)s, %(expires_at)s)
+INSERT INTO oidc_attempts (hash, browser, provider, nonce, verifier, redirect, user_id, expires_at, challenge)
+VALUES (%(hash)s, %(browser)s, %(provider)s, %(nonce)s, %(verifier)s, %(redirect)s, %(user_id)s, %(expires_at)s,
+        %(challenge)s)
 
 -- name: finish_attempt
 -- It came back, once, to the browser that began it.
 DELETE FROM oidc_attempts
 WHERE hash = %(hash)s AND browser = %(browser)s AND provider = %(provider)s AND expires_at > %(at)s
-RETURNING hash, browser, provider, nonce, verifier, redirect, coalesce(user_id::text, ''), expires_at
+RETURNING hash, browser, provider, nonce, verifier, redirect, coalesce(user_id::text, ''), expires_at, challenge
 
 -- name: find_identity
 -- Whose account at a provider this is.

@@ -35,6 +35,7 @@ RETURNING family::text, user_id::text
 -- A used token came back: everything that descends from the same login is worth nothing now.
 DELETE FROM refresh_tokens
 WHERE family = (SELECT family FROM refresh_tokens WHERE hash = %(old)s AND used_at > 0)
+RETURNING family::text, user_id::text
 
 -- name: revoke
 -- All tokens of one login.
