@@ -160,11 +160,13 @@ def test_every_fault_of_what_is_asked_is_told_at_once(person: Person, web: Web):
     }  # fmt: skip
     answer = person.send("POST", f"{person.base}/workflows/{saved['id']}/test", json=ask)
     assert answer.status_code == 422
-    told = {fault["pointer"]: fault["code"] for fault in answer.json()["errors"]}
-    assert told == {
-        "/mocks/fetsh": "unknown_node", "/mocks/pay/outputt": "unknown_field", "/mocks/pay": "invalid_value",
-        "/mocks/check/iterations": "invalid_value", "/allow/0": "unknown_node", "/up_to": "unknown_node",
-    }  # fmt: skip
+    told = sorted((fault["pointer"], fault["code"]) for fault in answer.json()["errors"])
+    assert told == [
+        ("/allow/0", "unknown_node"), ("/mocks/check/iterations", "invalid_value"), ("/mocks/fetsh", "unknown_node"),
+        ("/mocks/pay", "invalid_value"), ("/mocks/pay/outputt", "unknown_field"), ("/up_to", "unknown_node"),
+    ]  # fmt: skip
+    answer = person.send("POST", f"{person.base}/workflows/{saved['id']}/test", json={"node": "fetsh"})
+    assert answer.json()["detail"] == "The workflow has no node 'fetsh'. Did you mean 'fetch'?"
 
 
 def test_limits_and_error_workflows_are_left_alone_unless_asked_for(person: Person, web: Web):
@@ -228,4 +230,26 @@ def test_pins_and_test_runs_from_the_command_line(where: tuple[object, ...], web
     assert "pinned" in run.stderr
     assert linkflow("unpin", id, "fetch", *where).exit_code == 0
     strict = linkflow("test", "run", id, "--up-to", "check", "--strict", *where)
-    assert (strict.exit_code, "not_mocked" in strict.stderr) == (1, True), strict.output
+    assert (strict.exit_code, "not_mocked" in strict.stderr, "not mocked" in strict.stderr) == (1, True, True)
+
+
+def test_workflows_are_named_by_file_and_name_and_calls_share_a_session(
+    where: tuple[object, ...], web: Web, tmp_path: Path
+):
+    file, mocks = tmp_path / "by-file.json", ("--mock", 'fetch={"output": {"body": {"total": 1}}}')
+    file.write_text(json.dumps({**order(web), "name": "By file"}))
+    account = Path(str(where[1])) / "account.json"
+    linkflow("executions", *where)
+    token = json.loads(account.read_text())["token"]
+    for named in (file, "By file", file):  # more calls in a minute than there may be sign-ins
+        for part in (("--up-to", "check"), ("--node", "small", "--input", "1"), ()):
+            ran = linkflow("test", "run", named, *mocks, *part, *where)
+            assert ran.exit_code == 0, ran.output
+    assert linkflow("pin", "By file", "fetch", "--output", "1", *where).exit_code == 0
+    assert linkflow("unpin", file, "fetch", *where).exit_code == 0
+    missing = linkflow("pin", "By file", "fetsh", "--output", "1", *where)
+    assert (missing.exit_code, missing.stderr) == (2, "There is no such node. Did you mean 'fetch'?\n")
+    assert json.loads(account.read_text())["token"] == token
+    account.write_text(json.dumps({**json.loads(account.read_text()), "token": token[:-4] + "AAAA"}))
+    assert linkflow("executions", *where).exit_code == 0
+    assert json.loads(account.read_text())["token"] != token

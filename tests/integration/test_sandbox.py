@@ -222,6 +222,13 @@ async def test_errors_have_a_kind_and_a_line(pool: Pool, language: Language, cod
         assert ran.error.line == line, ran.error
 
 
+async def test_a_column_counts_from_the_script_s_own_first_character(pool: Pool) -> None:
+    for code in ("let a = ;", "\nlet a = ;"):
+        ran = await run(pool, "javascript", code)
+        assert ran.error is not None
+        assert ran.error.column == 9
+
+
 @pytest.mark.parametrize(
     ("language", "code"),
     [

@@ -64,11 +64,14 @@ async def test_a_draft_runs_nowhere_until_it_is_published(plane: Plane):
 async def test_a_draft_may_have_problems_and_its_saves_do_not_overwrite_each_other(plane: Plane):
     desk = await _desk(plane)
     broken = _logs("two")
-    broken["nodes"].append({"id": "x", "type": "no_such_type"})
+    broken["nodes"] += [
+        {"id": "x", "type": "no_such_type"},
+        {"id": "c", "type": "code", "config": {"code": "return ("}},
+    ]
     saved = (await desk.ask("PUT", "/draft", broken, **{"If-Match": '"0"'}))["draft"]
     assert (saved["publishable"], {fault["code"] for fault in saved["problems"]}) == (
         False,
-        {"unknown_type", "unreachable"},
+        {"unknown_type", "unreachable", "script_syntax"},
     )
     await desk.ask("POST", "/publish", status=422)
     await desk.ask("PUT", "/draft", _logs("three"), 412, **{"If-Match": '"0"'})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -28,10 +29,14 @@ class Account:
         self.email = found.get("email", "owner@linkflow.local.example.com")
         self.password = found.get("password") or f"Lf1-{secrets.token_urlsafe(18)}"
         self.workspace = found.get("workspace", "")
+        self.token = found.get("token", "")
 
     def save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        data = {"url": self.url, "email": self.email, "password": self.password, "workspace": self.workspace}
+        data = {
+            "url": self.url, "email": self.email, "password": self.password, "workspace": self.workspace,
+            "token": self.token,
+        }  # fmt: skip
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump(data, file, indent=2)
@@ -52,8 +57,12 @@ class Api:
             return False
 
     def sign_in(self) -> None:
-        """Sign in; a new installation gets its first user and workspace."""
+        """Sign in; a new installation gets its first user and workspace. A session that is still good is used again:
+        sign-ins are few a minute."""
         who = self.account
+        if who.token and who.workspace and who.url == self.url and self._still(who.token):
+            return
+        self._http.headers.pop("Authorization", None)
         answer = self._http.post("/api/v1/auth/login", json={"email": who.email, "password": who.password})
         if answer.status_code == 401:
             answer = self._http.post(
@@ -65,12 +74,22 @@ class Api:
             )  # fmt: skip
             who.workspace = ""
         session = _checked(answer)
-        self._http.headers["Authorization"] = f"Bearer {session['access_token']}"
+        who.token = session["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {who.token}"
         spaces = self.get("/api/v1/workspaces")["data"]
         if who.workspace not in {space["id"] for space in spaces}:
             who.workspace = spaces[0]["id"]
         who.url = self.url
         who.save()
+
+    def _still(self, token: str) -> bool:
+        """Is this access token of a session good for a minute or more, and our workspace there?"""
+        claims = token.split(".")[1]
+        until = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
+        if until < time.time() + 60:
+            return False
+        self._http.headers["Authorization"] = f"Bearer {token}"
+        return self._http.get(self.base).status_code == 200
 
     @property
     def base(self) -> str:
@@ -112,10 +131,18 @@ class Api:
     def delete(self, path: str) -> Any:
         return _checked(self._http.delete(path))
 
+    def workflows(self) -> Iterator[dict[str, Any]]:
+        """All of the workspace, newest first."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.get(f"{self.base}/workflows", per_page=100, cursor=cursor)
+            yield from page["data"]
+            cursor = page["meta"]["next_cursor"]
+
     def save_workflow(self, document: Any) -> Any:
         """Create a workflow, or make a new version of the one that has its name."""
         name = document.get("name") if isinstance(document, dict) else None
-        for found in self.get(f"{self.base}/workflows", per_page=100)["data"]:
+        for found in self.workflows():
             if found["name"] == name:
                 return self.put(f"{self.base}/workflows/{found['id']}", document)["workflow"]
         return self.post(f"{self.base}/workflows", document)["workflow"]
@@ -169,8 +196,15 @@ def _checked(answer: httpx.Response) -> Any:
     except ValueError:
         raise ApiError(f"HTTP {answer.status_code}") from None
     lines = [problem.get("detail") or problem.get("title") or f"HTTP {answer.status_code}"]
-    lines += [f"  {item.get('pointer', '')}: {item.get('detail', '')}" for item in problem.get("errors", [])]
+    faults = sorted(problem.get("errors", []), key=lambda item: item.get("severity") == "warning")
+    if [item.get("detail") for item in faults] != lines:  # else all is said
+        lines += [_told(item) for item in faults]
     raise ApiError("\n".join(lines))
+
+
+def _told(fault: dict[str, Any]) -> str:
+    mark = "warning: " if fault.get("severity") == "warning" else ""
+    return f"  {mark}{fault.get('pointer', '')}: {fault.get('detail', '')}"
 
 
 def say(text: str) -> None:

@@ -119,7 +119,10 @@ def run(
     home: str,
     url: str,
 ) -> None:
-    """Try WORKFLOW (its id on the server), or a part of it."""
+    """Try WORKFLOW, or a part of it.
+
+    WORKFLOW is its id or name on the server, or a file, which the server gets first.
+    """
     from .trying_work import run as try_out
 
     raise SystemExit(try_out(home, url, workflow, data, node, up_to, source, mocks, skip_delays, strict, as_json))
@@ -137,7 +140,7 @@ def run(
 def pin(
     workflow: str, node: str, output: str | None, error: str | None, source: str, key: str, home: str, url: str
 ) -> None:
-    """Pin an output or an error to NODE of WORKFLOW (ids). Manual and test runs use it, others never do."""
+    """Pin an output or an error to NODE of WORKFLOW (its id or name). Manual and test runs use it, others never do."""
     from .trying_work import pin as set_pin
 
     raise SystemExit(set_pin(home, url, workflow, node, output, error, source, key))

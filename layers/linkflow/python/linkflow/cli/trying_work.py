@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .client import Api, say
-from .work import connected, guarded
+from .client import Api, ApiError, say
+from .work import connected, guarded, read_document
 
 
 def run(home: str, url: str, workflow: str, data: str | None, node: str, up_to: str, source: str,
@@ -23,7 +23,8 @@ def run(home: str, url: str, workflow: str, data: str | None, node: str, up_to: 
         if data is not None:
             body["input"] = _value(data, "--input")
         with connected(home, url) as api:
-            execution = api.post(f"{api.base}/workflows/{workflow}/test", body)["execution"]
+            id = _workflow(api, workflow, save=True)
+            execution = api.post(f"{api.base}/workflows/{id}/test", body)["execution"]
             return _follow(api, execution["id"], as_json)
 
     return guarded(work)
@@ -37,14 +38,37 @@ def _follow(api: Api, execution_id: str, as_json: bool) -> int:
         print(json.dumps(shown, indent=2, ensure_ascii=False))
         return 0 if shown["status"] == "completed" else 1
     for row in api.get(f"{api.base}/executions/{execution_id}/nodes")["data"]:
-        how = row["stood_in"] or ("kept" if row["kept"] else "")
+        how = _how(row, shown)
         tries = f"{row['attempt']} attempts" if row["attempt"] > 1 else ""
-        say(f"{row['key']:<24} {row['status']:<10} {how:<7} {tries}".rstrip())
+        say(f"{row['key']:<24} {row['status']:<10} {how:<10} {tries}".rstrip())
+    say(f"Run {execution_id}")
     if shown["status"] == "completed":
         print(json.dumps(shown["result"], indent=2, ensure_ascii=False))
         return 0
-    say(f"The run {execution_id} is {shown['status']}: {json.dumps(shown['error'], ensure_ascii=False)}")
+    say(f"It is {shown['status']}: {json.dumps(shown['error'], ensure_ascii=False)}")
     return 1
+
+
+def _how(row: dict[str, Any], shown: dict[str, Any]) -> str:
+    """What stood in for a node run."""
+    if row["kept"]:
+        return "kept"
+    unmocked = row["stood_in"] == "mocked" and row["node_id"] in (shown["test"] or {}).get("blocked", ())
+    return "not mocked" if unmocked else row["stood_in"] or ""
+
+
+def _workflow(api: Api, named: str, save: bool = False) -> str:
+    """The id of a workflow that is named by its id, its name or its file. With `save` the server gets the
+    file first."""
+    if Path(named).is_file():
+        document = read_document(named)
+        if save:
+            return str(api.save_workflow(document)["id"])
+        named = str(document.get("name", "")) if isinstance(document, dict) else ""
+    found = [one["id"] for one in api.workflows() if named in (one["id"], one["name"])]
+    if len(found) > 1:
+        raise ApiError(f"{len(found)} workflows are called {named!r}. Give the id of one: {', '.join(found)}.")
+    return str(found[0]) if found else named
 
 
 def pin(home: str, url: str, workflow: str, node: str, output: str | None, error: str | None, source: str,
@@ -60,7 +84,8 @@ def pin(home: str, url: str, workflow: str, node: str, output: str | None, error
         if source:
             body["execution_id"] = source
         with connected(home, url) as api:
-            saved = api.put(f"{api.base}/workflows/{workflow}/nodes/{node}/pin", body)["workflow"]
+            id = _workflow(api, workflow)
+            saved = api.put(f"{api.base}/workflows/{id}/nodes/{node}/pin", body)["workflow"]
         say(f"Pinned {node}; {saved['name']} is version {saved['version']} now.")
         return 0
 
@@ -72,7 +97,8 @@ def unpin(home: str, url: str, workflow: str, node: str) -> int:
 
     def work() -> int:
         with connected(home, url) as api:
-            saved = api.delete(f"{api.base}/workflows/{workflow}/nodes/{node}/pin")["workflow"]
+            id = _workflow(api, workflow)
+            saved = api.delete(f"{api.base}/workflows/{id}/nodes/{node}/pin")["workflow"]
         say(f"Unpinned {node}; {saved['name']} is version {saved['version']} now.")
         return 0
 

@@ -7,6 +7,7 @@ import msgspec
 from .definition import MAIN, Definition, Edge, Node
 from .errors import InvalidInput, Problem
 from .graph import Graph, GraphNode, loop_body
+from .hints import did_you_mean
 from .trial import Trial
 
 KEPT = 32
@@ -34,7 +35,7 @@ def check_target(graph: Graph, id: str, path: str) -> GraphNode:
     """The node that a test run goes up to. Raises `InvalidInput` where it cannot."""
     node = graph.nodes.get(id)
     if node is None:
-        raise _refusal(path, "unknown_node", f"The trigger {graph.trigger!r} leads to no node {id!r}.")
+        raise _refusal(path, "unknown_node", _unknown(graph, id))
     if node.cleanup:
         raise _refusal(path, "unknown_node", f"{id!r} cleans up after a cancel: no test run comes to it.")
     return node
@@ -44,13 +45,17 @@ def check_alone(graph: Graph, id: str, path: str) -> GraphNode:
     """The node that a test run consists of. Raises `InvalidInput` where it cannot."""
     node = graph.nodes.get(id)
     if node is None:
-        raise _refusal(path, "unknown_node", f"The trigger {graph.trigger!r} leads to no node {id!r}.")
+        raise _refusal(path, "unknown_node", _unknown(graph, id))
     if id == graph.trigger:
         raise _refusal(path, "is_trigger", "A trigger only hands on its data: run another node, or the workflow.")
     if node.node.type == "while":
         message = "A while loop goes by what its body does: run the workflow up to it, with mocks for its body."
         raise _refusal(path, "is_while", message)
     return node
+
+
+def _unknown(graph: Graph, id: str) -> str:
+    return f"The trigger {graph.trigger!r} leads to no node {id!r}.{did_you_mean(id, graph.nodes)}"
 
 
 def _refusal(path: str, code: str, message: str) -> InvalidInput:

@@ -11,12 +11,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from .definition import Definition
 from .errors import Problem
 from .graph import Graph
+from .hints import did_you_mean
 from .outcomes import NodeError
 from .state import split_key
 from .trial import Answer, Mock
@@ -39,8 +39,7 @@ class _Reader:
     def unknown(self, value: Mapping[Any, Any], known: tuple[str, ...], path: str) -> None:
         for name in value:
             if name not in known:
-                close = get_close_matches(str(name), known, 1)
-                hint = f" Did you mean {close[0]!r}?" if close else f" There is {', '.join(known)}."
+                hint = did_you_mean(str(name), known) or f" There is {', '.join(known)}."
                 self.fault(path + step(str(name)), "unknown_field", f"There is no such field.{hint}")
 
     def mock(self, value: Any, path: str) -> Mock:
@@ -77,7 +76,8 @@ class _Reader:
 
     def _once(self, value: Mapping[Any, Any], path: str) -> Mock:
         if "fail_first" not in value:
-            return Mock((self.answer(value, path),))
+            known = {name: value[name] for name in _FIELDS if name in value}  # of others it is told already
+            return Mock((self.answer(known, path),))
         count, outputs = value["fail_first"], {name: value[name] for name in ("output", "outputs") if name in value}
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 100:
             self.fault(f"{path}/fail_first", "invalid_value", "Must be a number of attempts from 1 to 100.")
@@ -147,8 +147,7 @@ def check_mocks(mocks: Mapping[str, Mock], graph: Graph, path: str = "/mocks") -
         id, iteration = (key, ()) if key in graph.nodes else split_key(key)
         node, at = graph.nodes.get(id), path + step(key)
         if node is None:
-            close = get_close_matches(id, list(graph.nodes), 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(id, graph.nodes)
             found.append(Problem(at, "unknown_node", f"{graph.trigger!r} leads to no node {id!r}.{hint}"))
             continue
         loops = len(node.path)

@@ -90,7 +90,7 @@ SCHEMA: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],
-                "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail", "in")},
+                "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail", "in", "severity")},
             },
         },
     },
@@ -182,7 +182,8 @@ def _headers(status: int, error: LinkFlowError) -> dict[str, str]:
 
 
 def _told(found: Problem) -> dict[str, str]:
-    return {"pointer": found.path, "code": found.code, "detail": found.message}
+    own = {"pointer": found.path, "code": found.code, "detail": found.message}
+    return own if found.severity == "error" else {**own, "severity": found.severity}
 
 
 def _fault(found: Mapping[str, Any]) -> dict[str, str]:

@@ -62,31 +62,31 @@ class JavaScript:
     def _script(self, request: dict[str, Any]) -> dict[str, Any]:
         context, enter = self._realm(request)
         code, names = request["code"], ", ".join([*request["names"], *(EACH if request["each"] else ONCE)])
-        found = ""
+        found, head = "", f"(async function ({names}) {{"
         try:
-            made = context.eval(f"(async function ({names}) {{{code}\n}})")
+            made = context.eval(f"{head}{code}\n}})")
             enter("each" if request["each"] else "script", made, request["data"], None, None)
             while context.execute_pending_job():
                 pass
         except (_quickjs.JSException, _quickjs.StackOverflow) as error:
             found = str(error)
         context.set_time_limit(1.0)  # the log is wanted also where the script's own time is over
-        answer = _told(enter("result", None, None, None, None), request, code)
+        answer = _told(enter("result", None, None, None, None), request, code, len(head))
         if found:
-            answer |= {"error": _failure(found, code)}
+            answer |= {"error": _failure(found, code, len(head))}
             answer.pop("json", None)
         return answer
 
 
-def _told(text: str, request: dict[str, Any], code: str) -> dict[str, Any]:
-    """The realm's word on how a script ended, as an answer."""
+def _told(text: str, request: dict[str, Any], code: str, before: int = 0) -> dict[str, Any]:
+    """The realm's word on how a script ended, as an answer. `before`: characters before it on its first line."""
     answer = _own(text)
     if answer.pop("pending", None):
         answer["error"] = {"kind": "error", "message": "the script waits for something that never comes"}
     elif failure := answer.get("error"):
         at = f"item {failure['at']}: " if "at" in failure else ""
         message = f"{at}{failure['name']}: {failure['message']}"
-        answer["error"] = _failure(f"{message}\n{failure['stack']}", code)
+        answer["error"] = _failure(f"{message}\n{failure['stack']}", code, before)
     elif len(answer["json"]) > request["output"]:
         limit = request["output"]
         answer = {"error": {"kind": "output", "message": f"the result is over {limit:,} characters"}} | {
@@ -110,7 +110,7 @@ def _own(text: str) -> dict[str, Any]:
         return {"error": broken, "logs": [], "dropped": 0}
 
 
-def _failure(text: str, code: str) -> dict[str, Any]:
+def _failure(text: str, code: str, before: int = 0) -> dict[str, Any]:
     """An error as the engine tells it: its kind, message and, in a script, the line."""
     message, _, stack = text.partition("\n")
     kind = next((kind for words, kind in _KINDS if words in message), "error")
@@ -119,6 +119,6 @@ def _failure(text: str, code: str) -> dict[str, Any]:
     for place in _PLACE.finditer(stack):
         line = int(place[1])
         if code and line <= last + 1:
-            found |= {"line": min(line, last), "column": int(place[2])}
+            found |= {"line": min(line, last), "column": max(1, int(place[2]) - (before if line == 1 else 0))}
             break
     return found

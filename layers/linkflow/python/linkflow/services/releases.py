@@ -353,7 +353,7 @@ class Releases:
         if row is None:
             return None
         definition = decode(row.definition)
-        problems = self._workflows.problems(definition)
+        problems = await self._workflows.problems(definition)
         return Draft(definition, row.base_version, row.revision, row.saved_at, row.saved_by, tuple(problems))
 
 

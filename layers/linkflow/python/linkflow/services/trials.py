@@ -15,6 +15,7 @@ from linkflow.domain.cutting import check_alone, check_target
 from linkflow.domain.definition import TRIGGERS, Definition, encode
 from linkflow.domain.errors import InvalidInput, NotFound, Problem
 from linkflow.domain.graph import Graph
+from linkflow.domain.hints import did_you_mean
 from linkflow.domain.outcomes import NodeError
 from linkflow.domain.payloads import references
 from linkflow.domain.state import CLOSED, key_of, split_key
@@ -125,6 +126,10 @@ class Trials:
     async def _with_source(self, who: Membership, shown: Shown, ask: Ask) -> Ask:
         """With the id of the run that is meant by ``last``; a node alone without an input has that of its last run."""
         wanted = split_key(ask.node)[0]
+        known = {node.id for node in shown.definition.nodes}
+        if wanted and not {wanted, ask.node} & known:
+            hint = did_you_mean(wanted, known)
+            raise _refused("/node", "unknown_node", f"The workflow has no node {wanted!r}.{hint}")
         if ask.node and not ask.given and not ask.from_execution:
             ask = msgspec.structs.replace(ask, from_execution=LAST)
         if ask.from_execution != LAST:
@@ -320,7 +325,8 @@ class Trials:
     def _pinnable(self, definition: Definition, node_id: str) -> None:
         node = next((node for node in definition.nodes if node.id == node_id), None)
         if node is None:
-            raise NotFound("There is no such node.")
+            hint = did_you_mean(node_id, (one.id for one in definition.nodes))
+            raise NotFound(f"There is no such node.{hint}")
         if node.type in TRIGGERS:
             raise _refused("", "is_trigger", "A trigger's output is the run's input: give the test run that.")
 

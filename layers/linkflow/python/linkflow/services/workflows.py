@@ -331,11 +331,12 @@ class Workflows:
             raise InvalidDefinition("The workflow has secrets in it that cannot be kept.", problems=problems)
         return definition
 
-    def problems(self, definition: Definition) -> list[Problem]:
+    async def problems(self, definition: Definition) -> list[Problem]:
         """Everything wrong with a definition, and what its author should know."""
         from linkflow.domain.validation import check
 
-        return check(definition, self._catalogue)
+        document = msgspec.json.decode(encode(definition))
+        return [*check(definition, self._catalogue), *await self._script_problems(document, definition)]
 
     async def get(
         self, who: Membership, workflow_id: str, expected: frozenset[int] | None = None, *, change: bool = False
