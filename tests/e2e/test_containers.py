@@ -69,6 +69,24 @@ def test_probes_say_who_is_ready(containers: Containers) -> None:
     assert httpx.get(containers.probe("api", "/elsewhere"), trust_env=False).status_code == 404
 
 
+def test_numbers_of_what_was_done(containers: Containers) -> None:
+    def numbers(name: str) -> dict[str, float]:
+        text = httpx.get(containers.probe(name, "/metrics"), trust_env=False).text
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {key: float(value) for key, _, value in lines}
+
+    history, worker, matching = numbers("history"), numbers("worker"), numbers("matching")
+    assert history['linkflow_events_total{type="ExecutionCompleted"}'] >= 1
+    assert history["linkflow_commit_seconds_count"] >= 1
+    assert worker['linkflow_node_seconds_count{outcome="failed",type="action_http_request"}'] >= 2
+    assert worker['linkflow_task_wait_seconds_count{queue="default"}'] >= 3
+    assert matching['linkflow_queue_oldest_age_seconds{queue="default"}'] == 0
+    assert matching['linkflow_rpc_seconds_count{method="claim",service="matching"}'] >= 1
+    assert numbers("timer")["linkflow_timer_lag_seconds_count"] >= 1
+    hooks = 'linkflow_http_requests_total{method="POST",route="/webhooks/{webhook_id}",status="202"}'
+    assert numbers("api")[hooks] >= 1
+
+
 def test_services_take_no_calls_without_a_certificate(containers: Containers) -> None:
     history = containers.processes["history"]
     with pytest.raises(httpx.HTTPError):

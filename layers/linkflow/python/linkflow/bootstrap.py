@@ -18,6 +18,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
+from linkflow.metrics import Collect
 from linkflow.ports import Ahead, Audience, Blobs, Dispatcher, Doorbell, EventStore, FileStore, Live, Mailer, TimerStore
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
@@ -85,6 +86,8 @@ class System:
         self._transports: dict[str, Transport] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._drains: list[Callable[[], None]] = []
+        self.measures: list[Collect] = []
+        """What brings numbers of `linkflow.metrics` up to date that are looked up."""
         self._stop = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -112,8 +115,9 @@ class System:
             protocol = SERVICES[service]
             self._parts[key] = None  # services refer to each other in circles
             made = getattr(self, service)()
-            if drain := getattr(made, "drain", None):
-                self._drains.append(drain)
+            if service == "matching":
+                self._drains.append(made.drain)
+                self.measures.append(made.measure)
             server = Server(protocol, made, self.signer)
             self._parts[key] = server
             self._local.add(server)

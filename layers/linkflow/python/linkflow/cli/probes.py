@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from linkflow.metrics import Collect
+
+from .prometheus import CONTENT, exposition
 from .web import serve_http
 
 PATIENCE = 2.0
@@ -22,8 +25,10 @@ _log = logging.getLogger("linkflow.probes")
 class Probed:
     """Alive as long as its loop turns; ready from `serving` on, while the stores answer, until the end begins."""
 
-    def __init__(self, checks: Mapping[str, Callable[[], Awaitable[object]]]) -> None:
+    def __init__(self, checks: Mapping[str, Callable[[], Awaitable[object]]], measures: Sequence[Collect] = ()) -> None:
+        """`measures` are awaited before metrics are shown, to bring those up to date that are looked up."""
         self._checks = checks
+        self._measures = measures
         self._stop: asyncio.Event | None = None
         self._end = asyncio.Event()
 
@@ -43,19 +48,34 @@ class Probed:
             await asyncio.gather(serving, return_exceptions=True)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """ASGI: ``/health/live`` and ``/health/ready``, 200 or 503 with the parts that are down."""
+        """ASGI: ``/health/live`` and ``/health/ready``, 200 or 503 with the parts that are down; ``/metrics``."""
         if scope["type"] != "http":
             return
-        status, body = await self._answer(scope["path"])
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        kind = b"application/json"
+        if scope["path"] == "/metrics":
+            status, kind, text = 200, CONTENT.encode(), await self._metrics()
+        else:
+            status, body = await self._answer(scope["path"])
+            text = json.dumps(body).encode()
+        headers = [(b"content-type", kind), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+        await send({"type": "http.response.body", "body": text})
+
+    async def _metrics(self) -> bytes:
+        """Numbers that are asked for now; those that cannot be had keep what they were."""
+        for measure in self._measures:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await measure()
+            except Exception as error:
+                _log.warning("Some metrics cannot be had now: %s", error)
+        return exposition()
 
     async def _answer(self, path: str) -> tuple[int, dict[str, Any]]:
         if path == "/health/live":
             return 200, {"status": "ok"}
         if path != "/health/ready":
-            return 404, {"status": "no such probe: /health/live and /health/ready are there"}
+            return 404, {"status": "there are /health/live, /health/ready and /metrics here"}
         if self._stop is None:
             return 503, {"status": "starting"}
         if self._stop.is_set():

@@ -16,10 +16,11 @@ from linkflow.domain.errors import LinkFlowError
 from linkflow.observability import setup
 
 from .client import say
-from .probes import Probed
 
 if TYPE_CHECKING:
     from linkflow.bootstrap import System
+
+    from .probes import Probed
 
 NEEDS = {
     "frontend": ("history", "matching"),
@@ -119,9 +120,11 @@ def _guarded(config: Config, address: str) -> None:
 async def _serve(config: Config, service: str, grpc: str, http: str, probes: str) -> None:
     from linkflow.bootstrap import System
 
+    from .probes import Probed
+
     system = System(config, service)
     stop = stop_on_signals()
-    state = Probed(system.checks())
+    state = Probed(system.checks(), system.measures)
     asked = asyncio.create_task(state.serve(probes)) if probes else None
     try:
         if service == "api":

@@ -7,6 +7,7 @@ Who calls travels beside the request, as a signed token, and is read with `calle
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from linkflow.domain.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from linkflow.metrics import RPC_ERRORS, RPC_SECONDS
 
 ANY_WORKSPACE = "*"
 
@@ -157,12 +159,16 @@ class Server:
         """Serve one call with the request as an object."""
         who = self._signer.verify(self.contract.service, token)
         self.contract.method(method)
-        reset = _caller.set(who)
+        reset, began = _caller.set(who), time.perf_counter()
         try:
             answer: Struct = await getattr(self._target, method)(request)
             return answer
+        except Exception as error:
+            RPC_ERRORS.add(self.contract.service, method, getattr(error, "code", "internal"))
+            raise
         finally:
             _caller.reset(reset)
+            RPC_SECONDS.observe(time.perf_counter() - began, self.contract.service, method)
 
     async def handle_bytes(self, method: str, request: bytes, token: str) -> bytes:
         """Serve one call with the request and the reply as JSON. Raises `InvalidInput` naming the field."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,11 +18,17 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from linkflow.domain.errors import PayloadTooLarge
+from linkflow.metrics import HTTP_REQUESTS, HTTP_SECONDS, OTHER
 
 from . import problems, strict_json
 from .defaults import limit_headers
 
 API = "/api/"
+HOOKS, SHORTCUT = "/webhooks/", "/webhooks/{webhook_id}"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+UNKNOWN = "unknown"
+ABANDONED = 499
+"""The caller went before there was an answer."""
 
 Shortcut = Callable[[Request], Awaitable[ASGIApp] | None]
 
@@ -48,12 +55,12 @@ class Door:
         request = Request(scope)
         id = _request_id(request.headers)
         scope.setdefault("state", {})["request_id"] = id
-        started = False
+        started, status, began = False, 0, time.perf_counter()
 
         async def reply(message: Message) -> None:
-            nonlocal started
+            nonlocal started, status
             if message["type"] == "http.response.start":
-                started = True
+                started, status = True, message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = id
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -74,6 +81,11 @@ class Door:
             if started:
                 raise  # too late for another answer: the server breaks the connection off
             await problems.respond(request, error)(scope, receive, reply)
+        finally:
+            route = getattr(scope.get("route"), "path", SHORTCUT if scope["path"].startswith(HOOKS) else UNKNOWN)
+            method = scope["method"] if scope["method"] in METHODS else OTHER
+            HTTP_SECONDS.observe(time.perf_counter() - began, method, route)
+            HTTP_REQUESTS.add(method, route, str(status or ABANDONED))
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
         length = headers.get("content-length", "")

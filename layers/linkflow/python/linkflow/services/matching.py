@@ -34,6 +34,7 @@ from linkflow.contracts.matching import (
     QueueSettings,
     QueuesReply,
     QueuesRequest,
+    QueueView,
     ReleaseReply,
     ReleaseRequest,
     SettingsRequest,
@@ -42,6 +43,7 @@ from linkflow.contracts.matching import (
 )
 from linkflow.domain.errors import LinkFlowError, QueueFull
 from linkflow.domain.outcomes import Failed, NodeError
+from linkflow.metrics import DEAD_LETTERS, QUEUE_LEASED, QUEUE_OLDEST_SECONDS, QUEUE_WAITING, QUEUE_WORKERS, Gauge
 from linkflow.ports import Clock, Dispatcher, QueueBook, SettingsCopies, TaskQueue
 
 from .queue_settings import QueueSettingsDesk
@@ -53,6 +55,14 @@ BACKLOG_INTERVAL = 1.0
 DEAD_LETTER_CODE = "task_dead_lettered"
 
 _log = logging.getLogger(__name__)
+
+_NUMBERS: tuple[tuple[Gauge, Callable[[QueueView], float]], ...] = (
+    (QUEUE_WAITING, lambda view: view.waiting),
+    (QUEUE_LEASED, lambda view: view.leased),
+    (QUEUE_OLDEST_SECONDS, lambda view: view.oldest_ms / 1000),
+    (QUEUE_WORKERS, lambda view: view.workers),
+    (DEAD_LETTERS, lambda view: view.dead),
+)
 
 
 class Matching:
@@ -173,6 +183,12 @@ class Matching:
         """Change them, also under load. Raises `InvalidInput`."""
         caller().require("matching.configure", request.workspace_id or None)
         return await self._desk.configure(request, self._clock.now_ms())
+
+    async def measure(self) -> None:
+        """Set what `linkflow.metrics` has about queues."""
+        views = {(view.settings.queue,): view for view in (await self._desk.views(QueuesRequest())).queues}
+        for gauge, number in _NUMBERS:
+            gauge.replace({labels: number(view) for labels, view in views.items()})
 
     async def queues(self, request: QueuesRequest) -> QueuesReply:
         """Queues with their settings and numbers: all, or what a workspace may know of those it uses."""

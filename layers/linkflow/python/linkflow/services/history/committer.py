@@ -7,6 +7,7 @@ gathers. States that were written are kept, so the usual transition reads nothin
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
@@ -24,6 +25,7 @@ from linkflow.domain.payloads import Stowage
 from linkflow.domain.secrets import Refs
 from linkflow.domain.state import State, new
 from linkflow.domain.trial import starts_freely
+from linkflow.metrics import COMMIT_RUNS, COMMIT_SECONDS
 from linkflow.observability import logger
 from linkflow.ports import Ahead, Clock, EventStore, Transition
 
@@ -225,8 +227,12 @@ class Committer:
         return prepared
 
     async def _commit(self, rows: list[Transition]) -> list[str]:
+        began = time.perf_counter()
         try:
-            return await self._store.commit(rows)
+            verdicts = await self._store.commit(rows)
+            COMMIT_SECONDS.observe(time.perf_counter() - began)
+            COMMIT_RUNS.observe(len(rows))
+            return verdicts
         except Exception:
             for row in rows:  # it may or may not have been written: the next one reads
                 self._known.forget(row.execution_id)

@@ -25,6 +25,7 @@ from linkflow.domain.reach import Reach
 from linkflow.domain.state import QUEUED, State
 from linkflow.domain.timing import ENTER, parse_timer
 from linkflow.domain.upcasting import current
+from linkflow.metrics import EVENTS
 from linkflow.ports import Ahead, Audience, Blobs, Clock, Doorbell, EventStore, PolicyBook, ReachBook, Transition
 from linkflow.services.payloads import Payloads
 
@@ -449,6 +450,7 @@ class History:
             row = written.row
             if row is None or written.duplicate:
                 continue
+            EVENTS.values.update((type(event),) for event in written.decision.events)
             if row.new_tasks:
                 left = self._takers.leave(item.execution_id, row.new_tasks)
                 push += self._holders.hint(row, item.commands, left)

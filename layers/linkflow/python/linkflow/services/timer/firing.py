@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linkflow.contracts.history import DueTimer, FireBatch, HistoryApi
+from linkflow.metrics import TIMER_LAG_SECONDS
+from linkflow.ports import Clock
 
 from .lane import Sent
 
@@ -12,11 +14,14 @@ from .lane import Sent
 class Firing:
     """Sends timers. Firing one twice, or one that was overtaken, changes nothing: History's fence sees to it."""
 
-    def __init__(self, history: HistoryApi) -> None:
-        self._history = history
+    def __init__(self, history: HistoryApi, clock: Clock) -> None:
+        self._history, self._clock = history, clock
 
     async def send(self, timers: Sequence[DueTimer]) -> Sent[DueTimer]:
         """Fire a batch. `FireReply.failed` names timers, as execution/timer, whose transition did not come about."""
+        now = self._clock.now_ms()
+        for timer in timers:
+            TIMER_LAG_SECONDS.observe(max(0, now - timer.due_at) / 1000)
         reply = await self._history.fire(FireBatch(tuple(timers)))
         failed = frozenset(reply.failed)
         if not failed:

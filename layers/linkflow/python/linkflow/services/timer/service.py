@@ -46,7 +46,7 @@ class Timer:
         """With `rest` a tick leaves the store alone while it is known that nothing is to be done."""
         self._store, self._history, self._clock, self._doorbell = store, history, clock, doorbell
         self._rest = rest
-        self._firing = Firing(history)
+        self._firing = Firing(history, clock)
         self._starting = Starting(store, history, clock)
         self._held_timers, self._held_schedules = Holds(), Holds()
         self._sweep = _Chore("sweep", self._sweep_all, config.sweep_interval)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
@@ -19,6 +20,7 @@ from linkflow.domain.payloads import MARK, RESERVED, reserved
 from linkflow.domain.policy import OPEN, type_fault
 from linkflow.domain.redaction import Redactor
 from linkflow.domain.state import State, decode, encode, split_key
+from linkflow.metrics import NODE_SECONDS
 from linkflow.nodes.base import Context, Egress, NodeFailure
 from linkflow.nodes.files import Files
 from linkflow.nodes.given import takes_secrets
@@ -83,12 +85,14 @@ class Runner:
 
     async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse) -> Ran:
         """Run any node, within its start-to-close timeout. Returns the outcome and about how many bytes it is."""
+        began = time.perf_counter()
         with concealing() as secrets:
             outcome, size = await self._run(plan, step, state, key, attempt, pulse, secrets)
             if secrets.end is not None:
                 secrets.end()
         if pulse.told is not None and isinstance(outcome, Failed):
             outcome = msgspec.structs.replace(outcome, heartbeat=pulse.told)
+        NODE_SECONDS.observe(time.perf_counter() - began, step.type.type, type(outcome).__name__.lower())
         return outcome, size
 
     async def _run(

@@ -16,6 +16,7 @@ from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingR
 from linkflow.domain.definition import Timeout
 from linkflow.domain.drawers import Room
 from linkflow.domain.errors import Conflict, LinkFlowError
+from linkflow.metrics import RUNNING, TASK_WAIT_SECONDS
 from linkflow.nodes.base import Egress
 from linkflow.nodes.registry import Registry
 from linkflow.nodes.scripts import Scripts
@@ -211,7 +212,9 @@ class Worker:
         except BaseException:
             await self._held.give_back(Job(lease.task, lease.token) for lease in leases)
             raise
+        now = self._clock.now_ms()
         for lease in leases:
+            TASK_WAIT_SECONDS.observe(max(0, now - lease.task.scheduled_at) / 1000, lease.task.queue)
             self._begin(lease.task, lease.token, states.get(lease.task.execution_id), lease)
         return len(leases)
 
@@ -269,6 +272,7 @@ class Worker:
             found.token = token or found.token  # a second delivery: we have it, and now its lease as well
             return
         job = self._held.running[task.id] = Job(task, token)
+        RUNNING.set(len(self._held.running))
         job.work = asyncio.create_task(self._run(job, state, bool(lease and lease.deliveries > 1)))
 
     async def _run(self, job: Job, state: Read | None, again: bool) -> None:
@@ -295,6 +299,7 @@ class Worker:
             logger.exception("A task crashed", extra={"task": task.id})
         finally:
             self._held.running.pop(task.id, None)
+            RUNNING.set(len(self._held.running))
             self._changed.set()
 
     async def _chain(self, job: Job, read: Read | None, again: bool) -> Chain | None:
