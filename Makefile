@@ -6,7 +6,7 @@ PEERS ?=
 TIMES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check bench chaos sam sam-check lock clean
+.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs bench fuzz chaos sam sam-check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,8 +45,16 @@ node-docs: .venv/.ready ## write docs/nodes from the node types
 node-docs-check: .venv/.ready ## are the pages of docs/nodes current?
 	@.venv/bin/linkflow node docs --check
 
+api-docs: .venv/.ready ## what the API answers, into http/answers, from what it answers to the tests (ARGS=tests: to these)
+	@rm -rf .tools/answers && mkdir -p .tools/answers
+	@LINKFLOW_SEEN_ANSWERS=$(CURDIR)/.tools/answers $(PY) -m pytest -q -n 2 $(or $(ARGS),tests/integration/control)
+	@$(PY) scripts/api_answers.py .tools/answers
+
 bench: .venv/.ready ## benchmarks: prints a table, writes bench/results/latest.json (PEERS=1: peers beside it)
 	@$(PY) -m bench $(if $(PEERS),--peers) $(ARGS)
+
+fuzz: .venv/.ready ## schemathesis against a whole LinkFlow, as each role (ARGS="--roles viewer --examples 100")
+	@$(PY) -m tests.fuzz $(ARGS)
 
 chaos: .venv/.ready .tools/sam/.ready ## the long fault suites, then every fault TIMES (100) times
 	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model $(ARGS)

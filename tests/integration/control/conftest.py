@@ -40,6 +40,7 @@ async def _open(url: str) -> AsyncIterator[Plane]:
     made.engine.shut()
     await database.close()
     shutil.rmtree(made.outbox)
+    made.watched.check()
 
 
 UNRECORDED = ("/webhook", "/api/v1/auth/refresh", "/api/v1/auth/resend", "/api/v1/auth/forgot")

@@ -123,6 +123,7 @@ from linkflow.services.world import World
 from linkflow.transports.fetching import Fetcher
 from linkflow.transports.keyrings import connect
 from linkflow.transports.mail import Outbox
+from tests.integration.control.answers import Watched
 from tests.timer_fakes import FakeDoorbell
 
 SECRET = "a secret for tests that is long enough"
@@ -480,6 +481,7 @@ class Plane:
     services: Services
     worker: RecordingWorker
     engine: Pool
+    watched: Watched
     down: set[str] = field(default_factory=set)
     outbox: Path = Path()
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -622,9 +624,10 @@ def build(
         public_url="http://linkflow.test",
         streams=False,
     )
-    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+    watched = Watched(create_app(services))
+    transport = httpx.ASGITransport(watched, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://linkflow.test")
-    return Plane(client, frontend, database, clock, limiter, services, worker, engine, down, outbox)
+    return Plane(client, frontend, database, clock, limiter, services, worker, engine, watched, down, outbox)
 
 
 def check_problem(response: httpx.Response, status: int, code: str = "") -> dict[str, Any]:

@@ -247,11 +247,12 @@ def set_queue(
 
 
 @main.command()
-def openapi() -> None:
-    """Print the OpenAPI document."""
+@click.option("--yaml", "as_yaml", is_flag=True, help="As YAML.")
+def openapi(as_yaml: bool) -> None:
+    """Print the OpenAPI document of the API."""
     from .admin import openapi as document
 
-    raise SystemExit(document())
+    raise SystemExit(document(as_yaml))
 
 
 @main.command()

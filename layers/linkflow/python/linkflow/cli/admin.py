@@ -106,11 +106,18 @@ async def _upkeep(config: Config, dry_run: bool) -> int:
     return 1 if waiting else 0
 
 
-def openapi() -> int:
+def openapi(as_yaml: bool) -> int:
     from linkflow.bootstrap import System
 
     config = Config(secret="0" * 32, database_url="postgresql://", redis_url="redis://127.0.0.1:1")
-    print(json.dumps(System(config).http_app().openapi(), indent=2))
+    document = System(config).http_app().openapi()
+    if as_yaml:
+        import yaml
+
+        copied = json.loads(json.dumps(document))  # what stands in two places would be written as an alias
+        print(yaml.safe_dump(copied, sort_keys=False, allow_unicode=True, width=120), end="")
+    else:
+        print(json.dumps(document, indent=2, ensure_ascii=False))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -109,6 +110,14 @@ def create_app(services: Services) -> FastAPI:
         found = hooks.shortcut(request.scope)
         return hooks.serve(request, services, *found) if found else None
 
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            from .document import document  # which reads all routes
+
+            app.openapi_schema = document(app, services.version, services.public_url)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
     app.add_middleware(Door, max_body=services.max_body, shortcut=webhook)
     for error in (LinkFlowError, RequestValidationError, MethodNotAllowed):
         app.add_exception_handler(error, problems.handle)
@@ -121,7 +130,11 @@ def create_app(services: Services) -> FastAPI:
 async def _router_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == 405:
         # The router names the methods of the first route that fits; RFC 9110 wants those of all.
-        allowed = sorted({method for route in routes() if _at(route, request) for method in route.methods or ()})
+        found = [route for route in routes() if _at(route, request)]
+        fewest = min((route.path.count("{") for route in found), default=0)  # /schedules/preview is no schedule
+        allowed = sorted(
+            {method for route in found if route.path.count("{") == fewest for method in route.methods or ()}
+        )
         error = HTTPException(405, headers={"Allow": ", ".join(allowed)} if allowed else error.headers)
     return await problems.handle(request, error)
 

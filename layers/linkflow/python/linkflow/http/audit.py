@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
-from pydantic import AwareDatetime
 from starlette.responses import Response, StreamingResponse
 
 from linkflow.domain.ids import time_of
@@ -17,6 +16,7 @@ from linkflow.services.workspaces import Membership
 
 from .bodies import Cursor, Page
 from .guard import can
+from .moments import Moment
 from .paging import page
 from .replying import reply
 from .routing import router as new_router
@@ -29,14 +29,14 @@ Auditor = Annotated[Membership, can("audit.view")]
 Action = Annotated[str, Query(max_length=100)]
 Actor = Annotated[str, Query(max_length=100)]
 Target = Annotated[str, Query(max_length=200)]
-Moment = AwareDatetime | None
+Since = Moment | None
 EXPORTED = 500
 
 
 @router.get("")
 async def index(
     services: Given, who: Auditor, actor: Actor = "", action: Action = "", target_id: Target = "",
-    after: Moment = None, before: Moment = None, cursor: Cursor = "", per_page: Page = 20,
+    after: Since = None, before: Since = None, cursor: Cursor = "", per_page: Page = 20,
 ) -> Response:  # fmt: skip
     """A page of what was changed, newest first: by whom (`actor`: ``user:ID``, ``key:ID``), what (`action`), to what
     (`target_id`), when. `after` is included, `before` is not."""
@@ -48,7 +48,7 @@ async def index(
 @router.get("/export")
 async def export(
     services: Given, who: Auditor, actor: Actor = "", action: Action = "", target_id: Target = "",
-    after: Moment = None, before: Moment = None,
+    after: Since = None, before: Since = None,
 ) -> Response:  # fmt: skip
     """The same as JSON Lines, all of it, newest first."""
     wanted = checked(asked(actor, action, target_id, after, before, "", EXPORTED))

@@ -32,7 +32,7 @@ Status = Literal[
     "terminated",
 ]  # fmt: skip
 Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow", "error", "fork", "rerun", "test"]
-EventId = Annotated[int, Query(ge=0, le=2**31 - 1)]
+EventId = Annotated[int, Query(ge=0, le=2_000_000_000)]
 
 
 @router.get("/executions")

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 
 from linkflow.contracts.searching import OPERATORS, Attribute, RunFilter
 from linkflow.domain.errors import InvalidInput, Problem
 from linkflow.domain.searching import NAME_LENGTH, VALUE_LENGTH
+
+from .moments import Moment
 
 Seconds = Annotated[float | None, Query(ge=0, le=10**9, allow_inf_nan=False)]
 Compared = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH + VALUE_LENGTH + 2)]
@@ -24,8 +26,8 @@ async def _filter(
     error_code: Annotated[str, Query(max_length=VALUE_LENGTH)] = "",
     text: Annotated[str, Query(max_length=500)] = "",
     attribute: Annotated[Sequence[Compared], Query(max_length=10)] = (),
-    started_after: AwareDatetime | None = None,
-    started_before: AwareDatetime | None = None,
+    started_after: Moment | None = None,
+    started_before: Moment | None = None,
     min_duration: Seconds = None,
     max_duration: Seconds = None,
 ) -> RunFilter:

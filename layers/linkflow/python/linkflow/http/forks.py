@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +17,7 @@ from .bodies import Cursor, EventKey, Page
 from .filters import Compared, run_filter
 from .guard import can
 from .idempotency import key_of, once
+from .moments import Moment
 from .paging import id_cursor, page
 from .replying import reply
 from .routing import router as new_router
@@ -68,8 +69,8 @@ class Filter(BaseModel):
     workflow_id: Annotated[str, StringConstraints(max_length=36)] = ""
     status: str | list[str] = Field(default_factory=list)
     mode: Annotated[str, StringConstraints(max_length=20)] = ""
-    started_after: AwareDatetime | None = None
-    started_before: AwareDatetime | None = None
+    started_after: Moment | None = None
+    started_before: Moment | None = None
     ids: Annotated[list[str], Field(max_length=10_000)] = Field(default_factory=list)
     version: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     environment: Annotated[str, StringConstraints(max_length=100)] = ""

@@ -32,8 +32,9 @@ router = new_router(prefix="/webhooks", tags=["Webhooks"])
 tests = new_router(prefix="/webhook-test", tags=["Webhooks"])
 runs = new_router(prefix="/webhook-runs", tags=["Webhooks"])
 
-OTHER_METHODS = ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-_METHODS = frozenset(("POST", *OTHER_METHODS))
+SHOWN_METHODS = ["GET", "PUT", "PATCH", "DELETE"]
+OTHER_METHODS = ["HEAD", "OPTIONS"]
+_METHODS = frozenset(("POST", *SHOWN_METHODS, *OTHER_METHODS))
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "set-cookie", "content-security-policy"})
 # A workflow's answer has the console's origin: it may show a page, but not act as one of ours.
 _SANDBOX = {"Content-Security-Policy": "sandbox", "Cache-Control": "no-store"}
@@ -46,6 +47,11 @@ _SANDBOX = {"Content-Security-Policy": "sandbox", "Cache-Control": "no-store"}
 async def receive(request: Request, webhook_id: str, services: Given, _: Anybody, path: str = "") -> Response:
     """Start a run with this call as its trigger data. A repeated Idempotency-Key (or webhook-id) starts none."""
     return await serve(request, services, webhook_id, path)
+
+
+for _method in SHOWN_METHODS:
+    router.api_route("/{webhook_id}", methods=[_method])(receive)
+    router.api_route("/{webhook_id}/{path:path}", methods=[_method])(receive)
 
 
 def shortcut(scope: Scope) -> tuple[str, str] | None:
@@ -107,6 +113,11 @@ async def capture(request: Request, webhook_id: str, services: Given, _: Anybody
     body = parsed(plain, knock.headers.get("content-type", ""))
     trigger = await services.hook_desk.captured(webhook, knock, body, raw)
     return reply({"message": "Captured.", "trigger": trigger}, 200, _SANDBOX)
+
+
+for _method in SHOWN_METHODS:
+    tests.api_route("/{webhook_id}", methods=[_method])(capture)
+    tests.api_route("/{webhook_id}/{path:path}", methods=[_method])(capture)
 
 
 @runs.get("/{token}")

@@ -38,7 +38,7 @@ _HEADERS = ("etag", "location", "content-type", "cache-control")
 def key_of(request: Request, *names: str) -> str:
     """The key in the first of these headers that is there, or nothing. Raises `InvalidInput` for one that cannot be."""
     for name in names or ("idempotency-key",):
-        if given := request.headers.get(name):
+        if (given := request.headers.get(name)) is not None:
             if not _KEY.fullmatch(given):
                 raise InvalidInput(f"The header {name} has 1 to 200 visible ASCII characters.")
             return given

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +21,7 @@ from linkflow.services.workspaces import Membership
 from .bodies import Cursor, Page
 from .guard import can
 from .idempotency import once
+from .moments import Moment
 from .paging import id_cursor, page
 from .replying import reply
 from .routing import router as new_router
@@ -49,8 +50,8 @@ class Trigger(BaseModel):
 class Backfill(BaseModel):
     """Both ends are inside the range. `overlap` left out is the schedule's."""
 
-    from_: AwareDatetime = Field(alias="from")
-    to: AwareDatetime
+    from_: Moment = Field(alias="from")
+    to: Moment
     overlap: Overlap = ""
 
 
@@ -86,7 +87,7 @@ async def show(schedule_id: str, services: Given, who: Viewer) -> Response:
 
 @router.get("/{schedule_id}/preview")
 async def preview(
-    schedule_id: str, services: Given, who: Viewer, count: Count = 10, after: AwareDatetime | None = None
+    schedule_id: str, services: Given, who: Viewer, count: Count = 10, after: Moment | None = None
 ) -> Response:
     """Its next fires, from now or another time on, in UTC and on its own clock. Jitter is not in it."""
     found, fires = await services.schedules.preview(who, schedule_id, _ms(after) if after else 0, count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, StringConstraints
+from pydantic import BaseModel, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +16,7 @@ from . import shapes
 from .bodies import NewMember
 from .defaults import shown_once
 from .guard import Anybody, InPerson, SignedIn, can
+from .moments import Moment
 from .origin import origin
 from .replying import reply
 from .routing import router as new_router
@@ -46,7 +47,7 @@ class NewServiceKey(BaseModel):
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
     permissions: Permissions
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class Heir(BaseModel):

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Query
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from linkflow.contracts.usage import MANY
@@ -14,6 +13,7 @@ from linkflow.domain.state import CLOSED
 from linkflow.services.usage import Bucket, Statistics
 
 from .executions import Viewer
+from .moments import Moment
 from .paging import id_cursor
 from .replying import reply
 from .routing import router as new_router
@@ -22,8 +22,8 @@ from .wiring import Given
 
 router = new_router(prefix="/api/v1/workspaces/{workspace_id}", tags=["Executions"])
 
-From = Annotated[AwareDatetime | None, Query(alias="from")]
-To = Annotated[AwareDatetime | None, Query(alias="to")]
+From = Annotated[Moment | None, Query(alias="from")]
+To = Annotated[Moment | None, Query(alias="to")]
 
 
 @router.get("/executions/stats")

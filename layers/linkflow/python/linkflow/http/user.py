@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
 from linkflow.services.people_ports import Key, SignIn
 
 from . import shapes
-from .audit import Action, Moment, asked, line
+from .audit import Action, Since, asked, line
 from .bodies import Cursor, Name, Page, Secret
 from .defaults import shown_once
 from .guard import InPerson, SignedIn
+from .moments import Moment
 from .origin import origin
 from .paging import page
 from .replying import reply
@@ -59,7 +60,7 @@ class NewKey(BaseModel):
     name: Name
     permissions: Permissions = []
     workspace_id: Annotated[str, StringConstraints(max_length=36)] = ""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 @router.put("")
@@ -183,7 +184,7 @@ async def delete_key(key_id: str, services: Given, who: InPerson) -> Response:
 
 @router.get("/audit")
 async def activity(
-    services: Given, who: InPerson, action: Action = "", after: Moment = None, before: Moment = None,
+    services: Given, who: InPerson, action: Action = "", after: Since = None, before: Since = None,
     cursor: Cursor = "", per_page: Page = 20,
 ) -> Response:  # fmt: skip
     """What was done to one's account: sign-ins, failed ones too, passwords, keys; newest first."""
