@@ -8,7 +8,7 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY layers layers
 RUN uv venv /opt/linkflow \
  && uv pip install --no-cache --compile-bytecode --python /opt/linkflow/bin/python \
-      --constraint requirements.lock ".[aws,grpc,server]"
+      --constraint requirements.lock ".[aws,grpc,otel,server]"
 
 FROM python:3.13-slim
 # Volumes that are mounted here for the first time are this user's.

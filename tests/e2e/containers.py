@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import yaml
 
 from tests.chaos.wire import Loop, Wire
+from tests.e2e.collector import Collector
 from tests.e2e.networks import Networks, NoNetworks
 from tests.e2e.stand_ins import Web
 from tests.e2e.topologies import ROOT, Process, free_ports, until_ready
@@ -97,6 +98,7 @@ class Containers:
             process.kill()
         if hasattr(self, "web"):
             self.web.close()
+            self.collector.__exit__()
         self._loop.close()
         if self.networks is not None:
             self.networks.close()
@@ -113,6 +115,7 @@ class Containers:
             self.networks.add(*self.services)
             self.networks.known(outside=here, **dict.fromkeys(STORES, here))
         self.web = Web(host=here)
+        self.collector = Collector(here).__enter__()
         self.stores = {name: self._store(name, here) for name in STORES}
         make = [str(_script()), *compose()["services"]["certs"]["command"]]
         make[make.index("/certs")] = str(self._folder / "certs")
@@ -156,6 +159,7 @@ class Containers:
         env["DATABASE_URL"] = self._at("postgres", env["DATABASE_URL"])
         env["REDIS_URL"] = self._at("valkey", env["REDIS_URL"])
         env["LINKFLOW_PUBLIC_URL"] = self.url
+        env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
         if self.isolated and name in self.services:
             return env
         return self._on_loopback(name, env)

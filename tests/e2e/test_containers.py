@@ -3,6 +3,7 @@ probes, and none of them is missed for long."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -85,6 +86,28 @@ def test_numbers_of_what_was_done(containers: Containers) -> None:
     assert numbers("timer")["linkflow_timer_lag_seconds_count"] >= 1
     hooks = 'linkflow_http_requests_total{method="POST",route="/webhooks/{webhook_id}",status="202"}'
     assert numbers("api")[hooks] >= 1
+
+
+def test_a_trace_follows_a_run_through_every_service(containers: Containers) -> None:
+    person = Person(containers.url)
+    containers.web.place("/traced")
+    call, rest = http("call", containers.web.url("/traced")), node("rest", "delay", {"milliseconds": 100})
+    run = person.run(workflow(call, rest)).check().id
+    found: dict[str, set[str]] = {}
+    until = time.monotonic() + 20
+    while len(found) < len(SIX) or "execution" not in found["linkflow-history"]:
+        assert time.monotonic() < until, f"spans only of {found}"
+        time.sleep(0.1)
+        for resource, span in containers.collector.spans():
+            if span.trace_id.hex() == run.replace("-", ""):
+                found.setdefault(resource["service.name"], set()).add(span.name)
+    assert set(found) == {f"linkflow-{name}" for name in SIX}
+    assert "POST /api/v1/workspaces/{workspace_id}/workflows/{workflow_id}/execute" in found["linkflow-api"]
+    assert "frontend.run" in found["linkflow-frontend"]
+    assert found["linkflow-history"] >= {"execution", "history.start", "history.complete", "history.fire"}
+    assert "matching.add" in found["linkflow-matching"]
+    assert found["linkflow-worker"] >= {"queue default", "node action_http_request"}
+    assert "timer" in found["linkflow-timer"]
 
 
 def test_services_take_no_calls_without_a_certificate(containers: Containers) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from linkflow import tracing
 from linkflow.config import BadConfig, Config, load
 from linkflow.domain.errors import LinkFlowError
 from linkflow.observability import setup
@@ -19,6 +20,7 @@ from .client import say
 
 if TYPE_CHECKING:
     from linkflow.bootstrap import System
+    from linkflow.transports.otlp import Otlp
 
     from .probes import Probed
 
@@ -124,6 +126,7 @@ async def _serve(config: Config, service: str, grpc: str, http: str, probes: str
 
     system = System(config, service)
     stop = stop_on_signals()
+    spans = _traced(service)
     state = Probed(system.checks(), system.measures)
     asked = asyncio.create_task(state.serve(probes)) if probes else None
     try:
@@ -134,6 +137,21 @@ async def _serve(config: Config, service: str, grpc: str, http: str, probes: str
     finally:
         await system.close()
         await state.end(asked)
+        if spans is not None:
+            tracing.begin(None)
+            await asyncio.to_thread(spans.close)
+
+
+def _traced(service: str) -> Otlp | None:
+    """Send spans to the collector that the environment names, where it does."""
+    from linkflow import __version__
+    from linkflow.transports.otlp import Otlp, wanted
+
+    if not wanted():
+        return None
+    spans = Otlp(service, __version__)
+    tracing.begin(spans)
+    return spans
 
 
 async def _serve_api(system: System, http: str, stop: asyncio.Event, state: Probed) -> None:

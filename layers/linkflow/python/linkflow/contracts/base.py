@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar, cast, get_type_hints
 import msgspec
 from msgspec import Struct
 
+from linkflow import tracing
 from linkflow.domain.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from linkflow.metrics import RPC_ERRORS, RPC_SECONDS
 
@@ -159,16 +160,21 @@ class Server:
         """Serve one call with the request as an object."""
         who = self._signer.verify(self.contract.service, token)
         self.contract.method(method)
-        reset, began = _caller.set(who), time.perf_counter()
+        reset, began, failed = _caller.set(who), time.perf_counter(), ""
+        answer: Struct | None = None
         try:
-            answer: Struct = await getattr(self._target, method)(request)
-            return answer
+            answer = await getattr(self._target, method)(request)
+            return cast(Struct, answer)
         except Exception as error:
-            RPC_ERRORS.add(self.contract.service, method, getattr(error, "code", "internal"))
+            failed = str(getattr(error, "code", "internal"))
+            RPC_ERRORS.add(self.contract.service, method, failed)
             raise
         finally:
             _caller.reset(reset)
-            RPC_SECONDS.observe(time.perf_counter() - began, self.contract.service, method)
+            took = time.perf_counter() - began
+            RPC_SECONDS.observe(took, self.contract.service, method)
+            if tracing.on():
+                tracing.served(request, answer, self.contract.service, method, time.time_ns() - int(took * 1e9), failed)
 
     async def handle_bytes(self, method: str, request: bytes, token: str) -> bytes:
         """Serve one call with the request and the reply as JSON. Raises `InvalidInput` naming the field."""

@@ -17,11 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from linkflow import tracing
 from linkflow.domain.errors import PayloadTooLarge
 from linkflow.metrics import HTTP_REQUESTS, HTTP_SECONDS, OTHER
 
 from . import problems, strict_json
 from .defaults import limit_headers
+from .traces import run_named, traced
 
 API = "/api/"
 HOOKS, SHORTCUT = "/webhooks/", "/webhooks/{webhook_id}"
@@ -55,12 +57,13 @@ class Door:
         request = Request(scope)
         id = _request_id(request.headers)
         scope.setdefault("state", {})["request_id"] = id
-        started, status, began = False, 0, time.perf_counter()
+        started, status, began, run = False, 0, time.perf_counter(), ""
 
         async def reply(message: Message) -> None:
-            nonlocal started, status
+            nonlocal started, status, run
             if message["type"] == "http.response.start":
                 started, status = True, message["status"]
+                run = (tracing.on() and run_named(message)) or ""
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = id
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -86,6 +89,8 @@ class Door:
             method = scope["method"] if scope["method"] in METHODS else OTHER
             HTTP_SECONDS.observe(time.perf_counter() - began, method, route)
             HTTP_REQUESTS.add(method, route, str(status or ABANDONED))
+            if tracing.on():
+                traced(request, method, route, status or ABANDONED, time.perf_counter() - began, run)
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
         length = headers.get("content-length", "")

@@ -9,6 +9,7 @@ from contextvars import Context
 
 import msgspec
 
+from linkflow import tracing
 from linkflow.config import Config
 from linkflow.contracts import history as h
 from linkflow.contracts.base import caller
@@ -48,6 +49,7 @@ from .policing import Policing
 from .secrets import Secrets
 from .takers import Takers
 from .telling import Teller
+from .traces import traced
 from .upkeep import Sweeper, quietly
 from .verbs import VERBS
 from .world import World
@@ -473,6 +475,8 @@ class History:
 
     def _tell(self, committed: Sequence[tuple[Item, Written]]) -> None:
         """Who watches these runs hears of it."""
+        if tracing.on():
+            traced(committed)
         if self._teller is not None:
             self._teller.tell([written.row for _, written in committed if written.row and not written.duplicate])
 

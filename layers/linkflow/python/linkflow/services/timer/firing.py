@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from linkflow import tracing
 from linkflow.contracts.history import DueTimer, FireBatch, HistoryApi
 from linkflow.metrics import TIMER_LAG_SECONDS
 from linkflow.ports import Clock
@@ -22,6 +23,9 @@ class Firing:
         now = self._clock.now_ms()
         for timer in timers:
             TIMER_LAG_SECONDS.observe(max(0, now - timer.due_at) / 1000)
+            if tracing.on():
+                start, end = tracing.ns(timer.due_at), tracing.ns(now)
+                tracing.run_span(timer.execution_id, "timer", start, end, attributes={"linkflow.timer": timer.timer_id})
         reply = await self._history.fire(FireBatch(tuple(timers)))
         failed = frozenset(reply.failed)
         if not failed:

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import msgspec
 from pydantic import ValidationError
 
+from linkflow import tracing
 from linkflow.domain.draft import input_of
 from linkflow.domain.events import iso
 from linkflow.domain.expressions import ExpressionError, Scope, compile_expression
@@ -74,14 +75,18 @@ class Runner:
         """Run a pure node, here and now. Returns the outcome and about how many bytes it is."""
         context, scope = self._context(plan, step, state, key, attempt)
         logs: list[str] = []
+        began = time.perf_counter()
         try:
             context.log = logs.append
             outcome = step.type.run(step.params(scope), context)
             if not isinstance(outcome, OUTCOMES) and inspect.isawaitable(outcome):
                 raise TypeError(f"{step.type.type} says that it is pure, yet it waits.")
-            return self._checked(outcome, logs)
+            ran = self._checked(outcome, logs)
         except Exception as error:
-            return self._checked(_failed(error, logs), [])
+            ran = self._checked(_failed(error, logs), [])
+        if tracing.on():
+            _traced(step, state, key, attempt, time.perf_counter() - began, ran[0])
+        return ran
 
     async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse) -> Ran:
         """Run any node, within its start-to-close timeout. Returns the outcome and about how many bytes it is."""
@@ -92,7 +97,10 @@ class Runner:
                 secrets.end()
         if pulse.told is not None and isinstance(outcome, Failed):
             outcome = msgspec.structs.replace(outcome, heartbeat=pulse.told)
-        NODE_SECONDS.observe(time.perf_counter() - began, step.type.type, type(outcome).__name__.lower())
+        took = time.perf_counter() - began
+        NODE_SECONDS.observe(took, step.type.type, type(outcome).__name__.lower())
+        if tracing.on():
+            _traced(step, state, key, attempt, took, outcome)
         return outcome, size
 
     async def _run(
@@ -226,3 +234,17 @@ def _failed(error: Exception, logs: list[str]) -> Failed:
         return Failed(NodeError("invalid_params", message, False), logs=kept)
     logger.error("A node crashed", exc_info=error)
     return Failed(NodeError("node_crashed", f"The node crashed with {type(error).__name__}.", False), logs=kept)
+
+
+def _traced(step: Step, state: State, key: str, attempt: int, seconds: float, outcome: Outcome) -> None:
+    """An attempt of a node is a span of its run."""
+    end = time.time_ns()
+    about: dict[str, str | int | float | bool] = {
+        "linkflow.node": key, "linkflow.node.type": step.type.type, "linkflow.attempt": attempt,
+        "linkflow.outcome": type(outcome).__name__.lower(),
+    }  # fmt: skip
+    error = outcome.error.code if isinstance(outcome, Failed) else ""
+    start = end - int(seconds * 1e9)
+    tracing.run_span(
+        state.execution_id, f"node {step.type.type}", start, end, ("node", key, attempt), attributes=about, error=error
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from functools import partial
 
+from linkflow import tracing
 from linkflow.config import Config
 from linkflow.contracts.base import caller
 from linkflow.contracts.history import CompleteBatch, HistoryApi, LoadRequest, StartedNode, Task
@@ -215,6 +216,8 @@ class Worker:
         now = self._clock.now_ms()
         for lease in leases:
             TASK_WAIT_SECONDS.observe(max(0, now - lease.task.scheduled_at) / 1000, lease.task.queue)
+            if tracing.on():
+                _waited(lease, now)
             self._begin(lease.task, lease.token, states.get(lease.task.execution_id), lease)
         return len(leases)
 
@@ -380,6 +383,17 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in left:
             task.cancel()
         left = (await asyncio.wait(left, timeout=0.1))[1]
+
+
+def _waited(lease: Lease, now: int) -> None:
+    """The time that a task waited for a worker is a span of its run."""
+    task = lease.task
+    about: dict[str, str | int | float | bool] = {
+        "messaging.destination.name": task.queue, "linkflow.node": task.node_key, "linkflow.attempt": task.attempt,
+        "linkflow.deliveries": lease.deliveries,
+    }  # fmt: skip
+    start, end = tracing.ns(task.scheduled_at), tracing.ns(now)
+    tracing.run_span(task.execution_id, f"queue {task.queue}", start, end, kind=tracing.CONSUMER, attributes=about)
 
 
 def _is_bare(task: Task) -> bool:
