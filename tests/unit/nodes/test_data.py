@@ -163,7 +163,8 @@ class TestTransform:
         }
 
     def test_remove_is_delete(self):
-        assert run("transform", {"operation": "remove", "fields": ["a"]}, {"a": 1, "b": 2}).output == {"b": 2}
+        for fields in (["a"], "a", {"a": None}):
+            assert run("transform", {"operation": "remove", "fields": fields}, {"a": 1, "b": 2}).output == {"b": 2}
 
     def test_filter(self):
         assert self.shape({"operation": "filter"}, {"a": None, "b": 0}) == {"b": 0}
@@ -171,6 +172,11 @@ class TestTransform:
         assert self.shape(config, {"list": [{"n": 1}, {"n": 2}]}) == [{"n": 2}]
         with pytest.raises(NodeFailure, match="needs a list"):
             self.shape({**config, "items": "nope"}, {})
+
+    def test_conditions_alone_are_a_filter(self):
+        assert self.shape({"conditions": [{"field": "n", "value": 1}]}, [{"n": 1}, {"n": 2}]) == [{"n": 1}]
+        step = {"conditions": [{"field": "n", "value": 1}]}
+        assert self.shape({"operations": [step, {"fields": {"m": 2}}]}, [{"n": 1}, {}]) == [{"n": 1, "m": 2}]
 
     def test_one_form_only(self):
         assert codes("transform", {"fields": {}, "operations": [{"fields": {"a": 1}}]}) == [("", "invalid_value")]

@@ -99,6 +99,25 @@ def test_paths_skip_the_branches_of_unions():
     ]
 
 
+def test_a_name_that_there_is_not_is_a_fault_whatever_its_value():
+    """It would be one when the node runs."""
+    found = Registry.load().check("transform", {"operation": "filter", "condition": "{{ input.a > 1 }}"})
+    assert [(one.path, one.code) for one in found] == [("/condition", "unknown_field")]
+    assert found[0].message.endswith("Did you mean `conditions`?")
+    tools = [{"type": "http", "name": "a", "url": "http://a.example", "head": "{{ input.x }}"}]
+    [fault] = Registry.load().check("action_ai_agent", {"prompt": "x", "tools": tools})
+    assert (fault.path, fault.code) == ("/tools/0/head", "unknown_field")
+
+
+def test_what_might_be_meant_is_of_the_same_object():
+    config = {"url": "http://a.example", "pagination": {"mode": "page", "max_page": 3, "body_typ": 1}}
+    messages = {one.path: one.message for one in Registry.load().check("action_http_request", config)}
+    assert messages == {
+        "/pagination/max_page": "`pagination` has no field `max_page`. Did you mean `max_pages`?",
+        "/pagination/body_typ": "`pagination` has no field `body_typ`.",
+    }
+
+
 def test_secrets_in_the_config_are_warned_about(registry: Registry):
     [fault] = registry.check("email", {"to": "a@b.c", "subject": "x", "password": "hunter2"})
     assert (fault.path, fault.code, fault.severity) == ("/password", "secret_in_config", "warning")

@@ -193,6 +193,15 @@ def pem(key: Any) -> tuple[str, str]:
 
 
 class TestCrypto:
+    async def test_hashes_and_hmacs_by_their_names(self):
+        assert await self.crypto({"operation": "hash", "value": "abc"}) == run("hash", {"value": "abc"}).output
+        assert (await self.crypto({"operation": "hash", "value": "abc", "algorithm": "md5"}))["hash"].startswith("9001")
+        signed = await self.crypto({"operation": "sign", "value": "abc"}, "key")
+        for algorithm in ("sha256", "hmac-sha256"):
+            given = {"operation": "hmac", "value": "abc", "algorithm": algorithm}
+            assert await self.crypto(given, "key") == signed
+        assert codes("crypto", {"operation": "uuid", "algorithm": "md5"}) == [("", "invalid_value")]
+
     async def crypto(self, config: dict[str, Any], secret: str = "") -> Any:
         credentials = {"signing_key": {"secret": secret}} if secret else {}
         return (await run("crypto", config, credentials=credentials)).output

@@ -155,7 +155,9 @@ class Agent(Base):
     refuses = (
         Refusal({"tools": []}, "", "invalid_value"),
         Refusal(
-            {"prompt": "x", "tools": [{"type": "http", "name": "a b", "url": "http://x"}]}, "/tools/0", "invalid_value"
+            {"prompt": "x", "tools": [{"type": "http", "name": "a b", "url": "http://x"}]},
+            "/tools/0/name",
+            "invalid_value",
         ),
         Refusal(
             {

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from linkflow.domain.definition import MAIN
 from linkflow.domain.outcomes import Outcome, RequestApproval
@@ -28,7 +28,7 @@ DECISION = {
 
 class ApprovalParams(Params):
     title: Annotated[Text, Field(max_length=500)] = Field("", description="Left out: the node's name.")
-    description: Text = ""
+    description: Text = Field("", validation_alias=AliasChoices("description", "message"))
     payload: Any = Field(None, description="What there is to decide on.")
     assignees: TextList = Field([], description="Who is asked: a list, or text with commas.")
     due: Due = Field("", description="1h30m, seconds or RFC 3339; then the node fails. Left out: no due date.")

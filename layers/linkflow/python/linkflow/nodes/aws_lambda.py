@@ -31,7 +31,7 @@ class LambdaParams(AwsParams):
     payload: Any = Field(None, description="Any JSON value. Left out: the node's input.")
     mode: Annotated[
         Literal["sync", "async", "dry_run"],
-        BeforeValidator(lambda value: {spelt: mode for mode, spelt in _MODES.items()}.get(value, value)),
+        BeforeValidator(lambda value: next((mode for mode, spelt in _MODES.items() if spelt == value), value)),
     ] = Field(
         "sync",
         validation_alias=AliasChoices("mode", "invocation_type"),

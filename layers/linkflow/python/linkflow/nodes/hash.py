@@ -55,8 +55,12 @@ class Hash(Base):
 
     def run(self, params: HashParams, context: Context) -> Outcome:
         value = params.value if "value" in params.model_fields_set else context.input
-        digest = hashlib.new(params.algorithm, as_bytes(value), usedforsecurity=False).digest()
-        return Completed(output={"hash": encoded(digest, params.encoding), "algorithm": params.algorithm})
+        made = encoded(digest(params.algorithm, as_bytes(value)), params.encoding)
+        return Completed(output={"hash": made, "algorithm": params.algorithm})
+
+
+def digest(algorithm: str, data: bytes) -> bytes:
+    return hashlib.new(algorithm, data, usedforsecurity=False).digest()
 
 
 def as_bytes(value: Any) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -229,9 +229,10 @@ def _errors(node: NodeType, config: dict[str, Any]) -> Iterator[Problem]:
     except ValidationError as error:
         seen: set[str] = set()
         for item in error.errors(include_url=False, include_context=True, include_input=False):
-            path, value = _locate(config, item["loc"], item["type"])
+            path, value, leads_there = _locate(config, item["loc"], item["type"])
             literal = bool(item["loc"]) and item["loc"][0] in node.literal_fields
-            known_later = _is_dynamic(value) and not literal and item["type"] != "expression_in_path"
+            is_sure = item["type"] == "expression_in_path" or (item["type"] == "extra_forbidden" and leads_there)
+            known_later = _is_dynamic(value) and not literal and not is_sure
             if known_later or path in seen:
                 continue  # the branches of a union each report the same value
             seen.add(path)
@@ -252,20 +253,22 @@ def _code(kind: str) -> str:
 _UNKNOWN = object()
 
 
-def _locate(config: Any, loc: tuple[int | str, ...], kind: str) -> tuple[str, Any]:
-    """The JSON Pointer and value that `loc` leads to. Parts that name a branch of a union are no part of the path."""
-    path, value = "", config
+def _locate(config: Any, loc: tuple[int | str, ...], kind: str) -> tuple[str, Any, bool]:
+    """The JSON Pointer and value that `loc` leads to, and whether it surely does: a part that names a branch of a union
+    is no part of the path, and where it is not the `type` that the value has, another branch may have been meant."""
+    path, value, is_sure = "", config, True
     for part in loc:
         if (isinstance(value, dict) and part in value) or (isinstance(value, list) and part in range(len(value))):
             value = value[part]  # type: ignore[index]
         elif kind in ("missing", "needed") and part == loc[-1]:
-            return f"{path}/{_escape(part)}", _UNKNOWN
+            return f"{path}/{_escape(part)}", _UNKNOWN, is_sure
         else:
-            break
+            is_sure = is_sure and isinstance(value, dict) and value.get("type") == part
+            continue
         path += f"/{_escape(part)}"
         if _is_dynamic(value):
             break
-    return path, value
+    return path, value, is_sure
 
 
 def _escape(part: int | str) -> str:
@@ -280,11 +283,34 @@ def _message(node: NodeType, kind: str, message: str, loc: tuple[int | str, ...]
     if kind == "missing":
         return f"`{loc[-1]}` is required."
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(loc[-1]), [key for _, _, keys in _fields(node.params) for key in keys], 1)
+        model = _model_at(node.params, loc[:-1])
+        known = [key for _, _, keys in _fields(model) for key in keys] if model else []
+        near = difflib.get_close_matches(str(loc[-1]), known, 1)
         hint = f" Did you mean `{near[0]}`?" if near else ""
-        return f"{node.name} has no field `{loc[-1]}`.{hint}"
+        whose = next((f"`{part}`" for part in reversed(loc[:-1]) if isinstance(part, str)), node.name)
+        return f"{whose} has no field `{loc[-1]}`.{hint}"
     text = message.removeprefix("Value error, ").replace("Input should", "It should")
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:
+    """The model of what `loc` leads to, where that is one model."""
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        found = next((info.annotation for _, info, keys in _fields(model) if part in keys), None)
+        inner = list(_models(found))
+        if len(inner) != 1:
+            return None
+        model = inner[0]
+    return model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, list[str]]]:

@@ -25,6 +25,8 @@ Fields = Annotated[
         lambda value: (
             dict.fromkeys(value)
             if isinstance(value, list) and all(isinstance(name, str) for name in value)
+            else {value: None}
+            if isinstance(value, str) and value and "{{" not in value
             else value or {}
         )
     ),
@@ -46,6 +48,15 @@ class Step(Params):
     items: Any = Field(None, description="filter: the list, where it is not the input.")
     conditions: list[Rule] = Field(default_factory=list, description="filter: which items stay.")
     combine: Combine = "and"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _conditions_are_a_filters(cls, given: Any) -> Any:
+        """`transform_filter` of the original says it by its name alone."""
+        others = {"operation", "fields", "values", "mapping"}
+        if isinstance(given, dict) and given.get("conditions") and not others & given.keys():
+            return {**given, "operation": "filter"}
+        return given
 
 
 class TransformParams(Step):

@@ -26,7 +26,7 @@ EventText = Annotated[Text, AfterValidator(_checked), Field(max_length=MAX_NAME)
 
 class WaitParams(Params):
     event: Annotated[EventText, Field(min_length=1)] = Field(
-        validation_alias=AliasChoices("event", "event_name"), description="Its name."
+        validation_alias=AliasChoices("event", "event_name", "name"), description="Its name."
     )
     key: EventText = Field("", description="Take only an event with this key; without one, any of the name.")
     timeout: Span = Field(
