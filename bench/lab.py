@@ -71,7 +71,7 @@ class Lab:
         self._open.callback(self.api.close)
         self.api.sign_in()
         ports = {"linkflow": self.server.ready["grpc"], "null": self.standin.ready["grpc"]}
-        workspace = self.api.account.workspace
+        workspace = self.api.workspace
         self.generator = self._child("generator", {"secret": config.secret, "grpc": ports, "workspace": workspace})
         self.database = self._open.enter_context(psycopg.connect(self.url, autocommit=True))
         self.roots = self._roots(stack, config.redis_url)

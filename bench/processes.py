@@ -125,7 +125,7 @@ class _Pair:
         self._generators = [self._generator(server), self._generator(server)]
 
     def _generator(self, server: Child) -> Child:
-        return self._open.enter_context(_generator(self._lab, server, self._api.account.workspace))
+        return self._open.enter_context(_generator(self._lab, server, self._api.workspace))
 
     def one_more(self) -> None:
         """A second LinkFlow process, which takes half of the load."""
@@ -178,7 +178,7 @@ def _child(module: str, *, config: Config) -> Iterator[Child]:
 def _generator(lab: Lab, server: Child, workspace: str = "") -> Iterator[Child]:
     ask = {
         "secret": lab.secret, "grpc": {"linkflow": server.ready["grpc"]},
-        "workspace": workspace or lab.api.account.workspace,
+        "workspace": workspace or lab.api.workspace,
     }  # fmt: skip
     child = Child("generator", ask)
     try:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from linkflow.cli import main
+from linkflow.cli.keeping import SignIns
 from tests.conftest import fresh_database
 from tests.e2e import topologies
 from tests.e2e.conftest import emptied
@@ -238,9 +239,10 @@ def test_workflows_are_named_by_file_and_name_and_calls_share_a_session(
 ):
     file, mocks = tmp_path / "by-file.json", ("--mock", 'fetch={"output": {"body": {"total": 1}}}')
     file.write_text(json.dumps({**order(web), "name": "By file"}))
-    account = Path(str(where[1])) / "account.json"
+    kept = SignIns(Path(str(where[1])))
     linkflow("executions", *where)
-    token = json.loads(account.read_text())["token"]
+    [url] = kept.urls()
+    session = kept.of(url) or {}
     for named in (file, "By file", file):  # more calls in a minute than there may be sign-ins
         for part in (("--up-to", "check"), ("--node", "small", "--input", "1"), ()):
             ran = linkflow("test", "run", named, *mocks, *part, *where)
@@ -249,7 +251,7 @@ def test_workflows_are_named_by_file_and_name_and_calls_share_a_session(
     assert linkflow("unpin", file, "fetch", *where).exit_code == 0
     missing = linkflow("pin", "By file", "fetsh", "--output", "1", *where)
     assert (missing.exit_code, missing.stderr) == (2, "There is no such node. Did you mean 'fetch'?\n")
-    assert json.loads(account.read_text())["token"] == token
-    account.write_text(json.dumps({**json.loads(account.read_text()), "token": token[:-4] + "AAAA"}))
+    assert kept.of(url) == session
+    kept.put(url, {**session, "access_token": session["access_token"][:-4] + "AAAA"})
     assert linkflow("executions", *where).exit_code == 0
-    assert json.loads(account.read_text())["token"] != token
+    assert (kept.of(url) or session)["access_token"] != session["access_token"]

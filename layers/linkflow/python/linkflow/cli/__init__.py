@@ -14,8 +14,10 @@ from .executions import executions
 from .keys import keys
 from .nodes import nodes
 from .options import HOME, JSON, URL
+from .people import GROUPS
 from .retention import retention
 from .shards import shards
+from .signing import login, logout, whoami, workspace
 from .testing import pin, tests, unpin
 from .usage import usage
 from .webhooks import webhook
@@ -87,6 +89,8 @@ main.add_command(variable)
 main.add_command(keys)
 main.add_command(certs)
 main.add_command(webhook)
+for command in (login, logout, whoami, workspace, *GROUPS):
+    main.add_command(command)
 main.add_command(tests)
 main.add_command(pin)
 main.add_command(unpin)

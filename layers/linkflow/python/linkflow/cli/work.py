@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 
-from .client import Api, ApiError, say
+from .client import LOCAL, Api, ApiError, say
 
 
 @contextmanager
@@ -23,8 +24,8 @@ def connected(home: str, url: str) -> Iterator[Api]:
         yield api
         api.close()
         return
-    if url:
-        raise ApiError(f"Nothing answers at {url}.")
+    if url or (not api.account.url and api.url != LOCAL):
+        raise ApiError(f"Nothing answers at {api.url}.")
     from .up import Running
 
     say("Starting LinkFlow on this machine (`linkflow up` keeps it running) ...")
@@ -42,6 +43,9 @@ def guarded(work: Any) -> int:
         return code
     except (ApiError, ValueError) as error:
         say(str(error))
+        return 2
+    except httpx.HTTPError as error:
+        say(f"The call failed: {error}")
         return 2
     except KeyboardInterrupt:
         return 130

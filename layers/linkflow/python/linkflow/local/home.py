@@ -1,6 +1,6 @@
 """The data home of one machine: a private folder with a few small files beside the data.
 
-- ``.gitignore``, ``secret`` and ``keys.json``, made once;
+- ``.gitignore``, ``secret`` and ``keys.json``, made once; ``sign-ins.json``, the command line's session;
 - ``postgres/`` with ``postgres.port``, ``.password``, ``.owner``, ``.lock`` and ``.log``;
 - ``valkey/`` with ``valkey.port``, ``.pid``, ``.owner``, ``.lock`` and ``.log``.
 """

@@ -94,7 +94,7 @@ def reset(home: Path | str) -> None:
                     shutil.rmtree(leftover)
                 elif leftover.suffix != ".lock":  # a lock that is deleted can be held twice
                     leftover.unlink()
-    for name in ("secret", "keys.json"):
+    for name in ("secret", "keys.json", "sign-ins.json"):
         (folder / name).unlink(missing_ok=True)
 
 
