@@ -30,6 +30,7 @@ REDIS_DATABASES = {
     "trials": 3,
     "secrets": 3,
     "containers": 2,
+    "notifications": 1,
 }
 
 

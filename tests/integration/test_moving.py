@@ -41,7 +41,7 @@ CONTROL = {
     "users", "refresh_tokens", "workspaces", "members", "workflows", "workflow_versions", "webhooks", "schedules",
     "schedule_firings", "replies", "kept_events", "bulk_operations", "queue_settings", "queue_rules", "shard_map",
     "shard_home", "shard_changes", "shard_moves", "linkflow_migrations",
-    "workspace_reach", "webhook_refusals", "webhook_listeners", "webhook_captures", "tallies", "usage_sums", "retention_settings",
+    "workspace_reach", "webhook_refusals", "webhook_listeners", "webhook_captures", "tallies", "usage_sums", "retention_settings", "notification_rules",
     "sessions", "account_tokens", "sign_in_failures", "second_factors", "recovery_codes", "identities", "oidc_attempts",
     "roles", "invitations", "api_keys", "audit_log",
     "credentials", "variables",

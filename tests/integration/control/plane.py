@@ -78,6 +78,7 @@ from linkflow.ports import Mailer, Notice, Words
 from linkflow.postgres.credentials import PostgresCredentials
 from linkflow.postgres.database import Database
 from linkflow.postgres.hook_calls import PostgresHookCalls
+from linkflow.postgres.notifications import PostgresRules
 from linkflow.postgres.people import stores
 from linkflow.postgres.policies import PostgresPolicies
 from linkflow.postgres.reach import PostgresReach
@@ -103,6 +104,7 @@ from linkflow.services.hook_log import HookLog
 from linkflow.services.hook_secrets import HookSecrets
 from linkflow.services.hook_status import StatusTokens
 from linkflow.services.inspecting import Inspecting
+from linkflow.services.notifications import Notifications
 from linkflow.services.people import Rules
 from linkflow.services.people import build as people_of
 from linkflow.services.policies import Policies
@@ -598,6 +600,7 @@ def build(
         inspecting=Inspecting(executions, following),
         following=following,
         retention=RetentionSettings(PostgresRetentionSettings(database), 90),
+        notifications=Notifications(PostgresRules(database), workflows, frontend, clock, "http://linkflow.test"),
         trials=Trials(workflows, executions, frontend, Registry.load(), clock),
         forks=Forks(frontend),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),

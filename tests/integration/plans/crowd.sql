@@ -102,6 +102,10 @@ FROM generate_series(0, 39999) n;
 INSERT INTO run_terms
 SELECT pg_temp.nth(0, n), term, pg_temp.nth(1, pg_temp.owner(n))
 FROM generate_series(0, 39999) n, LATERAL (VALUES ('w:timeout'), ('e:http_500'), ('w:w' || n % 5000)) AS t (term);
+INSERT INTO notification_rules
+SELECT pg_temp.nth(2, 100000 + n), pg_temp.nth(1, n % 1000), 'on call', true, '{failed}', '{}', 0, 60000, '{}', 1, 0, 0, 0,
+       CASE WHEN n % 2 = 0 THEN n END
+FROM generate_series(0, 9999) n;
 INSERT INTO tallies (workspace_id, workflow_id, at, started, nodes)
 SELECT pg_temp.nth(1, pg_temp.owner(n)), pg_temp.nth(2, pg_temp.owner(n)), n, 1, 10 FROM generate_series(0, 19999) n;
 INSERT INTO usage_sums

@@ -126,6 +126,11 @@ HOT: dict[str, Cases] = {
         "workflow": [{"workflow": FLOW, "environment": ""}, {"workflow": FLOW, "environment": "staging"}],
         "under_way": {"workspace": BIG, "limit": PAGE},
     },
+    "notifications": {
+        "of": {"workspace": BIG},
+        "take_long": {"now": 30_000, "until": 10**12, "limit": 20},
+        "looked": {"id": nth(2, 100_000), "to": 10**12, "again": 10**12},
+    },
     "timers": {
         "due": [{"now": 30_000, "limit": PAGE}, {"now": 0, "limit": PAGE}],
         "next_due": {},
@@ -438,6 +443,10 @@ COLD: dict[str, dict[str, str]] = {
     "retention": {
         "lock": _DAILY, "patience": _DAILY, "own": _DAILY, "moving": _DAILY, "partitions": _DAILY, "count": _DAILY,
         "forget": _DAILY, "drop_partition": _DAILY, "clear_history": _DAILY, "clear_blobs": _DAILY,
+    },
+    "notifications": {
+        "list": _PERSON, "get": _PERSON, "put": _PERSON, "put_workflow": _PERSON, "add_version": _PERSON,
+        "delete": _PERSON, "workflows": _PERSON,
     },
     "retention_settings": {
         "read": _PERSON, "clear": _PERSON, "put": _PERSON, "workflows": _PERSON, "every": _DAILY,

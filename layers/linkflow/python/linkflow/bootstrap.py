@@ -342,6 +342,7 @@ class System:
 
     def history(self) -> Any:
         from linkflow.postgres.credentials import PostgresCredentials
+        from linkflow.postgres.notifications import PostgresRules
         from linkflow.postgres.policies import PostgresPolicies
         from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.variables import PostgresVariables
@@ -353,6 +354,7 @@ class System:
             push_before_reply=self.on_lambda, ahead=self._ahead(), blobs=self.blobs, lane=self._lane(),
             reach=PostgresReach(self.database), audience=self.audience, policies=PostgresPolicies(self.database),
             secrets=Secrets(PostgresCredentials(self.database), PostgresVariables(self.database), self.clock),
+            rules=PostgresRules(self.database),
         )  # fmt: skip
         self._parts["remembered"] = made.remembered
         return self._closing(made)
@@ -464,6 +466,7 @@ class System:
         from linkflow.nodes.kinds import described
         from linkflow.postgres.credentials import PostgresCredentials
         from linkflow.postgres.hook_calls import PostgresHookCalls
+        from linkflow.postgres.notifications import PostgresRules
         from linkflow.postgres.policies import PostgresPolicies
         from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.releases import PostgresReleases
@@ -487,6 +490,7 @@ class System:
         from linkflow.services.hook_secrets import HookSecrets
         from linkflow.services.hook_status import StatusTokens
         from linkflow.services.inspecting import Inspecting
+        from linkflow.services.notifications import Notifications
         from linkflow.services.policies import Policies
         from linkflow.services.queues import Queues
         from linkflow.services.reach import WorkspaceReach
@@ -525,6 +529,7 @@ class System:
             inspecting=Inspecting(executions, following),
             following=following,
             retention=RetentionSettings(PostgresRetentionSettings(database), config.retention_days),
+            notifications=Notifications(PostgresRules(database), authoring, frontend, clock, config.public_url),
             trials=Trials(authoring, executions, frontend, self.registry, clock),
             forks=Forks(frontend),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),

@@ -21,6 +21,7 @@ from linkflow.domain.decider import Session
 from linkflow.domain.definition import Definition
 from linkflow.domain.drawers import FileInfo, Room
 from linkflow.domain.firings import YEAR_MS, Firing
+from linkflow.domain.notices import Rule
 from linkflow.domain.policy import Policy
 from linkflow.domain.reach import Reach
 from linkflow.domain.searching import Facts
@@ -594,6 +595,22 @@ class PolicyBook(Protocol):
 
     async def write(self, workspace_id: str, policy: Policy) -> None:
         """Replace what there was."""
+        ...
+
+
+class RuleBook(Protocol):
+    """Rules of who is told of what. Raises `Unavailable` while it does not answer."""
+
+    async def of(self, workspace_id: str) -> Sequence[Rule]:
+        """Those of a workspace that are switched on."""
+        ...
+
+    async def take_long(self, now: int, until: int, limit: int) -> Sequence[Rule]:
+        """Rules about long runs that are to be looked after now; nobody else gets them before `until` (ms)."""
+        ...
+
+    async def looked(self, rule_id: str, to: int, again: int) -> None:
+        """Runs that were accepted before `to` (ms) have been looked at; the next look is at `again` (ms)."""
         ...
 
 

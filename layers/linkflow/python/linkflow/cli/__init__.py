@@ -13,6 +13,7 @@ from .egress import egress
 from .executions import executions
 from .keys import keys
 from .nodes import nodes
+from .notifications import notifications
 from .options import HOME, JSON, URL
 from .people import GROUPS
 from .retention import retention
@@ -80,6 +81,8 @@ main.add_command(executions)
 main.add_command(executions, "execution")
 main.add_command(usage)
 main.add_command(retention)
+main.add_command(notifications)
+main.add_command(notifications, "notification")
 main.add_command(dead_letters)
 main.add_command(shards)
 main.add_command(nodes)

@@ -8,6 +8,9 @@ from msgspec import Struct
 
 from .payloads import Part
 
+DEAD_LETTER_CODE = "task_dead_lettered"
+"""The error of a node whose task no worker finished."""
+
 
 class NodeError(Struct, frozen=True, omit_defaults=True):
     """Why a node run failed. `code` is what `retry.non_retryable` names."""

@@ -31,7 +31,10 @@ Status = Literal[
     "", "queued", "collecting", "running", "cancelling", "paused", "completed", "failed", "cancelled", "timed_out",
     "terminated",
 ]  # fmt: skip
-Mode = Literal["", "manual", "api", "webhook", "schedule", "retry", "sub_workflow", "error", "fork", "rerun", "test"]
+Mode = Literal[
+    "", "manual", "api", "webhook", "schedule", "retry", "sub_workflow", "error", "fork", "rerun", "test",
+    "notification",
+]  # fmt: skip
 EventId = Annotated[int, Query(ge=0, le=2_000_000_000)]
 
 

@@ -23,6 +23,7 @@ from linkflow.services.forks import Forks
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
 from linkflow.services.inspecting import Inspecting
+from linkflow.services.notifications import Notifications
 from linkflow.services.people import People
 from linkflow.services.policies import Policies
 from linkflow.services.queues import Queues
@@ -59,6 +60,7 @@ class Services:
     inspecting: Inspecting
     following: Following
     retention: RetentionSettings
+    notifications: Notifications
     forks: Forks
     trials: Trials
     schedules: Schedules

@@ -42,7 +42,7 @@ from linkflow.contracts.matching import (
     StatsRequest,
 )
 from linkflow.domain.errors import LinkFlowError, QueueFull
-from linkflow.domain.outcomes import Failed, NodeError
+from linkflow.domain.outcomes import DEAD_LETTER_CODE, Failed, NodeError
 from linkflow.metrics import DEAD_LETTERS, QUEUE_LEASED, QUEUE_OLDEST_SECONDS, QUEUE_WAITING, QUEUE_WORKERS, Gauge
 from linkflow.ports import Clock, Dispatcher, QueueBook, SettingsCopies, TaskQueue
 
@@ -52,7 +52,6 @@ RECLAIM_INTERVAL = 1.0
 """Seconds between two looks for expired leases, per process and set of queues."""
 BACKLOG_INTERVAL = 1.0
 """Seconds for which a queue's length is believed."""
-DEAD_LETTER_CODE = "task_dead_lettered"
 
 _log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ SELECT least(
   (SELECT wake_at FROM schedules WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1),
   (SELECT offer_at FROM tasks ORDER BY offer_at LIMIT 1),
   (SELECT offer_at FROM messages ORDER BY offer_at LIMIT 1),
-  (SELECT offer_at FROM bulk_operations WHERE status = 'running' ORDER BY offer_at LIMIT 1)
+  (SELECT offer_at FROM bulk_operations WHERE status = 'running' ORDER BY offer_at LIMIT 1),
+  (SELECT look_at FROM notification_rules WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1)
 )
 
 -- name: due_schedules

@@ -83,9 +83,11 @@ class Committer:
         knock: Callable[[c.Start, Plan, bool], Awaitable[Written]] = _nobody,
         variables: Variables | None = None,
         policing: Policing | None = None,
+        notice: Callable[[Sequence[Written]], Awaitable[None]] | None = None,
     ) -> None:
         """`variables` says what a workspace's plain ones are. `knock` starts runs of workflows that do not let in
-        everybody as he comes (see `Admission.start`), `policing` keeps to what workspaces allow."""
+        everybody as he comes (see `Admission.start`), `policing` keeps to what workspaces allow. `notice` adds messages
+        to what is about to be written."""
         self._store = store
         self._plans = plans
         self._clock = clock
@@ -102,6 +104,7 @@ class Committer:
         self._faults: dict[str, Internal] = {}
         self._knock = knock
         self._variables = variables
+        self._notice = notice
         self._values: dict[tuple[str, str, Refs], dict[str, str]] = {}
         self._policing = policing
         self._handed: set[asyncio.Task[None]] = set()
@@ -170,6 +173,8 @@ class Committer:
         self._values = {}
         states = await self._load(batch)
         prepared = await self._recheck(batch, states, await self._decide_all(batch, states))
+        if self._notice is not None:
+            await self._notice([written for _, written in prepared])
         prepared = await self._keep_blobs(prepared)
         rows = [written.row for _, written in prepared if written.row is not None]
         verdicts = dict(zip((r.execution_id for r in rows), await self._commit(rows), strict=True)) if rows else {}

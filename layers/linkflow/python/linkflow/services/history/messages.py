@@ -23,6 +23,7 @@ from linkflow.ports import FORGET_BLOBS, Blobs, EventStore, Message, StoredMessa
 
 from .lanes import Commits
 from .loading import load_one
+from .notifying import NOTIFY, Notifier
 from .transition import (
     CHILD_CLOSED,
     CLOSE_CHILD,
@@ -42,7 +43,11 @@ from .transition import (
 class Messenger:
     """Tells messages and forgets them."""
 
-    def __init__(self, store: EventStore, committer: Commits, max_depth: int, blobs: Blobs | None = None) -> None:
+    def __init__(
+        self, store: EventStore, committer: Commits, max_depth: int, blobs: Blobs | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:  # fmt: skip
+        self._notifier = notifier
         self._blobs = blobs
         self._store = store
         self._committer = committer
@@ -65,6 +70,8 @@ class Messenger:
             await self._start_error(msgspec.json.decode(message.body, type=StartError))
         elif message.kind == FORGET_BLOBS and self._blobs is not None:
             await self._blobs.drop([(message.body.decode(), message.execution_id)])
+        elif message.kind == NOTIFY and self._notifier is not None:
+            await self._notifier.tell(message.execution_id, message.body)
         elif message.kind == END_SOURCE:
             await self.end_source(msgspec.json.decode(message.body, type=EndSource))
         await self._store.drop_messages([(message.execution_id, message.id)])

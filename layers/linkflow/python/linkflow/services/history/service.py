@@ -27,7 +27,18 @@ from linkflow.domain.state import QUEUED, State
 from linkflow.domain.timing import ENTER, parse_timer
 from linkflow.domain.upcasting import current
 from linkflow.metrics import EVENTS
-from linkflow.ports import Ahead, Audience, Blobs, Clock, Doorbell, EventStore, PolicyBook, ReachBook, Transition
+from linkflow.ports import (
+    Ahead,
+    Audience,
+    Blobs,
+    Clock,
+    Doorbell,
+    EventStore,
+    PolicyBook,
+    ReachBook,
+    RuleBook,
+    Transition,
+)  # fmt: skip
 from linkflow.services.payloads import Payloads
 
 from .admission import Admission
@@ -43,6 +54,7 @@ from .holders import Holders
 from .lanes import Commits, Lanes, check_shard
 from .loading import load_encoded
 from .messages import Messenger
+from .notifying import Notifier
 from .packing import Packer
 from .plans import Plan, Plans
 from .policing import Policing
@@ -87,11 +99,13 @@ class History:
         audience: Audience | None = None,
         secrets: Secrets | None = None,
         policies: PolicyBook | None = None,
+        rules: RuleBook | None = None,
     ) -> None:  # fmt: skip
         """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
         front of a run before its first commit; without it, workers do. Without `blobs` payloads of any size stay in the
         rows. `lane` is the database of a run, where there are several. `reach` says what workspaces may reach,
-        `policies` what their workflows may do, `secrets` what runs need of credentials and variables."""
+        `policies` what their workflows may do, `secrets` what runs need of credentials and variables, `rules` who is
+        told of what."""
         self._store = store
         self._matching = matching
         self._backlog = Backlog(matching, clock)
@@ -105,11 +119,14 @@ class History:
         self._policing = policing = Policing(policies, store, self._plans, clock) if policies else None
         packer = Packer(self._payloads, config.blob_limit) if self._payloads else None
 
+        notifier = Notifier(rules, store, clock, config.public_url, self._apart) if rules else None
+        notice = notifier.attach if notifier else None
+
         def committer() -> Committer:
             values = secrets.variables if secrets else None
             limits = limits_of(config)
             return Committer(
-                store, self._plans, clock, self._after, limits, ahead, packer, self._knock, values, policing
+                store, self._plans, clock, self._after, limits, ahead, packer, self._knock, values, policing, notice
             )
 
         self._committer: Commits = Lanes(lane, committer) if lane else committer()
@@ -119,7 +136,7 @@ class History:
         self._admission = Admission(store, self._plans, clock, self._after, self._committer.keep, packer)
         self._world = World(store, self._committer, clock)
         self._beats = Beats(store, clock)
-        self._messenger = Messenger(store, self._committer, config.max_depth, blobs)
+        self._messenger = Messenger(store, self._committer, config.max_depth, blobs, notifier)
         self._background: set[asyncio.Task[None]] = set()
         self._takers = Takers()
         self._holders = Holders()
@@ -127,7 +144,9 @@ class History:
         self._forker = Forker(store, self._committer, self._messenger, clock, config.max_events)
         self._deleter = Deleter(store, self._messenger, clock, late, self._spawn)
         self._bulk = BulkWork(store, self._committer, self._forker, self._world, clock, self._deleter)
-        self._sweeper = Sweeper(store, matching, self._messenger, self._world, self._admission, clock, late, self._bulk)
+        self._sweeper = Sweeper(
+            store, matching, self._messenger, self._world, self._admission, clock, late, self._bulk, notifier
+        )
         self._push_first = push_before_reply
         self._teller = Teller(audience, doorbell, clock, self._spawn) if audience else None
 
@@ -168,6 +187,10 @@ class History:
         if state.entry is not None and not holder:
             return h.Started(state.execution_id, True, None, closed, state.status, written.position)
         return h.Started(holder or item.execution_id, not holder, closed=closed)
+
+    async def _apart(self, command: c.Start) -> None:
+        """A run that nobody asked for."""
+        await self._committer.start(command)
 
     async def _knock(self, command: c.Start, plan: Plan, takeover: bool) -> Written:
         return await self._admission.start(command, plan, takeover)

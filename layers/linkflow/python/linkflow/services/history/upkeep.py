@@ -15,6 +15,7 @@ from linkflow.ports import Clock, EventStore
 from .admission import Admission
 from .bulk import BRIEFLY, BulkWork
 from .messages import Messenger
+from .notifying import Notifier
 from .world import World
 
 PUSH_AT_ONCE = 500
@@ -29,8 +30,9 @@ class Sweeper:
     def __init__(
         self, store: EventStore, matching: MatchingApi, messenger: Messenger, world: World,
         admission: Admission, clock: Clock,
-        republish_after: int, bulk: BulkWork,
+        republish_after: int, bulk: BulkWork, notifier: Notifier | None = None,
     ) -> None:  # fmt: skip
+        self._notifier = notifier
         self._store = store
         self._matching = matching
         self._messenger = messenger
@@ -57,6 +59,8 @@ class Sweeper:
         forgotten = await self._store.forget_events(now, limit)
         admitted = await self._admission.repair(limit)
         await quietly(self._store.gather(TALLIES))
+        if self._notifier is not None:
+            await quietly(self._notifier.look())
         seen = 0
         with suppress(LinkFlowError):  # the next sweep goes on with them
             seen = await self._bulk.work(BRIEFLY)
