@@ -45,7 +45,7 @@ CONTROL = {
     "sessions", "account_tokens", "sign_in_failures", "second_factors", "recovery_codes", "identities", "oidc_attempts",
     "roles", "invitations", "api_keys", "audit_log",
     "credentials", "variables",
-    "environments", "workflow_environments", "releases", "workflow_drafts", "workspace_policies",
+    "environments", "workflow_environments", "releases", "workflow_drafts", "workspace_policies", "tags", "workflow_tags", "folders",
 }  # fmt: skip
 """Tables that are used in the main database alone, or are each database's own."""
 

@@ -86,6 +86,7 @@ from linkflow.postgres.releases import PostgresReleases
 from linkflow.postgres.replies import PostgresReplies
 from linkflow.postgres.retention_settings import PostgresRetentionSettings
 from linkflow.postgres.schedules import PostgresSchedules
+from linkflow.postgres.shelf import PostgresShelf
 from linkflow.postgres.variables import PostgresVariables
 from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
@@ -95,6 +96,7 @@ from linkflow.services.consent import Consent
 from linkflow.services.credentials import Credentials
 from linkflow.services.dead_letters import DeadLetters
 from linkflow.services.definitions import Definitions
+from linkflow.services.exchange import Exchange
 from linkflow.services.executions import Executions
 from linkflow.services.following import Following
 from linkflow.services.forks import Forks
@@ -116,6 +118,7 @@ from linkflow.services.schedules import Schedules
 from linkflow.services.script_checks import ScriptChecks
 from linkflow.services.sealing import Sealer
 from linkflow.services.secret_links import SecretLinks
+from linkflow.services.shelf import Shelf
 from linkflow.services.trials import Trials
 from linkflow.services.usage import Usage
 from linkflow.services.variables import Variables
@@ -590,12 +593,15 @@ def build(
     checks = ScriptChecks(Registry.load(), lambda: engine)
     policies = PostgresPolicies(database)
     workflows = Workflows(store, definitions, Registry.load(), frontend, clock, links, policies, checks)
+    shelf = Shelf(PostgresShelf(database), workflows, store, clock)
     services = Services(
         auth=people.auth,
         people=people,
         workspaces=people.workspaces,
         workflows=workflows,
         releases=Releases(PostgresReleases(database), workflows, definitions, clock),
+        shelf=shelf,
+        exchange=Exchange(workflows, store, shelf, links, clock),
         executions=executions,
         inspecting=Inspecting(executions, following),
         following=following,

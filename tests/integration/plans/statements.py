@@ -354,6 +354,7 @@ HOT: dict[str, Cases] = {
         "definition": {"id": FLOW, "version": 1},
         "versions": {"id": FLOW, "before": 0, "limit": PAGE},
         "triggers": {"ids": [nth(2, 2000 * n) for n in range(5)]},
+        "tags": {"ids": [nth(2, 2000 * n) for n in range(5)]},
         "put_webhook": {
             "webhook_id": "new", "id": FLOW, "node_id": "hook", "workspace_id": BIG, "version": 1, "active": True,
             "rules": b"{}", "at": 0,
@@ -433,6 +434,14 @@ COLD: dict[str, dict[str, str]] = {
              "rest_firings"), "when an environment is dropped or switched off: all that is in it",
         ),
     },
+    "shelf": {
+        **dict.fromkeys(("add_tag", "change_tag", "drop_tag", "untag", "tag", "put_folder", "move", "lock", "unlock"), _PERSON),
+        **dict.fromkeys(
+            ("tags", "named", "own_tree", "folders", "lift_folders", "lift_workflows", "drop_folder"),
+            "a workspace's tags or folders, of which there are so many at most",
+        ),
+        "search": "a person's search: it reads the workflows of the workspace, and those with the words by their index",
+    },
     "policies": {"read": "one row by its key, once in some seconds", "write": _PERSON},
     "reach": {"read": "one row by its key, once in some seconds", "write": _PERSON},
     "audit": {"states_with_events": "a check that an operator runs, page by page"},
@@ -481,7 +490,7 @@ COLD: dict[str, dict[str, str]] = {
     "workflows": {
         "insert": _PERSON, "update": _PERSON, "add_version": _PERSON, "stop_webhooks": _PERSON,
         "touch": _PERSON, "put_environment": _PERSON, "add_release": _PERSON, "drop_draft": _PERSON,
-        "put_schedule": _PERSON, "drop_schedules": _PERSON, "delete": _PERSON,
+        "put_schedule": _PERSON, "drop_schedules": _PERSON, "delete": _PERSON, "named": "when a person imports a file",
     },
     "schedules": {"hold": _PERSON, "resume": _PERSON},
     "hook_calls": dict.fromkeys(("get", "switch", "move", "listen", "forget_captures", "captures"), _PERSON),

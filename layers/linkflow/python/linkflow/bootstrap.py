@@ -473,6 +473,7 @@ class System:
         from linkflow.postgres.replies import PostgresReplies
         from linkflow.postgres.retention_settings import PostgresRetentionSettings
         from linkflow.postgres.schedules import PostgresSchedules
+        from linkflow.postgres.shelf import PostgresShelf
         from linkflow.postgres.variables import PostgresVariables
         from linkflow.postgres.webhooks import PostgresWebhooks
         from linkflow.postgres.workflows import PostgresWorkflows
@@ -481,6 +482,7 @@ class System:
         from linkflow.services.credentials import Credentials
         from linkflow.services.dead_letters import DeadLetters
         from linkflow.services.definitions import Definitions
+        from linkflow.services.exchange import Exchange
         from linkflow.services.executions import Executions
         from linkflow.services.following import Following
         from linkflow.services.forks import Forks
@@ -499,6 +501,7 @@ class System:
         from linkflow.services.schedules import Schedules
         from linkflow.services.script_checks import ScriptChecks
         from linkflow.services.secret_links import SecretLinks
+        from linkflow.services.shelf import Shelf
         from linkflow.services.trials import Trials
         from linkflow.services.usage import Usage
         from linkflow.services.variables import Variables
@@ -519,12 +522,15 @@ class System:
         policies = PostgresPolicies(database)
         checks = ScriptChecks(self.registry, self._checking_engine)
         authoring = Workflows(workflows, definitions, self.registry, frontend, clock, links, policies, checks)
+        shelf = Shelf(PostgresShelf(database), authoring, workflows, clock)
         return Services(
             auth=people.auth,
             people=people,
             workspaces=people.workspaces,
             workflows=authoring,
             releases=Releases(PostgresReleases(database), authoring, definitions, clock),
+            shelf=shelf,
+            exchange=Exchange(authoring, workflows, shelf, links, clock),
             executions=executions,
             inspecting=Inspecting(executions, following),
             following=following,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from linkflow.domain.state import Entry, State
 from linkflow.domain.steps import BILLIONTH, Spent, Usage
 from linkflow.domain.trial import Trial
 from linkflow.services.auth import Session
-from linkflow.services.control_ports import Member, TriggerRow, User, Workflow, Workspace
+from linkflow.services.control_ports import Member, TriggerRow, User, Workflow, WorkflowTag, Workspace
 from linkflow.services.executions import RunOfNode
 from linkflow.services.noderuns import PUBLIC_STATUS
 from linkflow.services.workflows import Shown
@@ -95,7 +96,7 @@ def trigger(row: TriggerRow, public_url: str) -> Json:
     }
 
 
-def workflow(found: Workflow, triggers: list[TriggerRow] | tuple[TriggerRow, ...], public_url: str) -> Json:
+def workflow(found: Workflow, triggers: Sequence[TriggerRow], tags: Sequence[WorkflowTag], public_url: str) -> Json:
     """Without the definition, as in lists."""
     return {
         "id": found.id,
@@ -107,14 +108,23 @@ def workflow(found: Workflow, triggers: list[TriggerRow] | tuple[TriggerRow, ...
         "last_version": found.last_version,
         "lock_version": found.lock_version,
         "triggers": [trigger(row, public_url) for row in triggers],
+        "tags": [{"id": tag.id, "name": tag.name, "color": tag.color or None} for tag in tags],
+        "folder_id": found.folder_id or None,
+        "is_locked": bool(found.locked_at),
+        "lock": _lock(found) if found.locked_at else None,
         "created_at": at(found.created_at),
         "updated_at": at(found.updated_at),
     }
 
 
+def _lock(found: Workflow) -> Json:
+    by = {"id": found.locked_by, "name": found.locker}
+    return {"locked_by": by, "locked_at": at(found.locked_at), "reason": found.lock_reason}
+
+
 def shown(found: Shown, public_url: str) -> Json:
     """With the definition, its fields beside the others, as the original has it."""
-    document = workflow(found.workflow, found.triggers, public_url) | definition(found.definition)
+    document = workflow(found.workflow, found.triggers, found.tags, public_url) | definition(found.definition)
     return document | {"warnings": msgspec.to_builtins(found.warnings)}
 
 

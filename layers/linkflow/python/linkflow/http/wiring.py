@@ -17,6 +17,7 @@ from linkflow.services.consent import Consent
 from linkflow.services.control_ports import ReplyStore
 from linkflow.services.credentials import Credentials
 from linkflow.services.dead_letters import DeadLetters
+from linkflow.services.exchange import Exchange
 from linkflow.services.executions import Executions
 from linkflow.services.following import Following
 from linkflow.services.forks import Forks
@@ -31,6 +32,7 @@ from linkflow.services.reach import WorkspaceReach
 from linkflow.services.releases import Releases
 from linkflow.services.retention import RetentionSettings
 from linkflow.services.schedules import Schedules
+from linkflow.services.shelf import Shelf
 from linkflow.services.trials import Trials
 from linkflow.services.usage import Usage
 from linkflow.services.variables import Variables
@@ -56,6 +58,8 @@ class Services:
     workspaces: Workspaces
     workflows: Workflows
     releases: Releases
+    shelf: Shelf
+    exchange: Exchange
     executions: Executions
     inspecting: Inspecting
     following: Following

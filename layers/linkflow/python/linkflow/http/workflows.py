@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
-from fastapi import Path, Query
+import msgspec
+from fastapi import Depends, Path, Query
+from pydantic import StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
 from linkflow.domain.environments import PRODUCTION
+from linkflow.services.shelf import Wanted
 from linkflow.services.workflows import Shown
 from linkflow.services.workspaces import Membership
 
@@ -17,7 +21,7 @@ from .bodies import Cursor, Document, Duplicate, Execute, Page
 from .defaults import own_key
 from .guard import can
 from .idempotency import key_of, once
-from .paging import id_cursor, number_cursor, page
+from .paging import id_cursor, number_cursor, page, pair_cursor, paired
 from .replying import etag, expected, reply
 from .routing import router as new_router
 from .wiring import Given, Services
@@ -32,14 +36,40 @@ Summary = Annotated[str, Query(max_length=1000)]
 Where = Annotated[str, Query(min_length=1, max_length=40)]
 
 
+Label = Annotated[str, StringConstraints(max_length=64)]
+NodeName = Annotated[str, StringConstraints(max_length=100)]
+
+
+async def _wanted(
+    active: bool | None = None,
+    locked: bool | None = None,
+    q: Annotated[str, Query(max_length=300)] = "",
+    tag: Annotated[Sequence[Label], Query(max_length=20)] = (),
+    folder: Annotated[str, Query(max_length=64)] = "",
+    below: bool = False,
+    node_type: Annotated[Sequence[NodeName], Query(max_length=20)] = (),
+    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = "-created_at",
+) -> Wanted:
+    return Wanted(q.strip(), tuple(tag), folder, below, tuple(node_type), active, locked, sort)
+
+
 @router.get("")
 async def index(
-    services: Given, who: Viewer, active: bool | None = None, cursor: Cursor = "", per_page: Page = 20
-) -> Response:
-    """A page of workflows, newest first, without their definitions."""
-    found = await services.workflows.page(who, active, id_cursor(cursor), per_page + 1)
-    rows = [shapes.workflow(workflow, triggers, services.public_url) for workflow, triggers in found]
-    return reply(page(rows, per_page, "id"))
+    services: Given, who: Viewer, wanted: Annotated[Wanted, Depends(_wanted)],
+    cursor: Annotated[str, Query(max_length=4000)] = "", per_page: Page = 20,
+) -> Response:  # fmt: skip
+    """A page of workflows without their definitions, newest first where `sort` says nothing else.
+
+    `q`: beginnings of words in name and description. `tag`: name or id, all of them where there are several. `folder`:
+    an id, or `none`; with `below` also the folders in it. `node_type`: that it has.
+    """
+    if msgspec.structs.replace(wanted, active=None) == Wanted():
+        found = await services.workflows.page(who, wanted.active, id_cursor(cursor), per_page + 1)
+        return reply(page([shapes.workflow(*one, services.public_url) for one in found], per_page, "id"))
+    asked = msgspec.structs.replace(wanted, after=pair_cursor(cursor), limit=per_page + 1)
+    hits = await services.shelf.search(who, asked)
+    rows = [shapes.workflow(hit.workflow, hit.triggers, hit.tags, services.public_url) for hit in hits]
+    return reply(paired(rows, per_page, [(hit.key, hit.workflow.id) for hit in hits]))
 
 
 @router.post("", status_code=201)

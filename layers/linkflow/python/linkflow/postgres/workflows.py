@@ -8,7 +8,7 @@ import msgspec
 from msgspec import structs
 
 from linkflow.domain.environments import trigger_of
-from linkflow.services.control_ports import Change, TriggerRow, Workflow, WorkflowVersion
+from linkflow.services.control_ports import Change, TriggerRow, Workflow, WorkflowTag, WorkflowVersion
 from linkflow.services.hook_rules import WebhookRules
 
 from .audit_log import Unchanged, recorded_if_changed
@@ -67,8 +67,25 @@ class PostgresWorkflows:
                 found.setdefault(workflow, []).append(row)
         return found
 
+    async def named(self, workspace_id: str, names: Sequence[str]) -> dict[str, str]:
+        async with self._database.connection() as connection:
+            values = {"workspace_id": workspace_id, "names": list(names)}
+            return dict(await (await connection.execute(_sql["named"], values)).fetchall())
+
+    async def tags(self, workflow_ids: Sequence[str]) -> dict[str, tuple[WorkflowTag, ...]]:
+        found: dict[str, tuple[WorkflowTag, ...]] = {}
+        if not workflow_ids:
+            return found
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_sql["tags"], {"ids": list(workflow_ids)})
+            for workflow, *tag in await cursor.fetchall():
+                found[workflow] = (*found.get(workflow, ()), WorkflowTag(*tag))
+        return found
+
     async def save(self, change: Change) -> bool:
-        values = {**structs.asdict(change), "number": change.number or change.version}
+        values = {
+            **structs.asdict(change), "number": change.number or change.version, "node_types": list(change.node_types),
+        }  # fmt: skip
         async with recorded_if_changed(self._database) as connection:
             touch = "touch" if change.environment or not change.triggers else "update"
             written = await connection.execute(_sql[touch if change.expected else "insert"], values)

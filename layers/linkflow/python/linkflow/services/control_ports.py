@@ -64,7 +64,8 @@ class Member(Struct, frozen=True):
 
 
 class Workflow(Struct, frozen=True):
-    """`version` is what runs in production, `last_version` the newest there is; `lock_version` counts every change."""
+    """`version` is what runs in production, `last_version` the newest there is; `lock_version` counts every change. One
+    that is locked (`locked_at`) may not be changed; `locker` is the name of who did that."""
 
     id: str
     workspace_id: str
@@ -76,6 +77,17 @@ class Workflow(Struct, frozen=True):
     created_at: int
     updated_at: int
     last_version: int = 0
+    folder_id: str = ""
+    locked_at: int = 0
+    locked_by: str = ""
+    locker: str = ""
+    lock_reason: str = ""
+
+
+class WorkflowTag(Struct, frozen=True):
+    id: str
+    name: str
+    color: str
 
 
 class WorkflowVersion(Struct, frozen=True):
@@ -137,6 +149,7 @@ class Change(Struct, frozen=True):
     source: str | None = None
     note: str = ""
     drops_draft: bool = False
+    node_types: tuple[str, ...] = ()
 
 
 class Reply(Struct, frozen=True):
@@ -216,6 +229,11 @@ class WorkflowStore(Protocol):
         ...
 
     async def triggers(self, workflow_ids: Sequence[str]) -> dict[str, list[TriggerRow]]: ...
+    async def named(self, workspace_id: str, names: Sequence[str]) -> dict[str, str]:
+        """The oldest workflow of each of these names."""
+        ...
+
+    async def tags(self, workflow_ids: Sequence[str]) -> dict[str, tuple[WorkflowTag, ...]]: ...
     async def save(self, change: Change) -> bool:
         """False, with nothing written, if somebody else changed the workflow first."""
         ...

@@ -46,10 +46,13 @@ class SecretLinks:
         self._types = types
         self._refs: OrderedDict[tuple[str, int], Refs] = OrderedDict()
 
-    async def settle(self, who: Membership, definition: Definition) -> tuple[Definition, list[Problem]]:
+    async def settle(
+        self, who: Membership, definition: Definition, keep: bool = True
+    ) -> tuple[Definition, list[Problem]]:
         """The definition with ids in place of names, and what its author should know. Errors among the problems forbid
-        to save it. A credential that is not there is a warning: it may be made later, and the node says so."""
-        definition, problems = await self.adopt(who, definition)
+        to save it. A credential that is not there is a warning: it may be made later, and the node says so. Without
+        `keep` nothing is made of secrets that stand in it."""
+        definition, problems = await self.adopt(who, definition) if keep else (definition, [])
         refs = refs_of(msgspec.structs.replace(definition, nodes=_enabled(definition)))
         signed = tuple(name for node in _enabled(definition) if (name := hook_credential(node)[1]))
         refs = msgspec.structs.replace(refs, credentials=(*refs.credentials, *signed))
@@ -70,6 +73,22 @@ class SecretLinks:
     async def adopt(self, who: Membership, definition: Definition) -> tuple[Definition, list[Problem]]:
         """The definition with credentials in place of secrets that stand in it; see `hook_secrets`."""
         return await self._hooks.adopt(who, definition) if self._hooks is not None else (definition, [])
+
+    async def by_name(self, workspace_id: str, definition: Definition) -> Definition:
+        """The definition with names in place of credentials' ids, as files have it. What is not there stays an id."""
+        signed = tuple(name for node in definition.nodes if (name := hook_credential(node)[1]))
+        refs = refs_in(iter(definition.nodes))
+        refs = msgspec.structs.replace(refs, credentials=(*refs.credentials, *signed))
+        if not refs.ids:
+            return definition
+        found = await self._find(workspace_id, refs)
+        nodes = []
+        for node in definition.nodes:
+            given = {slot: found[id][1] if id in found else id for slot, id in node.credentials.items()}
+            brief = found.get(hook_credential(node)[1])
+            config = without_keys(node.config, brief[1]) if brief else node.config
+            nodes.append(msgspec.structs.replace(node, credentials=given, config=config))
+        return msgspec.structs.replace(definition, nodes=tuple(nodes))
 
     async def check_use(self, who: Membership, workflow_id: str, version: int, definition: Definition) -> None:
         """Raises `Forbidden` where a credential of the workflow is not for this role."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,17 +18,19 @@ from linkflow.domain.errors import (
     Conflict,
     InvalidDefinition,
     InvalidInput,
+    Locked,
     NotFound,
     PolicyViolation,
     Problem,
     VersionConflict,
 )
+from linkflow.domain.events import iso
 from linkflow.domain.ids import is_uuid, uuid7
 from linkflow.domain.policy import OPEN, violations
 from linkflow.ports import Clock, PolicyBook
 
 from . import audit
-from .control_ports import Change, TriggerRow, Workflow, WorkflowStore, WorkflowVersion
+from .control_ports import Change, TriggerRow, Workflow, WorkflowStore, WorkflowTag, WorkflowVersion
 from .definitions import Definitions
 from .triggers import Cron, Hook, sealed, triggers_of, with_jitter
 from .workspaces import Membership
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from .secret_links import SecretLinks
 
 
-_ANSWERED = ("lock_version", "last_version", "warnings")
+_ANSWERED = ("lock_version", "last_version", "warnings", "folder_id", "lock")
 """What the API says about a workflow besides: an editor may send back what it got."""
 
 
@@ -50,6 +52,7 @@ class Shown(Struct, frozen=True):
     workflow: Workflow
     definition: Definition
     triggers: tuple[TriggerRow, ...] = ()
+    tags: tuple[WorkflowTag, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
 
@@ -97,18 +100,20 @@ class Workflows:
 
     async def page(
         self, who: Membership, active: bool | None, before: str, limit: int
-    ) -> list[tuple[Workflow, list[TriggerRow]]]:
-        """Newest first, each with what starts it."""
+    ) -> list[tuple[Workflow, tuple[TriggerRow, ...], tuple[WorkflowTag, ...]]]:
+        """Newest first, each with what starts it and what hangs on it."""
         found = await self._store.page(who.workspace_id, active, before, limit)
-        triggers = await self._store.triggers([workflow.id for workflow in found])
-        return [(workflow, triggers.get(workflow.id, [])) for workflow in found]
+        ids = [workflow.id for workflow in found]
+        triggers, tags = await self._store.triggers(ids), await self._store.tags(ids)
+        return [(one, tuple(triggers.get(one.id, ())), tags.get(one.id, ())) for one in found]
 
     async def show(self, who: Membership, workflow_id: str, version: int = 0) -> Shown:
         """`version` 0 is the current one. Raises `NotFound`."""
         workflow = await self.get(who, workflow_id)
         definition = await self._definitions.get(workflow.id, version or workflow.version)
         triggers = await self._store.triggers([workflow.id])
-        return Shown(workflow, definition, tuple(triggers.get(workflow.id, ())))
+        tags = await self._store.tags([workflow.id])
+        return Shown(workflow, definition, tuple(triggers.get(workflow.id, ())), tags.get(workflow.id, ()))
 
     async def versions(self, who: Membership, workflow_id: str, before: int, limit: int) -> list[WorkflowVersion]:
         workflow = await self.get(who, workflow_id)
@@ -117,14 +122,14 @@ class Workflows:
     async def create(self, who: Membership, document: Mapping[str, Any]) -> Shown:
         """Raises `InvalidDefinition` with every problem."""
         definition, warnings = await self.read(who, document)
-        return await self._add(who, definition, warnings)
+        return await self.add(who, definition, warnings)
 
     async def duplicate(self, who: Membership, workflow_id: str, name: str = "") -> Shown:
         """A copy that is switched off, with webhook addresses of its own."""
         original = await self.get(who, workflow_id)
         definition = await self._definitions.get(original.id, original.version)
         copy = msgspec.structs.replace(definition, name=name or f"{definition.name[:248]} (copy)")
-        return await self._add(who, copy, ())
+        return await self.add(who, copy, ())
 
     async def replace(
         self, who: Membership, workflow_id: str, document: Mapping[str, Any], expected: frozenset[int] | None = None,
@@ -135,22 +140,22 @@ class Workflows:
         `expected` are the lock versions that the caller knows. Raises `VersionConflict` where it is another by now.
         """
         definition, warnings = await self.read(who, document)
-        workflow = await self.get(who, workflow_id, expected)
-        return await self._update(who, workflow, definition, warnings, summary)
+        workflow = await self.get(who, workflow_id, expected, change=True)
+        return await self.update(who, workflow, definition, warnings, summary)
 
     async def amend(
         self, who: Membership, workflow_id: str, part: Mapping[str, Any], expected: frozenset[int] | None = None,
         summary: str = "",
     ) -> Shown:  # fmt: skip
         """Like `replace`, where the fields that `part` does not name stay as they are."""
-        workflow = await self.get(who, workflow_id, expected)
+        workflow = await self.get(who, workflow_id, expected, change=True)
         current = msgspec.json.decode(encode(await self._definitions.get(workflow.id, workflow.version)))
         definition, warnings = await self.read(who, {**current, **part})
-        return await self._update(who, workflow, definition, warnings, summary)
+        return await self.update(who, workflow, definition, warnings, summary)
 
     async def activate(self, who: Membership, workflow_id: str, active: bool) -> Shown:
         """Switch webhooks and schedules on or off. Webhook addresses stay; schedules count from now."""
-        workflow = await self.get(who, workflow_id)
+        workflow = await self.get(who, workflow_id, change=True)
         definition = await self._definitions.get(workflow.id, workflow.version)
         if workflow.active != active:
             switched = msgspec.structs.replace(workflow, active=active)
@@ -160,7 +165,7 @@ class Workflows:
 
     async def delete(self, who: Membership, workflow_id: str, expected: frozenset[int] | None = None) -> None:
         """Hide it and switch it off. Runs under way end by themselves."""
-        workflow = await self.get(who, workflow_id, expected)
+        workflow = await self.get(who, workflow_id, expected, change=True)
         if not await self._store.delete(workflow.id, workflow.lock_version, self._clock.now_ms()):
             raise _overtaken()
 
@@ -210,12 +215,15 @@ class Workflows:
             raise Conflict(f"The environment {environment} is switched off.")
         return version
 
-    async def read(self, who: Membership, document: Mapping[str, Any]) -> tuple[Definition, tuple[Problem, ...]]:
-        """A definition that may be stored and run, and its warnings. Raises `InvalidDefinition` with every problem."""
+    async def read(
+        self, who: Membership, document: Mapping[str, Any], coming: Collection[str] = (), keep: bool = True
+    ) -> tuple[Definition, tuple[Problem, ...]]:
+        """A definition that may be stored and run, and its warnings. `coming` are ids of workflows that will be there;
+        without `keep` it is not to be stored. Raises `InvalidDefinition` with every problem."""
         from linkflow.domain import importing  # here, because a cold start without it is 60 ms shorter
 
         own = {name: value for name, value in document.items() if name not in _ANSWERED}
-        more = await self._unknown_error_workflow(who, document)
+        more = await self._unknown_error_workflow(who, document, coming)
         policy = await self._policies.read(who.workspace_id) if self._policies else OPEN
         try:
             definition, warnings = importing.read(own, self._catalogue, partial(violations, policy))
@@ -227,11 +235,11 @@ class Workflows:
         if more := [*more, *await self._script_problems(own, definition)]:
             raise _refused([*more, *warnings])
         if self._links is not None:
-            definition, found = await self._links.settle(who, definition)
+            definition, found = await self._links.settle(who, definition, keep)
             warnings = [*warnings, *found]
             if any(problem.severity == "error" for problem in found):
                 raise _refused(warnings)
-        return sealed(definition), tuple(warnings)
+        return sealed(definition) if keep else definition, tuple(warnings)
 
     async def _script_problems(self, document: Mapping[str, Any], definition: Definition | None) -> list[Problem]:
         """Scripts of it that do not parse; of a document that means nothing (None) there is nothing to say."""
@@ -239,29 +247,48 @@ class Workflows:
             return []
         return await self._scripts.check(document, definition)
 
-    async def _unknown_error_workflow(self, who: Membership, document: Mapping[str, Any]) -> list[Problem]:
+    async def problems_of(self, who: Membership, document: Mapping[str, Any]) -> tuple[Problem, ...]:
+        """All that would be said of a document that is saved."""
+        from linkflow.domain import importing
+
+        try:
+            return (await self.read(who, document, keep=False))[1]
+        except InvalidInput as error:
+            found = list(error.problems)
+        own = {name: value for name, value in document.items() if name not in _ANSWERED}
+        definition, _ = importing.parse(own, self._catalogue)
+        if definition is not None and self._links is not None:  # what reading did not get to
+            _, more = await self._links.settle(who, definition, keep=False)
+            found += [problem for problem in more if problem not in found]
+        return tuple(found)
+
+    async def _unknown_error_workflow(
+        self, who: Membership, document: Mapping[str, Any], coming: Collection[str] = ()
+    ) -> list[Problem]:
         """The error workflow has to be there, in this workspace; it may be the workflow itself."""
         wrapped = "nodes" not in document and isinstance(document.get("workflow"), Mapping)
         settings = (document["workflow"] if wrapped else document).get("settings")
         id = settings.get("error_workflow") if isinstance(settings, Mapping) else None
         if not id or not isinstance(id, str):  # what is no text the importer refuses
             return []
-        if is_uuid(id) and await self._store.get(who.workspace_id, id) is not None:
+        if id in coming or (is_uuid(id) and await self._store.get(who.workspace_id, id) is not None):
             return []
         message = "There is no such workflow in this workspace. Name another one by its id, or leave it out."
         path = "/workflow/settings/error_workflow" if wrapped else "/settings/error_workflow"
         return [Problem(path, "unknown_workflow", message)]
 
-    async def _add(self, who: Membership, definition: Definition, warnings: Sequence[Problem]) -> Shown:
+    async def add(self, who: Membership, definition: Definition, warnings: Sequence[Problem], id: str = "") -> Shown:
+        """A new workflow with this definition, which `read` has given."""
         now = self._clock.now_ms()
-        id = uuid7(now, self._clock.rand_bits(12), self._clock.rand_bits(62))
+        id = id or uuid7(now, self._clock.rand_bits(12), self._clock.rand_bits(62))
         workflow = Workflow(id, who.workspace_id, definition.name, definition.description, False, 1, 1, now, now)
         await self.save(who, workflow, definition, 0, Step(verb=PUBLISH, number=1))
         return await self.shown(who, id, warnings)
 
-    async def _update(
+    async def update(
         self, who: Membership, workflow: Workflow, definition: Definition, warnings: Sequence[Problem], summary: str
     ) -> Shown:
+        """A new version, which runs in production, unless nothing changed."""
         if encode(definition) != encode(await self._definitions.get(workflow.id, workflow.version)):
             number = workflow.last_version + 1
             changed = msgspec.structs.replace(
@@ -304,6 +331,7 @@ class Workflows:
             source=step.source,
             note=step.note,
             drops_draft=step.drops_draft,
+            node_types=tuple(sorted({node.type for node in definition.nodes})),
         )
         if not await self._store.save(change):
             raise _overtaken()
@@ -341,12 +369,15 @@ class Workflows:
     async def get(
         self, who: Membership, workflow_id: str, expected: frozenset[int] | None = None, *, change: bool = False
     ) -> Workflow:
-        """Raises `NotFound`, and `VersionConflict` where its lock version is none of the `expected`."""
+        """Raises `NotFound`, `VersionConflict` where its lock version is none of the `expected`, and `Locked` where it
+        is to `change` and may not."""
         found = await self._store.get(who.workspace_id, workflow_id) if is_uuid(workflow_id) else None
         if found is None:
             raise NotFound("There is no such workflow.")
         if expected is not None and found.lock_version not in expected:
             raise _overtaken()
+        if change and found.locked_at:
+            raise _locked(found)
         return found
 
 
@@ -370,6 +401,13 @@ def _refused(problems: Sequence[Problem]) -> InvalidDefinition:
 def _in(environment: str, trigger: T) -> T:
     """The trigger under its key there."""
     return msgspec.structs.replace(trigger, node_id=trigger_key(trigger.node_id, environment))
+
+
+def _locked(found: Workflow) -> Locked:
+    why = f": {found.lock_reason}" if found.lock_reason else "."
+    who, at = found.locker or "Somebody", iso(found.locked_at)
+    details = {"locked_by": {"id": found.locked_by, "name": found.locker}, "locked_at": at, "reason": found.lock_reason}
+    return Locked(f"{who} has locked this workflow{why}", details=details)
 
 
 def _overtaken() -> VersionConflict:

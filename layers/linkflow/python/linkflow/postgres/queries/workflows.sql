@@ -1,7 +1,7 @@
 -- name: page
 -- A page of a workspace's workflows, newest first.
 SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at,
-       greatest(last_version, version)
+       greatest(last_version, version), coalesce(folder_id::text, ''), locked_at, locked_by, locker, lock_reason
 FROM workflows w
 WHERE workspace_id = %(workspace_id)s AND deleted_at = 0
   AND (%(active)s::boolean IS NULL OR active = %(active)s)
@@ -12,7 +12,7 @@ LIMIT %(limit)s
 -- name: get
 -- One workflow of a workspace.
 SELECT id::text, workspace_id::text, name, description, active, version, lock_version, created_at, updated_at,
-       greatest(last_version, version)
+       greatest(last_version, version), coalesce(folder_id::text, ''), locked_at, locked_by, locker, lock_reason
 FROM workflows
 WHERE id = %(id)s AND workspace_id = %(workspace_id)s AND deleted_at = 0
 
@@ -48,16 +48,30 @@ FROM schedules s
 WHERE s.workflow_id = ANY (%(ids)s::uuid[])
 ORDER BY 1, 2
 
+-- name: named
+-- The oldest workflow of each of these names.
+SELECT DISTINCT ON (name) name, id::text FROM workflows
+WHERE workspace_id = %(workspace_id)s AND deleted_at = 0 AND name = ANY (%(names)s)
+ORDER BY name, id
+
+-- name: tags
+-- What hangs on these workflows.
+SELECT u.workflow_id::text, t.id::text, t.name, t.color FROM workflow_tags u JOIN tags t ON t.id = u.tag_id
+WHERE u.workflow_id = ANY (%(ids)s::uuid[])
+ORDER BY lower(t.name)
+
 -- name: insert
 -- A new workflow.
-INSERT INTO workflows (id, workspace_id, name, description, active, version, created_by, created_at, updated_at)
-VALUES (%(id)s, %(workspace_id)s, %(name)s, %(description)s, %(active)s, %(version)s, %(actor)s, %(at)s, %(at)s)
+INSERT INTO workflows (id, workspace_id, name, description, active, version, created_by, created_at, updated_at, node_types)
+VALUES (%(id)s, %(workspace_id)s, %(name)s, %(description)s, %(active)s, %(version)s, %(actor)s, %(at)s, %(at)s,
+        %(node_types)s)
 
 -- name: update
 -- Change a workflow, unless somebody else did first.
 UPDATE workflows
 SET name = %(name)s, description = %(description)s, active = %(active)s, version = %(version)s,
-    last_version = greatest(last_version, version, %(number)s), lock_version = lock_version + 1, updated_at = %(at)s
+    last_version = greatest(last_version, version, %(number)s), lock_version = lock_version + 1, updated_at = %(at)s,
+    node_types = %(node_types)s
 WHERE id = %(id)s AND lock_version = %(expected)s AND deleted_at = 0
 
 -- name: touch
