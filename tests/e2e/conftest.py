@@ -31,6 +31,7 @@ REDIS_DATABASES = {
     "secrets": 3,
     "containers": 2,
     "notifications": 1,
+    "backup": 1,
 }
 
 
