@@ -169,9 +169,10 @@ async def test_closing_ends_calls_and_there_are_no_new_ones(redis_url: str) -> N
                 await call
 
 
-async def test_closing_while_it_connects(redis_url: str) -> None:
-    calls = Shared(Server(redis_url), 5)
-    opening = asyncio.create_task(calls.execute_command("PING"))
+@pytest.mark.parametrize("kind", [Shared, Several])
+async def test_closing_while_it_connects(redis_url: str, kind: type[Shared | Several]) -> None:
+    calls = kind(Server(redis_url), 5)
+    opening = asyncio.create_task(calls.execute_command("BLPOP", "k", 5))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await calls.aclose()

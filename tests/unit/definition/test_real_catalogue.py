@@ -45,6 +45,14 @@ def test_malformed_documents_are_refused(file: Path, catalogue: Registry) -> Non
     assert expected <= {problem.path for problem in refused.value.problems}
 
 
+def test_no_value_of_a_field_crashes_a_type(catalogue: Registry) -> None:
+    for about in catalogue.describe():
+        for field in about["schema"].get("properties", {}):
+            for value in ([], {}, [[]], [{}], {"a": []}, None, True, -1, 1e300, "", "x", "{{ x }}"):
+                for fault in catalogue.check(about["type"], {field: value}):
+                    assert fault.message, (about["type"], field, value)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_config_crashes_a_type(catalogue: Registry, data: st.DataObject) -> None:

@@ -310,6 +310,9 @@ class Several(_Calls):
         if link is None:
             link = Link(self._timeout)
             await self._server.open(link)
+            if self._closed:  # meanwhile
+                link.end(Fault(_CLOSED))
+                raise Fault(_CLOSED)
         self._busy.add(link)
         try:
             replies = await link.ask(commands)
