@@ -72,6 +72,15 @@ def test_both_evaluators_agree(source: str) -> None:
     assert same(native, in_engine([source], SCOPE)[0]), source
 
 
+ALIKE = ("'a'.padStart(3, input.nope)", "'a'.padEnd(2.5, null)")
+"""What hypothesis once found."""
+
+
+@pytest.mark.parametrize("source", ALIKE)
+def test_they_agree_where_they_did_not(source: str) -> None:
+    assert same(compile_expression(source).evaluate(SCOPE), in_engine([source], SCOPE)[0])
+
+
 def test_the_engine_knows_every_function_by_name() -> None:
     codes = [f'typeof $lf.f["{name}"]' for name in [*FUNCTIONS, *SCRIPT_FUNCTIONS]]
     codes += [f"typeof $lf.n.{name}" for name in CLASSES]

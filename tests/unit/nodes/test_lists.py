@@ -55,6 +55,8 @@ class TestSort:
             "a",
         ]
         assert output("sort", {"by": ["a.b"]}, [{"a": {"b": 2}}, {"a": {"b": 1}}])[0] == {"a": {"b": 1}}
+        falling = {"by": ["n", {"field": "t", "order": "asc"}], "order": "desc"}
+        assert [row["t"] for row in output("sort", falling, rows)] == ["a", "b", "c", "z"]
 
     def test_kinds(self):
         mixed = ["10", 9, None, True, "b", [1], 10.5]

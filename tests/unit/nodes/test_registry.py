@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from linkflow.domain.outcomes import Failed
+from linkflow.local.trying import try_input
+from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.noop import NoOp
 from linkflow.nodes.registry import Registry
 from tests.unit.nodes.peers import codes
@@ -116,6 +119,19 @@ def test_what_might_be_meant_is_of_the_same_object():
         "/pagination/max_page": "`pagination` has no field `max_page`. Did you mean `max_pages`?",
         "/pagination/body_typ": "`pagination` has no field `body_typ`.",
     }
+
+
+async def test_at_run_time_faults_are_told_in_the_same_words(registry: Registry):
+    node = registry.resolve("http")
+    assert node is not None
+    config = {"url": "http://a.example", "batch": {"requests": "{{ input }}"}, "timeout": "{{ 0 - 1 }}"}
+    outcome = await try_input(registry, node, config, [{"pth": "/x"}], EgressClient(), {})
+    assert isinstance(outcome, Failed)
+    assert (outcome.error.code, outcome.error.retryable) == ("invalid_params", False)
+    assert [(one["path"], one["code"]) for one in outcome.error.details["problems"]] == [
+        ("/timeout", "invalid_value"), ("/batch/requests/0/pth", "unknown_field"),
+    ]  # fmt: skip
+    assert "/batch/requests/0/pth: `requests` has no field `pth`." in outcome.error.message
 
 
 def test_secrets_in_the_config_are_warned_about(registry: Registry):

@@ -239,6 +239,17 @@ def _errors(node: NodeType, config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(path, _code(item["type"]), _message(node, item["type"], item["msg"], item["loc"]))
 
 
+def told(node: NodeType, error: ValidationError) -> list[Problem]:
+    """What is wrong with a config whose expressions are evaluated, in the words of when it is saved."""
+    found: dict[str, Problem] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        path = "".join(f"/{_escape(part)}" for part in item["loc"])
+        found.setdefault(
+            path, Problem(path, _code(item["type"]), _message(node, item["type"], item["msg"], item["loc"]))
+        )
+    return list(found.values())
+
+
 def _code(kind: str) -> str:
     """pydantic's name of a fault in the words of `domain.importing`."""
     known = {

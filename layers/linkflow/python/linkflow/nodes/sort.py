@@ -33,7 +33,9 @@ def _keys(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     return [
-        {"field": key.lstrip("-"), "order": "desc" if key.startswith("-") else "asc"} if isinstance(key, str) else key
+        {"field": key.lstrip("-"), **({"order": "desc"} if key.startswith("-") else {})}
+        if isinstance(key, str)
+        else key
         for key in value
     ]
 
@@ -44,6 +46,7 @@ class SortParams(ListParams):
         validation_alias=AliasChoices("by", "keys"),
         description="Keys, the first counts most; or text such as `-price, name`. Left out: the items themselves.",
     )
+    order: Literal["asc", "desc"] = Field("asc", description="Of keys that say none.")
 
 
 class Sort(Base):
@@ -73,11 +76,12 @@ class Sort(Base):
     def run(self, params: SortParams, context: Context) -> Outcome:
         items = items_of(params, context)
         for key in reversed(params.by):  # stable: the first key is sorted by last
-            items = _sorted(items, key)
+            is_down = (key.order if "order" in key.model_fields_set else params.order) == "desc"
+            items = _sorted(items, key, is_down)
         return Completed(output=items)
 
 
-def _sorted(items: list[Any], key: SortKey) -> list[Any]:
+def _sorted(items: list[Any], key: SortKey, is_down: bool) -> list[Any]:
     ranked, missing = [], []
     for item in items:
         found = _rank(get(item, key.field) if key.field else item, key.kind)
@@ -85,7 +89,7 @@ def _sorted(items: list[Any], key: SortKey) -> list[Any]:
             missing.append(item)
         else:
             ranked.append((found, item))
-    ranked.sort(key=lambda pair: pair[0], reverse=key.order == "desc")
+    ranked.sort(key=lambda pair: pair[0], reverse=is_down)
     values = [item for _, item in ranked]
     return [*missing, *values] if key.nulls == "first" else [*values, *missing]
 

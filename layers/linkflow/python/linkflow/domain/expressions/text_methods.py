@@ -89,7 +89,7 @@ def pad_end(run: Run, text: str, width: Any, fill: Any = " ") -> str:
 
 def _padding(run: Run, text: str, width: Any, fill: Any) -> str:
     wanted = to_index(width, run, 0)
-    filler = to_text(fill, run)
+    filler = " " if fill is None else to_text(fill, run)
     missing = wanted - len(text)
     if missing <= 0 or not filler:
         return ""

@@ -22,9 +22,10 @@ from linkflow.domain.policy import OPEN, type_fault
 from linkflow.domain.redaction import Redactor
 from linkflow.domain.state import State, decode, encode, split_key
 from linkflow.metrics import NODE_SECONDS
-from linkflow.nodes.base import Context, Egress, NodeFailure
+from linkflow.nodes.base import Context, Egress, NodeFailure, NodeType
 from linkflow.nodes.files import Files
 from linkflow.nodes.given import takes_secrets
+from linkflow.nodes.registry import told
 from linkflow.nodes.scripts import Scripts
 from linkflow.observability import Concealed, concealing, logger
 from linkflow.ports import Clock
@@ -83,7 +84,7 @@ class Runner:
                 raise TypeError(f"{step.type.type} says that it is pure, yet it waits.")
             ran = self._checked(outcome, logs)
         except Exception as error:
-            ran = self._checked(_failed(error, logs), [])
+            ran = self._checked(_failed(step.type, error, logs), [])
         if tracing.on():
             _traced(step, state, key, attempt, time.perf_counter() - began, ran[0])
         return ran
@@ -139,11 +140,11 @@ class Runner:
             return self._checked(outcome, logs, secrets.by, context.policy.max_payload)
         except TimeoutError as error:
             if not bound.expired():
-                return self._checked(_failed(error, logs), [], secrets.by)
+                return self._checked(_failed(step.type, error, logs), [], secrets.by)
             late = NodeError("timeout", f"The attempt passed its start_to_close timeout of {limit:g} s.")
             return self._checked(Failed(late, timed_out="start_to_close", logs=tuple(logs[:MAX_LOGS])), [], secrets.by)
         except Exception as error:
-            return self._checked(_failed(error, logs), [], secrets.by)
+            return self._checked(_failed(step.type, error, logs), [], secrets.by)
 
     def _context(
         self, plan: Plan, step: Step, state: State, key: str, attempt: int, answers: Mapping[str, Any] = NO_ANSWERS,
@@ -222,16 +223,19 @@ def _largest(outcome: Outcome, size: int) -> int:
     return max(len(_encode(outcome.output)), len(_encode(outcome.respond)))
 
 
-def _failed(error: Exception, logs: list[str]) -> Failed:
+def _failed(node: NodeType, error: Exception, logs: list[str]) -> Failed:
     kept = tuple(logs[:MAX_LOGS])
     if isinstance(error, NodeFailure):
         return Failed(error.error, retry_after=error.retry_after, logs=kept, fresh=error.fresh)
     if isinstance(error, ExpressionError):
         return Failed(NodeError("expression_error", str(error), False), logs=kept)
     if isinstance(error, ValidationError):
-        faults = [f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']}" for item in error.errors()]
-        message = "The parameters are not valid: " + "; ".join(faults[:10])
-        return Failed(NodeError("invalid_params", message, False), logs=kept)
+        problems = told(node, error)[:10]
+        message = " ".join(
+            ["The parameters are not valid."] + [f"{one.path or '/'}: {one.message}" for one in problems]
+        )
+        details = {"problems": [{"path": one.path, "code": one.code, "message": one.message} for one in problems]}
+        return Failed(NodeError("invalid_params", message, False, details), logs=kept)
     logger.error("A node crashed", exc_info=error)
     return Failed(NodeError("node_crashed", f"The node crashed with {type(error).__name__}.", False), logs=kept)
 
