@@ -18,9 +18,11 @@ from linkflow.contracts.matching import (
     AddRequest,
     ClaimRequest,
     ConfigureRequest,
+    DeadReply,
     DeadRequest,
     DropRequest,
     HeartbeatRequest,
+    LetterFilter,
     LettersRequest,
     QueueRule,
     QueuesRequest,
@@ -223,6 +225,14 @@ async def test_a_workspaces_dead_letters(stand: Stand) -> None:
     assert (await stand.matching.letters(LettersRequest("w", before=newest.id))).letters == (oldest,)
     assert (await stand.matching.letters(LettersRequest("w", ids=(oldest.id,)))).letters == (oldest,)
     assert (await stand.matching.letters(LettersRequest("other"))).letters == ()
+
+    async def fitting(limit: int = 9, **match: Any) -> DeadReply:
+        return await stand.matching.letters(LettersRequest("w", (), "", limit, LetterFilter(**match)))
+
+    assert await fitting(queue="default") == DeadReply((newest, oldest))
+    assert await fitting(limit=1, node="node") == DeadReply((newest,), newest.id)
+    assert await fitting(execution_id=oldest.task.execution_id, text="DELIVERED") == DeadReply((oldest,))
+    assert await fitting(after=newest.at + 1) == await fitting(queue="gpu") == DeadReply(())
     assert (await stand.matching.drop(DropRequest("other", all=True))).dropped == 0
     assert (await stand.matching.drop(DropRequest("w", ids=(oldest.id,)))).dropped == 1
     assert (await stand.matching.drop(DropRequest("w", execution_id=newest.task.execution_id))).dropped == 1

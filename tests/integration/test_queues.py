@@ -18,6 +18,7 @@ import pytest
 
 from linkflow.bootstrap import System
 from linkflow.config import Config
+from linkflow.contracts.controlling import BulkFilter, BulkRequest, BulksRequest
 from linkflow.contracts.frontend import FrontendApi, RedriveRequest, RunRequest
 from linkflow.contracts.history import DescribeRequest, HistoryApi, HistoryRequest, SweepRequest
 from linkflow.contracts.matching import (
@@ -173,6 +174,25 @@ async def test_a_redriven_dead_letters_run_goes_on(house: House) -> None:
         await house.becomes(run, "completed")
     with pytest.raises(NotFound):
         await house.frontend.redrive(RedriveRequest(WORKSPACE, letter.id))
+
+
+async def test_many_dead_letters_are_redriven_as_one_operation(house: House) -> None:
+    workflow = await house.workflow(d.Node("one", "noop"))
+    runs = []
+    for _ in range(2):
+        runs.append((await house.run(workflow)).execution_id)
+        await house.die(runs[-1])
+    handled = (await house.run(await house.workflow(d.Node("one", "noop", on_error="continue")))).execution_id
+    await house.die(handled)
+    begun = await house.frontend.bulk(BulkRequest(WORKSPACE, "redrive", BulkFilter(ids=(*runs, handled))))
+    assert begun.bulk is not None
+    async with house.worker("default"):
+        for run in runs:
+            await house.becomes(run, "completed")
+    [bulk] = (await house.frontend.bulks(BulksRequest(WORKSPACE, begun.bulk.id))).bulks
+    assert (bulk.status, bulk.total, bulk.done, bulk.skipped) == ("completed", 3, 2, 1)
+    [left] = (await house.frontend.letters(LettersRequest(WORKSPACE))).letters
+    assert left.task.execution_id == handled, "a run that is not failed keeps its letter"
 
 
 async def test_a_run_that_went_on_by_another_way_keeps_its_letter(house: House) -> None:

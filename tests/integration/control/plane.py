@@ -410,6 +410,8 @@ class RecordingFrontend:
         mine = [letter for letter in self.dead_letters if letter.task.workspace_id == request.workspace_id]
         if request.ids:
             return DeadReply((self._letter(request.workspace_id, request.ids[0]),))
+        if request.match is not None:
+            return DeadReply(tuple(letter for letter in mine if request.match.fits(letter)))
         older = [letter for letter in mine if not request.before or letter.id < request.before]
         return DeadReply(tuple(sorted(older, key=lambda letter: letter.id, reverse=True)[: request.limit]))
 
@@ -417,7 +419,7 @@ class RecordingFrontend:
         self._enter("execution.delete", request)
         gone = [letter for letter in self.dead_letters if letter.task.workspace_id == request.workspace_id]
         if not request.all:
-            gone = [self._letter(request.workspace_id, request.ids[0])]
+            gone = [self._letter(request.workspace_id, id) for id in dict.fromkeys(request.ids)]
         self.dead_letters = [letter for letter in self.dead_letters if letter not in gone]
         return DropReply(len(gone))
 

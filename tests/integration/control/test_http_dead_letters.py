@@ -62,3 +62,38 @@ async def test_drop_and_purge(plane: Plane):
     check_problem(await plane.client.delete(f"{url}/{foreign.id}", headers=ada.auth), 404)
     assert (await plane.client.post(f"{url}/purge", headers=ada.auth)).json()["dropped"] == 3
     assert plane.frontend.dead_letters == [foreign]
+
+
+async def test_filters_and_many_at_once(plane: Plane):
+    ada, bob = await plane.person(), await plane.person("bob@example.com", "Bob")
+    for number in range(3):
+        _letter(plane, ada, number)
+    _letter(plane, ada, 3, "Its worker fell.")
+    _letter(plane, bob, 5)
+    url = f"{ada.base}/dead-letters"
+
+    async def ids(query: str) -> list[str]:
+        answer = await plane.client.get(f"{url}?{query}", headers=ada.auth)
+        return [letter["id"] for letter in answer.json()["data"]]
+
+    assert await ids("text=WORKER") == ["letter-3"]
+    assert await ids("queue=gpu&node=loop/1&text=10") == ["letter-0", "letter-1", "letter-2"]
+    assert await ids("queue=default") == await ids("workflow_id=other") == []
+    assert await ids("died_after=2025-11-24T16:00:00.002Z") == ["letter-2", "letter-3"]
+    assert await ids(f"died_before=2025-11-24T16:00:00.001Z&execution_id={uuid7(AT, 0, 0)}") == ["letter-0"]
+
+    form = {"text": "10 times", "limit": 2}
+    counted = await plane.client.post(f"{url}/redrive", json={**form, "dry_run": True}, headers=ada.auth)
+    assert (counted.status_code, counted.json()["total"], counted.json()["more"]) == (200, 2, True)
+    begun = await plane.client.post(f"{url}/redrive", json=form, headers=ada.auth)
+    assert begun.status_code == 202
+    asked = next(request for _, request in reversed(plane.frontend.calls) if hasattr(request, "verb"))
+    assert (asked.verb, asked.filter.ids) == ("redrive", tuple(uuid7(AT, 0, number) for number in range(2)))
+    bulk = begun.json()["bulk"]
+    assert begun.headers["location"] == f"{ada.base}/executions/bulk/{bulk['id']}"
+    assert (await plane.client.post(f"{url}/redrive", json={"queue": "x"}, headers=ada.auth)).json()["total"] == 0
+    check_problem(await plane.client.post(f"{url}/redrive", json={"limit": 0}, headers=ada.auth), 422)
+
+    purged = await plane.client.post(f"{url}/purge", json={"text": "fell"}, headers=ada.auth)
+    assert purged.json()["dropped"] == 1
+    assert await ids("") == ["letter-2", "letter-1", "letter-0"]

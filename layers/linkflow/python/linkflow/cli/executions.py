@@ -136,7 +136,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 @HOME
 @URL
 def start(home: str, url: str, verb: str, as_json: bool, detach: bool, **given: Any) -> None:
-    """Cancel, terminate, pause, resume, retry, signal, fork, reset or rerun all runs that fit."""
+    """Cancel, terminate, pause, resume, retry, signal, fork, reset, rerun or delete all runs that fit."""
     from .forking import begin
 
     raise SystemExit(begin(home, url, verb, given, as_json, detach))

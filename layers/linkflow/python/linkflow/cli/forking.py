@@ -83,16 +83,17 @@ def begin(home: str, url: str, verb: str, given: dict[str, Any], as_json: bool, 
             "reason": given["reason"], **_options(given),
         }  # fmt: skip
         with connected(home, url) as api:
-            answer = api.post(f"{api.base}/executions/bulk", body)
-            if given["dry_run"]:
-                print(
-                    json.dumps(answer, indent=2) if as_json else f"{answer['total']}{' or more' * answer['more']} runs"
-                )
-                return 0
-            found = answer["bulk"] if detach else _watch(api, answer["bulk"])
-        return _report(found, as_json)
+            return begun(api, api.post(f"{api.base}/executions/bulk", body), as_json, detach)
 
     return guarded(work)
+
+
+def begun(api: Api, answer: Any, as_json: bool, detach: bool) -> int:
+    """Follow what was begun, or say how many runs there are where nothing was."""
+    if "bulk" not in answer:
+        print(json.dumps(answer, indent=2) if as_json else f"{answer['total']}{' or more' * answer['more']} runs")
+        return 0
+    return _report(answer["bulk"] if detach else _watch(api, answer["bulk"]), as_json)
 
 
 def follow(home: str, url: str, bulk_id: str, as_json: bool) -> int:

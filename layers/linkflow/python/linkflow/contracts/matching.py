@@ -114,18 +114,47 @@ class DeadLetter(Struct, frozen=True, omit_defaults=True):
     id: str = ""
 
 
-class DeadReply(Struct, frozen=True):
+class LetterFilter(Struct, frozen=True, omit_defaults=True):
+    """Which dead letters; what is left out does not narrow. `node` is a node with all its iterations, `text` stands in
+    the reason in any case; the task died from `after` on and before `before` (ms)."""
+
+    workflow_id: str = ""
+    execution_id: str = ""
+    queue: str = ""
+    node: str = ""
+    text: str = ""
+    after: int = 0
+    before: int = 0
+
+    def fits(self, letter: DeadLetter) -> bool:
+        task = letter.task
+        return (
+            self.workflow_id in ("", task.workflow_id)
+            and self.execution_id in ("", task.execution_id)
+            and self.queue in ("", task.queue)
+            and self.node in ("", task.node_key, task.node_key.partition("[")[0])
+            and self.text.lower() in letter.reason.lower()
+            and self.after <= letter.at
+            and (not self.before or letter.at < self.before)
+        )
+
+
+class DeadReply(Struct, frozen=True, omit_defaults=True):
+    """`next` is where a filtered page goes on; empty at the end."""
+
     letters: tuple[DeadLetter, ...]
+    next: str = ""
 
 
 class LettersRequest(Struct, frozen=True, omit_defaults=True):
     """A workspace's dead letters in all queues: those with these ids that exist, or without ids a page of the newest,
-    newest first, after the letter whose id is `before`."""
+    newest first, after the letter whose id is `before`. With `match` a page may have fewer than there are, or none."""
 
     workspace_id: str
     ids: tuple[str, ...] = ()
     before: str = ""
     limit: int = 20
+    match: LetterFilter | None = None
 
 
 class DropRequest(Struct, frozen=True, omit_defaults=True):

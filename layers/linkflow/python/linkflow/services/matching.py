@@ -23,6 +23,7 @@ from linkflow.contracts.matching import (
     ClaimReply,
     ClaimRequest,
     ConfigureRequest,
+    DeadLetter,
     DeadReply,
     DeadRequest,
     DropReply,
@@ -30,6 +31,7 @@ from linkflow.contracts.matching import (
     HeartbeatReply,
     HeartbeatRequest,
     Lease,
+    LetterFilter,
     LettersRequest,
     QueueSettings,
     QueuesReply,
@@ -50,6 +52,8 @@ from .queue_settings import QueueSettingsDesk
 
 RECLAIM_INTERVAL = 1.0
 """Seconds between two looks for expired leases, per process and set of queues."""
+LETTER_PAGE, LETTER_PAGES = 200, 10
+"""Dead letters that are read at once, and how often for one page of those that fit."""
 BACKLOG_INTERVAL = 1.0
 """Seconds for which a queue's length is believed."""
 
@@ -163,7 +167,24 @@ class Matching:
         caller().require("matching.read", request.workspace_id)
         if request.ids:
             return DeadReply(tuple(await self._queue.find_letters(request.workspace_id, request.ids)))
+        if request.match is not None:
+            return await self._matching_letters(request, request.match)
         return DeadReply(tuple(await self._queue.letters(request.workspace_id, request.limit, request.before)))
+
+    async def _matching_letters(self, request: LettersRequest, match: LetterFilter) -> DeadReply:
+        found: list[DeadLetter] = []
+        before = request.before
+        for _ in range(LETTER_PAGES):
+            page = await self._queue.letters(request.workspace_id, LETTER_PAGE, before)
+            for letter in page:
+                before = letter.id
+                if match.fits(letter):
+                    found.append(letter)
+                    if len(found) == request.limit:
+                        return DeadReply(tuple(found), before)
+            if len(page) < LETTER_PAGE:
+                return DeadReply(tuple(found))
+        return DeadReply(tuple(found), before)
 
     async def drop(self, request: DropRequest) -> DropReply:
         """Forget dead letters. The failures that they tell of stay in the executions' histories."""

@@ -8,7 +8,7 @@ refuses it the second time, and what forks and reruns make has an id that follow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from msgspec.structs import replace
@@ -44,10 +44,13 @@ BRIEFLY = 2.0
 """Seconds that a sweep gives to bulk operations."""
 MAX_RUNS = 100_000
 MAX_ERRORS = 20
-SIGNAL = "signal"
-VERBS_OF_MANY = (*VERBS, *FORKS, SIGNAL, DELETE)
+SIGNAL, RETRY, REDRIVE = "signal", "retry", "redrive"
+VERBS_OF_MANY = (*VERBS, *FORKS, SIGNAL, DELETE, REDRIVE)
 DONE, SKIPPED = "done", "skipped"
 STATUSES = (RUNNING, PAUSED, CANCELLING, QUEUED, COLLECTING, *CLOSED)
+
+
+Forget = Callable[[str, str], Awaitable[object]]
 
 
 class BulkWork:
@@ -55,8 +58,9 @@ class BulkWork:
 
     def __init__(
         self, store: EventStore, committer: Commits, forker: Forker, world: World, clock: Clock,
-        deleter: Deleter | None = None, page: int = PAGE,
+        deleter: Deleter | None = None, forget: Forget | None = None, page: int = PAGE,
     ) -> None:  # fmt: skip
+        """`forget` drops a run's dead letters (workspace, run)."""
         self._store: EventStore = store
         self._bulks: BulkStore = store
         self._committer = committer
@@ -64,6 +68,7 @@ class BulkWork:
         self._world = world
         self._clock = clock
         self._deleter = deleter
+        self._forget = forget
         self._page = page
         self._paused = False
         self._owner = f"{clock.rand_bits(64):016x}"
@@ -159,7 +164,7 @@ class BulkWork:
 
     async def _see_to(self, page: BulkPage) -> None:
         targets: Sequence[str] = page.targets
-        if page.verb == "retry":
+        if page.verb in (RETRY, REDRIVE):
             targets = await self._failed_before(page)
         came = await asyncio.gather(*(self._act(page, id) for id in targets))
         later = [found for found in came if isinstance(found, LinkFlowError)]
@@ -192,6 +197,13 @@ class BulkWork:
         if page.verb in VERBS:
             request = ControlRequest(id, page.workspace_id, page.verb, page.actor, options.reason)
             written = await self._committer.apply(id, [VERBS[page.verb](request)])
+            return DONE if written.decision.accepted[0] else SKIPPED
+        if page.verb == REDRIVE:
+            # Letters first: if we fall in between, the page is seen to again and finds the run still failed.
+            if self._forget is not None:
+                await self._forget(page.workspace_id, id)
+            retry = ControlRequest(id, page.workspace_id, RETRY, page.actor, options.reason)
+            written = await self._committer.apply(id, [VERBS[RETRY](retry)])
             return DONE if written.decision.accepted[0] else SKIPPED
         if page.verb == DELETE and self._deleter is not None:
             return DONE if await self._deleter.delete(id, page.workspace_id) else SKIPPED

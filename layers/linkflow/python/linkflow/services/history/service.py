@@ -14,7 +14,7 @@ from linkflow.config import Config
 from linkflow.contracts import history as h
 from linkflow.contracts.base import caller
 from linkflow.contracts.controlling import BulkReply, BulkRequest, BulksReply, BulksRequest, ForkReply, ForkRequest
-from linkflow.contracts.matching import MatchingApi
+from linkflow.contracts.matching import DropRequest, MatchingApi
 from linkflow.contracts.secrets import SecretsReply, SecretsRequest, TokensReply, TokensRequest
 from linkflow.contracts.usage import MANY, UsageReply, UsageRequest
 from linkflow.domain import commands as c
@@ -143,7 +143,9 @@ class History:
         late = round(config.republish_after * 1000)
         self._forker = Forker(store, self._committer, self._messenger, clock, config.max_events)
         self._deleter = Deleter(store, self._messenger, clock, late, self._spawn)
-        self._bulk = BulkWork(store, self._committer, self._forker, self._world, clock, self._deleter)
+        self._bulk = BulkWork(
+            store, self._committer, self._forker, self._world, clock, self._deleter, self._forget_letters
+        )
         self._sweeper = Sweeper(
             store, matching, self._messenger, self._world, self._admission, clock, late, self._bulk, notifier
         )
@@ -287,6 +289,9 @@ class History:
             raise Conflict(f"A run that is {status} cannot take {request.verb}.", details={"status": status})
         await self._before_reply()
         return h.ControlReply(status)
+
+    async def _forget_letters(self, workspace_id: str, execution_id: str) -> None:
+        await self._matching.drop(DropRequest(workspace_id, execution_id=execution_id))
 
     async def _delete(self, request: h.ControlRequest) -> h.ControlReply:
         """Raises `Conflict` for a run that is open."""
