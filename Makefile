@@ -57,7 +57,7 @@ fuzz: .venv/.ready ## schemathesis against a whole LinkFlow, as each role (ARGS=
 	@$(PY) -m tests.fuzz $(ARGS)
 
 chaos: .venv/.ready .tools/sam/.ready ## the long fault suites, then every fault TIMES (100) times
-	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model $(ARGS)
+	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model tests/e2e/test_containers.py tests/e2e/test_fleet.py $(ARGS)
 	@$(PY) -m tests.chaos --times $(TIMES)
 
 .tools/sam/.ready: scripts/sam-tools.sh scripts/sam.lock

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,8 +65,12 @@ def filled(text: str, given: Mapping[str, str]) -> str:
 class Containers:
     """Use as a context. `url` is the API's; `web` is a service outside, which nodes may call."""
 
-    def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, redis_url: str, scale: int = 1) -> None:
+        """With a `scale` there are so many of each service, as ``history``, ``history-2`` and so on; on loopback, where
+        they cannot share a name, one."""
         self._folder, self._urls = folder, {"postgres": database_url, "valkey": redis_url}
+        self.extra: dict[str, str] = {}
+        """Beside what the file says, to be set before the start. `here` is the tests' own address."""
         self.database_url = database_url
         self.services = served(compose())
         self.processes: dict[str, Process] = {}
@@ -76,6 +81,8 @@ class Containers:
         except NoNetworks as missing:
             print(f"Services are on loopback: {missing}")
             self.networks = None
+        self._scale = scale if self.isolated else 1
+        self.here = self.networks.address if self.networks is not None else "127.0.0.1"
         self._given = {"POSTGRES_PASSWORD": "unused", "LINKFLOW_SECRET": secrets.token_hex(32)}
 
     @property
@@ -109,11 +116,12 @@ class Containers:
     # Starting
 
     def _start(self) -> None:
-        here = "127.0.0.1"
+        here = self.here
+        every = [self._named(name, at) for at in range(self._scale) for name in self.services]
         if self.networks is not None:
-            here = self.networks.address
-            self.networks.add(*self.services)
-            self.networks.known(outside=here, **dict.fromkeys(STORES, here))
+            self.networks.add(*every)
+            aliases = {name: name.partition("-")[0] for name in every}
+            self.networks.known(aliases, outside=here, **dict.fromkeys(STORES, here))
         self.web = Web(host=here)
         self.collector = Collector(here).__enter__()
         self.stores = {name: self._store(name, here) for name in STORES}
@@ -122,14 +130,22 @@ class Containers:
         _done(make)
         ports = free_ports(3 * len(self.services))
         self._places = {name: ports[3 * at : 3 * at + 3] for at, name in enumerate(self.services)}
-        for name, service in self.services.items():
-            self.processes[name] = self._process(name, service)
-        _done([str(_script()), *compose()["services"]["migrate"]["command"]], self._environment("migrate", here))
+        for name in every:
+            self.processes[name] = self._process(name, self.services[name.partition("-")[0]])
+        self.linkflow(*compose()["services"]["migrate"]["command"])
         for process in self.processes.values():
             process.start()
         for process in self.processes.values():
             process.wait()
         until_ready(self.url)
+
+    def linkflow(self, *words: str) -> str:
+        """A command of an operator, on the stores; what it printed."""
+        return _done([str(_script()), *words], self._environment("migrate"))
+
+    @staticmethod
+    def _named(service: str, at: int) -> str:
+        return service if at == 0 else f"{service}-{at + 1}"
 
     def _store(self, name: str, here: str) -> Wire:
         """The store, at the address that its name stands for."""
@@ -138,38 +154,33 @@ class Containers:
         return Wire(self._loop, (str(target.hostname), int(target.port or 0)), host=here, port=port)
 
     def _process(self, name: str, service: Mapping[str, Any]) -> Process:
-        env = self._environment(name, "127.0.0.1")
+        env = self._environment(name)
         for volume in service["volumes"]:
             source = self._folder / volume["source"] / volume.get("volume", {}).get("subpath", "")
             source.mkdir(parents=True, exist_ok=True, mode=0o700)
             env = {key: value.replace(volume["target"], str(source)) if _within(value, volume["target"]) else value
                    for key, value in env.items()}  # fmt: skip
         before = self.networks.command(name) if self.networks is not None else []
-        listens = urlsplit(f"//{env['LINKFLOW_HTTP' if name == 'api' else 'LINKFLOW_GRPC']}")
+        listens = urlsplit(f"//{env['LINKFLOW_HTTP' if name.startswith('api') else 'LINKFLOW_GRPC']}")
         host = self.networks.hosts[name] if self.networks is not None else "127.0.0.1"
         command = [*before, str(_script()), *service["command"]]
         return Process(name, command, int(listens.port or 0), env, self._folder / f"{name}.log", host=host)
 
-    def _environment(self, name: str, here: str) -> dict[str, str]:
-        file = compose()["services"][name]["environment"]
+    def _environment(self, name: str) -> dict[str, str]:
+        service = name.partition("-")[0]
+        file = compose()["services"][service]["environment"]
         env = image() | {key: filled(str(value), self._given) for key, value in file.items()} | SHORT
         env |= {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/tmp")}
         env["LINKFLOW_HOME"] = str(self._folder / "home" / name)
         env["LINKFLOW_EGRESS"] = json.dumps({"allow": [self.web.address.rpartition(":")[0]]})
-        env["DATABASE_URL"] = self._at("postgres", env["DATABASE_URL"])
-        env["REDIS_URL"] = self._at("valkey", env["REDIS_URL"])
+        env["DATABASE_URL"] = named("postgres", self._urls["postgres"], env["DATABASE_URL"])
+        env["REDIS_URL"] = named("valkey", self._urls["valkey"], env["REDIS_URL"])
         env["LINKFLOW_PUBLIC_URL"] = self.url
         env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-        if self.isolated and name in self.services:
+        env |= self.extra
+        if self.isolated and service in self.services:
             return env
         return self._on_loopback(name, env)
-
-    def _at(self, store: str, url: str) -> str:
-        """Who and what as the tests' store has it, where as the file says."""
-        real, said = urlsplit(self._urls[store]), urlsplit(url)
-        assert (said.hostname, said.port) == (store, STORES[store])
-        who = real.netloc.rpartition("@")[0]
-        return urlunsplit(real._replace(netloc=f"{who}@{store}:{said.port}" if who else f"{store}:{said.port}"))
 
     def _on_loopback(self, name: str, env: dict[str, str]) -> dict[str, str]:
         """The same without names: each ``host:port`` of the file is a port here."""
@@ -199,6 +210,14 @@ class Containers:
         return f"http://127.0.0.1:{self._places[name][2]}{path}"
 
 
+def named(store: str, url: str, said: str = "") -> str:
+    """The address of a tests' store under the name and port that the file has for it."""
+    real, name = urlsplit(url), f"{store}:{STORES[store]}"
+    assert not said or urlsplit(said).netloc.rpartition("@")[2] == name, said
+    who = real.netloc.rpartition("@")[0]
+    return urlunsplit(real._replace(netloc=f"{who}@{name}" if who else name))
+
+
 def _within(value: str, target: str) -> bool:
     return value == target or value.startswith((f"{target}/", f"file:{target}/"))
 
@@ -207,8 +226,7 @@ def _script() -> Path:
     return Path(sys.executable).with_name("linkflow")
 
 
-def _done(command: list[str], env: dict[str, str] | None = None) -> None:
-    import subprocess
-
+def _done(command: list[str], env: dict[str, str] | None = None) -> str:
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

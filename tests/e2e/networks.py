@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 NAMES = Path("/etc/netns")
@@ -27,6 +28,7 @@ class Networks:
         self._bridge = f"lf{self._tag}"
         self.address = f"{self._subnet}.1"
         self.hosts: dict[str, str] = {}
+        self._links: dict[str, str] = {}
 
     def open(self) -> Networks:
         """Raises `NoNetworks`."""
@@ -54,9 +56,10 @@ class Networks:
         for at, name in enumerate(names, start=10):
             self._add(name, at)
 
-    def known(self, **outside: str) -> None:
-        """Tell every host all names; `outside` are further ones with their addresses."""
+    def known(self, aliases: Mapping[str, str], **outside: str) -> None:
+        """Tell every host all names; hosts with the same alias share it, `outside` are further ones with addresses."""
         lines = [f"{address} {name}" for name, address in {"localhost": "127.0.0.1", **self.hosts, **outside}.items()]
+        lines += [f"{self.hosts[name]} {alias}" for name, alias in aliases.items() if alias != name]
         for name in self.hosts:
             folder = NAMES / self._space(name)
             folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +97,7 @@ class Networks:
         return f"lf{self._tag}-{name}"
 
     def _link(self, name: str) -> str:
-        return f"lf{self._tag}{name[:6]}"  # at most 15 characters
+        return self._links.setdefault(name, f"lf{self._tag}v{len(self._links)}")  # at most 15 characters
 
 
 def _ip(*words: str) -> None:
