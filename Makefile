@@ -6,10 +6,10 @@ PEERS ?=
 TIMES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs bench fuzz chaos sam sam-check lock clean
+.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs bench fuzz chaos sam sam-check deploy-local lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .venv/.ready: pyproject.toml requirements.lock scripts/setup.sh
 	@scripts/setup.sh
@@ -68,6 +68,12 @@ sam: .tools/sam/.ready ## build the deployment package with SAM
 
 sam-check: .tools/sam/.ready ## validate template.yaml
 	@.tools/sam/bin/sam validate --lint
+
+.tools/emulator/.ready: scripts/emulator-tools.sh scripts/emulator.lock
+	@scripts/emulator-tools.sh
+
+deploy-local: .venv/.ready .tools/sam/.ready .tools/emulator/.ready ## deploy the template to an emulator of AWS here, and try everything over its HTTP API
+	@$(PY) -m tests.smoke $(ARGS)
 
 lock: .venv/.ready ## renew requirements.lock from pyproject.toml
 	@scripts/lock.sh

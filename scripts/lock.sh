@@ -6,4 +6,5 @@ flags=(--universal --python-version 3.11 --generate-hashes --no-header --no-anno
 .venv/bin/uv pip compile "${flags[@]}" pyproject.toml --extra dev -o requirements.lock
 # The Lambda layer: no extras (boto3 is in the runtime), and no version that was not tested.
 .venv/bin/uv pip compile "${flags[@]}" pyproject.toml -c requirements.lock -o layers/linkflow/requirements.lock
+echo "ministack[full]" | .venv/bin/uv pip compile "${flags[@]}" - -o scripts/emulator.lock
 echo "aws-sam-cli" | .venv/bin/uv pip compile "${flags[@]}" - -o scripts/sam.lock

@@ -45,7 +45,7 @@ def test_the_emulators_reports_are_read() -> None:
 
 def test_the_template_says_what_the_functions_have() -> None:
     found = shapes((ROOT / "template.yaml").read_text())
-    assert set(found) == {"api", "frontend", "history", "matching", "worker", "timer"}
+    assert set(found) == {"api", "frontend", "history", "matching", "worker", "timer", "migrate"}
     assert found["api"] == Shape(512, 30)
     assert found["worker"] == Shape(512, 300), "a parameter's default"
     assert found["timer"] == Shape(512, 60)

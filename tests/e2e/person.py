@@ -23,10 +23,10 @@ class Person:
     starts carry an Idempotency-Key, so asking again is safe.
     """
 
-    def __init__(self, url: str, patience: float = 0.0) -> None:
+    def __init__(self, url: str, patience: float = 0.0, headers: dict[str, str] | None = None) -> None:
         self.url = url
         self.patience = patience
-        self.http = httpx.Client(base_url=url, timeout=40.0, trust_env=False)
+        self.http = httpx.Client(base_url=url, timeout=40.0, trust_env=False, headers=headers)
         self.email = f"{secrets.token_hex(6)}@example.com"
         password = f"Aa1-{secrets.token_urlsafe(12)}"
         names = {"first_name": "Test", "last_name": "Person"}

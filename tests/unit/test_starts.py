@@ -24,6 +24,7 @@ WITHOUT = {
     "frontend": SERVICES,
     "history": SERVICES,
     "matching": SERVICES,
+    "migrate": SERVICES,
     "timer": SERVICES,
     "worker": NOBODY | {"fastapi", "linkflow.http", "mangum", "opentelemetry", "starlette"},
 }
@@ -56,10 +57,12 @@ def test_a_function_starts_with_what_it_needs(name: str) -> None:
     assert done.stderr == "", "nothing failed, and nobody warns"
     found = json.loads(done.stdout)
     assert sorted(WITHOUT[name] & set(found["modules"])) == []
-    assert "psycopg" in found["modules"], "what the first request needs is there"
-    assert "hiredis" in found["modules"]
     assert found["callable"]
     assert found["collecting"]
+    if name == "migrate":  # once a deployment: it may be slow
+        return
+    assert "psycopg" in found["modules"], "what the first request needs is there"
+    assert "hiredis" in found["modules"]
     assert found["frozen"] > 10_000, "what stays is not looked at again"
 
 

@@ -679,6 +679,15 @@ def _beside(name: str) -> tuple[str, ...]:
     }[name]
 
 
+def lambda_migrate() -> dict[str, Any]:
+    """Bring every database up to date; what was applied, by name."""
+    from linkflow import config
+    from linkflow.postgres.migrate import migrate_all
+
+    settings = config.load()
+    return {"applied": migrate_all(settings.database_url, settings.databases)}
+
+
 def lambda_http_app() -> FastAPI:
     """The control plane on Lambda, with Frontend, History and Matching beside it, unless they have peers."""
     from linkflow import config

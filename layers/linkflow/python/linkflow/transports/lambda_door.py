@@ -75,8 +75,10 @@ class ServiceDoor:
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """The Lambda handler. Raises only for the function's own work, so that Lambda counts it as failed."""
-        self._log.begin(context)
-        left = float(context.get_remaining_time_in_millis()) / 1000
+        with self._log.invocation(context):
+            return self._serve(event, float(context.get_remaining_time_in_millis()) / 1000)
+
+    def _serve(self, event: Any, left: float) -> dict[str, Any]:
         if isinstance(event, dict) and "service" in event:
             return self._loop.run_until_complete(self._call(event, left - MARGIN))
         if not self._errand:
@@ -153,7 +155,10 @@ class HttpDoor:
 
     def __call__(self, event: Any, context: Any) -> Any:
         """The Lambda handler."""
-        self._log.begin(context)
+        with self._log.invocation(context):
+            return self._serve(event, context)
+
+    def _serve(self, event: Any, context: Any) -> Any:
         loop = own_loop()
         vigil = self._awake() if self._awake else None
         if vigil is None or vigil.fresh:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from linkflow import coldstart
 from linkflow.observability import concealed
 
+_log = logging.getLogger("linkflow.transports.invocations")
 _HANDLER_NAME = "linkflow-lambda"
 
 
@@ -50,9 +55,13 @@ class InvocationLog:
         log.addHandler(handler)
         log.propagate = False  # the runtime's own handler would write every line again
         log.setLevel(os.environ.get("LINKFLOW_LOG_LEVEL", "INFO"))
+        self._count = 0
 
-    def begin(self, context: Any) -> None:
-        """An invocation begins: its lines carry its request id and the trace it belongs to.
+    @contextmanager
+    def invocation(self, context: Any) -> Iterator[None]:
+        """Around an invocation: its lines carry its request id and the trace it belongs to.
+
+        At the level DEBUG it also tells how long it took, which Lambda itself reports as well (`make deploy-local`).
 
         The root of the X-Ray trace id is the correlation id: Lambda hands it on from function to function, also
         where X-Ray itself is off.
@@ -61,3 +70,20 @@ class InvocationLog:
         trace = os.environ.get("_X_AMZN_TRACE_ID", "")
         root = next((part[5:] for part in trace.split(";") if part.startswith("Root=")), "")
         self._formatter.about(correlation_id=root or request, function_request_id=request)
+        self._count += 1
+        if not _log.isEnabledFor(logging.DEBUG):
+            yield
+            return
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            _log.debug(
+                "invocation",
+                extra={
+                    "function": os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+                    "memory_mb": int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")),
+                    "init_ms": round(coldstart.init_ms if self._count == 1 else 0.0, 1),
+                    "duration_ms": round(1000 * (time.perf_counter() - begun), 1),
+                },
+            )
