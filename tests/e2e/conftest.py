@@ -29,6 +29,7 @@ REDIS_DATABASES = {
     "scripts": 4,
     "trials": 3,
     "secrets": 3,
+    "templates": 10,
     "containers": 2,
     "notifications": 1,
     "backup": 1,

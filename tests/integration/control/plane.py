@@ -100,6 +100,7 @@ from linkflow.services.exchange import Exchange
 from linkflow.services.executions import Executions
 from linkflow.services.following import Following
 from linkflow.services.forks import Forks
+from linkflow.services.gallery import Gallery
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_keys import HookKeys
 from linkflow.services.hook_log import HookLog
@@ -604,6 +605,7 @@ def build(
         releases=Releases(PostgresReleases(database), workflows, definitions, clock),
         shelf=shelf,
         exchange=Exchange(workflows, store, shelf, links, clock),
+        gallery=Gallery(workflows),
         executions=executions,
         inspecting=Inspecting(executions, following),
         following=following,

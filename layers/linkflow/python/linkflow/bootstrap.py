@@ -486,6 +486,7 @@ class System:
         from linkflow.services.executions import Executions
         from linkflow.services.following import Following
         from linkflow.services.forks import Forks
+        from linkflow.services.gallery import Gallery
         from linkflow.services.hook_admin import HookDesk
         from linkflow.services.hook_keys import HookKeys
         from linkflow.services.hook_log import HookLog
@@ -530,7 +531,7 @@ class System:
             workflows=authoring,
             releases=Releases(PostgresReleases(database), authoring, definitions, clock),
             shelf=shelf,
-            exchange=Exchange(authoring, workflows, shelf, links, clock),
+            exchange=Exchange(authoring, workflows, shelf, links, clock), gallery=Gallery(authoring),
             executions=executions,
             inspecting=Inspecting(executions, following),
             following=following,

@@ -16,12 +16,15 @@ from .nodes import nodes
 from .notifications import notifications
 from .options import HOME, JSON, URL
 from .people import GROUPS
+from .releasing import environment, policy
 from .retention import retention
 from .shards import shards
 from .signing import login, logout, whoami, workspace
+from .templates import template
 from .testing import pin, tests, unpin
 from .usage import usage
 from .webhooks import webhook
+from .workflows import workflow
 
 QUEUE = click.option(
     "--queue", "queues", multiple=True, help="A queue that the worker serves; may be repeated (default: as configured)."
@@ -93,6 +96,10 @@ main.add_command(variable)
 main.add_command(keys)
 main.add_command(certs)
 main.add_command(webhook)
+main.add_command(workflow)
+main.add_command(template)
+main.add_command(environment)
+main.add_command(policy)
 for command in (login, logout, whoami, workspace, *GROUPS):
     main.add_command(command)
 main.add_command(tests)

@@ -183,6 +183,17 @@ class Api:
         is_problem = "problem" in answer.headers.get("content-type", "")
         return answer.json() if answer.status_code == 422 and not is_problem else checked(answer)
 
+    def upload(self, path: str, content: bytes) -> Any:
+        """Send a file: JSON or zip."""
+        kind = "application/zip" if content[:2] == b"PK" else "application/json"
+        return checked(self._http.post(path, content=content, headers={"Content-Type": kind}))
+
+    def download(self, path: str, body: Any) -> bytes:
+        """The file that an answer is."""
+        answer = self._http.post(path, json=body)
+        checked(answer) if "json" in answer.headers.get("content-type", "") else answer.raise_for_status()
+        return answer.content
+
     def delete(self, path: str) -> Any:
         return checked(self._http.delete(path))
 

@@ -21,6 +21,7 @@ from linkflow.services.exchange import Exchange
 from linkflow.services.executions import Executions
 from linkflow.services.following import Following
 from linkflow.services.forks import Forks
+from linkflow.services.gallery import Gallery
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
 from linkflow.services.inspecting import Inspecting
@@ -60,6 +61,7 @@ class Services:
     releases: Releases
     shelf: Shelf
     exchange: Exchange
+    gallery: Gallery
     executions: Executions
     inspecting: Inspecting
     following: Following
