@@ -9,8 +9,8 @@ from linkflow.services.gallery import Template, templates
 HEAD = """# Templates
 
 Workflows to begin with. `linkflow template use SLUG` (or `POST …/templates/{slug}/use`) makes one of your own, switched
-off. What a template names as variables and credentials has to be there for it to work. This page is made of the templates
-(`linkflow template docs`).
+off. What a template names as variables and credentials has to be there for it to work. This page is made of the
+templates (`linkflow template docs`).
 """
 
 
