@@ -249,6 +249,37 @@ def test_signed_webhooks_and_their_secrets(topology: Topology, person: Person, p
     assert {place for place, data in (*places, *told) if secret.encode() in data} == set()
 
 
+def test_a_link_in_a_message_decides(topology: Topology, person: Person, web: Web) -> None:
+    place = web.place("/tell", lambda call: {"sent": call.body})
+    saved = person.save(workflow(
+        node("each", "loop", {"items": "{{ [1, 2] }}", "concurrency": 2}),
+        node("ask", "approval", {"title": "Ship {{ loop.item }}?", "payload": {"n": "{{ loop.item }}"}}),
+        http("tell", web.url("/tell"), method="POST",
+             body={"n": "{{ loop.item }}", "link": "{{ $approval.ask.approve_url }}"}),
+        node("after", "transform", {"fields": {"all": "{{ each }}"}}),
+        edges=[edge("begin", "each"), edge("each", "ask", "each"), edge("each", "tell", "each"),
+               edge("each", "after", "done")],
+    ))  # fmt: skip
+    id = person.start(saved["id"])
+    place.wait_for_calls(2)
+    person.follow(id, lambda found: sum(one["type"] == "ApprovalRequested" for one in found) == 2)
+    sent = {call.body["n"]: call.body["link"] for call in place.calls}
+    page = person.send("GET", sent[2], headers={"Authorization": "", "Accept": "text/html"})
+    assert (page.status_code, "Ship 2?" in page.text) == (200, True)
+    for n, decision in ((2, "rejected"), (1, "approved")):
+        form = {"decision": decision, "comment": f"number {n}", "name": "Eve"}
+        answer = person.send("POST", sent[n], data=form, headers={"Authorization": "", "Accept": "text/html"})
+        assert (answer.status_code, "Thank you" in answer.text) == (200, True), answer.text
+    run = person.end(id).check()
+    said = {key: row["output"] for key, row in run.nodes.items() if key.startswith("ask")}
+    assert said["ask[0]"] == {"decision": "approved", "payload": None, "decided_by": "link:Eve", "comment": "number 1"}
+    assert said["ask[1]"]["decision"] == "rejected"
+    assert "••••••••" in run.nodes["tell[0]"]["output"]["data"]["sent"]["link"]
+    tokens = [link.rpartition("/")[2].partition("?")[0].encode() for link in sent.values()]
+    places = [*everything_stored(topology.database_url), *everything_queued(topology.redis_url)]
+    assert {place for place, data in places for token in tokens if token in data} == set()
+
+
 def test_a_run_keeps_its_plain_variables_and_secret_ones_are_of_now(person: Person, web: Web) -> None:
     place = web.place("/variables", lambda call: {"sent": call.body})
     plain, secret = variable(person, "GREETING", "hello"), variable(person, "KEY_2", "first-secret-value", secret=True)

@@ -306,6 +306,44 @@ async def test_an_escalation_asks_others_too(world: World) -> None:
     assert await world.sound(id)
 
 
+async def test_only_who_is_asked_may_decide_where_it_says_so(world: World) -> None:
+    due = world.clock.now_ms() + 60_000
+    id = await _asking(world, only_assignees=True, escalate_at=due, escalate_to=("role:Admin",))
+    decision = h.DecideRequest(id, world.workspace, "n0", "approved", None, "user:eve", "Fine.", ("eve", "role:admin"))
+    with pytest.raises(Forbidden, match="ada"):
+        await world.history.decide(decision)
+    assert (await world.history.approvals(h.ApprovalsRequest(world.workspace))).approvals[0].only_assignees
+    assert (await world.history.fire(h.FireBatch((h.DueTimer(id, "escalate/1/n0", due),)))).fired == 1
+    await world.history.decide(decision)
+    assert await _output(world, id) == {
+        "decision": "approved", "payload": None, "decided_by": "user:eve", "comment": "Fine.",
+    }  # fmt: skip
+    assert await world.sound(id)
+    for names in (("ADA",), ("*",)):
+        id = await _asking(world, only_assignees=True)
+        await world.history.decide(h.DecideRequest(id, world.workspace, "n0", "rejected", names=names))
+        assert (await _output(world, id))["decision"] == "rejected"
+
+
+async def test_somebody_looks_for_some_of_the_open_ones(world: World) -> None:
+    edges = tuple(d.Edge(f"e{i}", "t", f"a{i}") for i in range(6))
+    workflow = await world.workflow(*(d.Node(f"a{i}", "noop") for i in range(6)), edges=edges)
+    id = await world.start(workflow)
+    for i in range(6):
+        asked = ("Ada@example.com", "ops") if i % 2 else ("eve",)
+        await world.report(id, f"a{i}", RequestApproval(f"Ship {i}?", assignees=asked, until=2**41 + i if i > 2 else 0))
+
+    async def found(**wanted: Any) -> list[str]:
+        request = h.ApprovalsRequest(world.workspace, **{"limit": 10, **wanted})
+        return [one.node_key for one in (await world.history.approvals(request)).approvals]
+
+    assert await found(assignees=("ada@EXAMPLE.com",)) == ["a1", "a3", "a5"]
+    assert await found(assignees=("nobody", "eve"), limit=2) == ["a0", "a2"]
+    assert await found(assignees=("eve",), before=id, after_node="a0") == ["a2", "a4"]
+    assert await found(text="SHIP 4") == ["a4"]
+    assert await found(due_before=2**41 + 5) == ["a3", "a4"]
+
+
 async def test_two_people_decide_at_once_and_one_wins(world: World) -> None:
     there = world.another()
     wins = {"ada": 0, "bob": 0}

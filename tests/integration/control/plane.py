@@ -92,6 +92,7 @@ from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
 from linkflow.sandbox.pool import Pool
 from linkflow.services.allowance import ApiAllowance
+from linkflow.services.approval_links import ApprovalLinks
 from linkflow.services.consent import Consent
 from linkflow.services.credentials import Credentials
 from linkflow.services.dead_letters import DeadLetters
@@ -615,6 +616,7 @@ def build(
         forks=Forks(frontend),
         schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
         world=World(frontend),
+        approval_links=ApprovalLinks(SECRET, "http://linkflow.test"),
         dead_letters=DeadLetters(frontend),
         usage=Usage(frontend, clock),
         queues=Queues(frontend),

@@ -44,6 +44,7 @@ PUBLIC_PATHS = {
     "/api/v1/auth/login",
     "/api/v1/auth/refresh",
     "/webhook-runs/{token}",
+    "/approve/{token}",
     "/webhook-test/{webhook_id}",
     "/webhook-test/{webhook_id}/{path:path}",
     "/api/v1/auth/providers",

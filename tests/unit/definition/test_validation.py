@@ -173,6 +173,11 @@ def test_an_expression_field_is_found_in_the_items_of_a_list() -> None:
     assert config["conditions"] == [{"test": "a =="}, {"test": "{{ a.x }} == 1"}, 5, {"test": 5}]
 
 
+def test_links_are_those_of_approvals() -> None:
+    drawn = with_config("condition", {"expression": "$approval.a.url == ''"})
+    assert only(drawn).code == "unknown_node_in_expression"
+
+
 def test_the_concurrency_key_is_an_expression_too() -> None:
     drawn = msgspec.structs.replace(
         definition("t>a"), settings=Settings(concurrency=Concurrency("{{ $node.x.output }}"))

@@ -25,6 +25,7 @@ SCOPE = Scope(
     workflow={"id": "w1", "name": "W", "version": 3},
     execution={"id": "e1", "started_at": "2024-01-01T00:00:00Z"},
     credentials={"api": "secret"},
+    approvals={"ask": {"url": "https://l/1"}, "Ask us": {"url": "https://l/2"}}.get,
 )
 
 
@@ -46,6 +47,8 @@ SCOPE = Scope(
         ("$node.prev.output.status", 200),
         ('$node["prev"].output.status', 200),
         ("loop.item + loop.index + loop.output[0] + loop.items.length", "x212"),
+        ('$approval.ask.url + " " + $approval["Ask us"].url', "https://l/1 https://l/2"),
+        ("$approval.nobody.url", None),
         ("vars.REGION + env.REGION + REGION", "eueueu"),
         ("vars", {"REGION": "eu", "fetch_order": "hidden", "input": "hidden too"}),
         ("vars['RE' + 'GION']", "eu"),
@@ -73,6 +76,20 @@ def test_credentials_stay_out_of_reach_as_a_whole() -> None:
         with pytest.raises(ExpressionSyntaxError, match="credential needs a name"):
             compile_value("{{ " + text + " }}")
     assert compile_expression("credential.api").evaluate(Scope()) is None
+
+
+def test_links_to_approvals_need_a_name() -> None:
+    for text in (
+        "$approval",
+        "$approval['a' + 'sk']",
+        "JSON.stringify($approval)",
+        "[$approval]",
+        "/a/.test($approval)",
+    ):
+        with pytest.raises(ExpressionSyntaxError, match="name of an approval node"):
+            compile_value("{{ " + text + " }}")
+    script = compile_value("{{ $approval.ask.url.replace(/l/, 'x') }}").scripts[0]
+    assert script.data(SCOPE)["approvals"] == {"ask": {"url": "https://l/1"}}
 
 
 def test_nodes_are_looked_up_only_when_needed() -> None:

@@ -478,6 +478,7 @@ class System:
         from linkflow.postgres.webhooks import PostgresWebhooks
         from linkflow.postgres.workflows import PostgresWorkflows
         from linkflow.services.allowance import ApiAllowance
+        from linkflow.services.approval_links import ApprovalLinks
         from linkflow.services.consent import Consent
         from linkflow.services.credentials import Credentials
         from linkflow.services.dead_letters import DeadLetters
@@ -541,6 +542,7 @@ class System:
             forks=Forks(frontend),
             schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
             world=World(frontend),
+            approval_links=ApprovalLinks(config.secret, config.public_url),
             dead_letters=DeadLetters(frontend),
             usage=Usage(frontend, clock),
             queues=Queues(frontend),

@@ -6,6 +6,7 @@ import click
 
 from linkflow import __version__
 
+from .approvals import approval
 from .certs import certs
 from .credentials import credential, variable
 from .dead_letters import dead_letters
@@ -100,6 +101,7 @@ main.add_command(workflow)
 main.add_command(template)
 main.add_command(environment)
 main.add_command(policy)
+main.add_command(approval)
 for command in (login, logout, whoami, workspace, *GROUPS):
     main.add_command(command)
 main.add_command(tests)

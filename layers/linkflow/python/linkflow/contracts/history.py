@@ -291,7 +291,8 @@ class PublishReply(Struct, frozen=True):
 
 
 class DecideRequest(Struct, frozen=True, omit_defaults=True):
-    """A person's decision on an approval: ``approved`` or ``rejected``."""
+    """A person's decision on an approval: ``approved`` or ``rejected``. `names` are what assignees may call him; ``*``
+    is everybody's."""
 
     execution_id: str
     workspace_id: str
@@ -299,17 +300,23 @@ class DecideRequest(Struct, frozen=True, omit_defaults=True):
     decision: str
     payload: Any = None
     actor: str = ""
+    comment: str = ""
+    names: tuple[str, ...] = ()
 
 
 class ApprovalsRequest(Struct, frozen=True, omit_defaults=True):
     """Open approvals, the newest runs first. The next page starts after `before` and `after_node`: the last
-    approval's execution id and node key."""
+    approval's execution id and node key. `assignees`: that ask one of these; `text` is in the title; `due_before`: ms.
+    """
 
     workspace_id: str
     workflow_id: str = ""
     before: str = ""
     after_node: str = ""
     limit: int = 20
+    assignees: tuple[str, ...] = ()
+    text: str = ""
+    due_before: int = 0
 
 
 class Approval(Struct, frozen=True, omit_defaults=True):
@@ -325,6 +332,7 @@ class Approval(Struct, frozen=True, omit_defaults=True):
     payload: Any = None
     assignees: tuple[str, ...] = ()
     due_at: int = 0
+    only_assignees: bool = False
 
 
 class ApprovalsReply(Struct, frozen=True):

@@ -174,6 +174,7 @@ class Decide(Struct, frozen=True):
     decision: str
     payload: Any = None
     actor: str = ""
+    comment: str = ""
 
 
 class Pause(Struct, frozen=True):

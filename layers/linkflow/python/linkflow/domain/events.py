@@ -446,6 +446,7 @@ class ApprovalRequested(Base, frozen=True, tag="ApprovalRequested"):
     due_at: int = 0
     escalate_at: int = 0
     escalate_to: tuple[str, ...] = ()
+    only_assignees: bool = False
 
 
 class ApprovalEscalated(Base, frozen=True, tag="ApprovalEscalated"):
@@ -462,6 +463,7 @@ class ApprovalDecided(Base, frozen=True, tag="ApprovalDecided"):
     decision: str
     payload: Any = None
     actor: str = ""
+    comment: str = ""
 
 
 class LoopStarted(Base, frozen=True, tag="LoopStarted"):

@@ -376,6 +376,7 @@ def _approval(state: State, event: e.ApprovalRequested) -> None:
     wait = Wait(
         approval=True, title=event.title, description=event.description, payload=event.payload,
         assignees=event.assignees, escalate_at=event.escalate_at, escalate_to=event.escalate_to,
+        only_assignees=event.only_assignees,
     )  # fmt: skip
     state.runs[event.node] = NodeRun(WAITING, event.attempt, run.sources, due_at=event.due_at, wait=wait)
 

@@ -105,7 +105,7 @@ class WaitEvent(Struct, frozen=True, omit_defaults=True, tag="wait"):
 class RequestApproval(Struct, frozen=True, omit_defaults=True, tag="approval"):
     """Ask people. The node takes the output ``approved`` or ``rejected``; `until` (ms) 0 means no due date.
 
-    `escalate_at` (ms) is when `escalate_to` are asked as well.
+    `escalate_at` (ms) is when `escalate_to` are asked as well. With `only_assignees` nobody else may decide.
     """
 
     title: str
@@ -115,6 +115,7 @@ class RequestApproval(Struct, frozen=True, omit_defaults=True, tag="approval"):
     until: int = 0
     escalate_at: int = 0
     escalate_to: tuple[str, ...] = ()
+    only_assignees: bool = False
 
 
 Waiting = Sleep | Iterate | Repeat | CallWorkflow | WaitEvent | RequestApproval

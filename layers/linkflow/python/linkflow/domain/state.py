@@ -48,6 +48,7 @@ class Wait(Struct, frozen=True, omit_defaults=True):
     escalate_to: tuple[str, ...] = ()
     since: int = 0
     """The id of the event with which it began: the oldest wait gets an event that fits several."""
+    only_assignees: bool = False
 
 
 class Signal(Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from . import commands as c
 from . import events as e
 from .draft import Draft
@@ -68,12 +70,17 @@ def _deliver(draft: Draft, node: str, attempt: int, signal: Signal) -> None:
     advance(draft, node)
 
 
+def is_named(assignees: Iterable[str], names: Iterable[str]) -> bool:
+    """Is one of these who is asked? Letters may be small or large."""
+    return not {name.strip().casefold() for name in assignees}.isdisjoint(name.casefold() for name in names)
+
+
 def request_approval(draft: Draft, node: str, attempt: int, outcome: RequestApproval) -> None:
     """Ask people; the node waits for `decide_approval`."""
     draft.emit(
         e.ApprovalRequested, node=node, attempt=attempt, title=outcome.title, description=outcome.description,
         payload=outcome.payload, assignees=outcome.assignees, due_at=outcome.until,
-        escalate_at=outcome.escalate_at, escalate_to=outcome.escalate_to,
+        escalate_at=outcome.escalate_at, escalate_to=outcome.escalate_to, only_assignees=outcome.only_assignees,
     )  # fmt: skip
 
 
@@ -83,7 +90,12 @@ def decide_approval(draft: Draft, command: c.Decide) -> None:
     if run is None or run.wait is None or not run.wait.approval or command.decision not in (APPROVED, REJECTED):
         return
     node = {"node": command.node, "attempt": command.attempt}
-    draft.emit(e.ApprovalDecided, **node, decision=command.decision, payload=command.payload, actor=command.actor)
+    draft.emit(
+        e.ApprovalDecided, **node, decision=command.decision, payload=command.payload, actor=command.actor,
+        comment=command.comment,
+    )  # fmt: skip
     output = {"decision": command.decision, "payload": command.payload, "decided_by": command.actor}
+    if command.comment:
+        output["comment"] = command.comment
     draft.emit(e.NodeCompleted, **node, output=output, ports=decided_ports(command.decision))
     advance(draft, command.node)

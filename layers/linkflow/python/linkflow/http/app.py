@@ -18,6 +18,7 @@ from linkflow.services.webhooks import MethodNotAllowed
 
 from . import (
     accounts,
+    approvals,
     audit,
     credentials,
     dead_letters,
@@ -79,6 +80,8 @@ ROUTERS = (
     exports.router,
     schedules.router,
     waiting.router,
+    approvals.router,
+    approvals.links,
     dead_letters.router,
     queues.router,
     retention.router,

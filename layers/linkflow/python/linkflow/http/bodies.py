@@ -93,7 +93,8 @@ class Event(BaseModel):
 
 
 class Decision(BaseModel):
-    """`payload` goes on with the decision; the original called it `decision_payload`."""
+    """`payload` and `comment` go on with the decision; the original called the first `decision_payload`."""
 
     decision: Literal["approved", "rejected"]
     payload: Any = Field(None, validation_alias=AliasChoices("payload", "decision_payload"))
+    comment: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] = ""

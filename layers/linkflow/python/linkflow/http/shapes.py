@@ -248,11 +248,13 @@ def approval(found: ApprovalView, workspace_id: str) -> Json:
         "description": found.description,
         "payload": shown_payload(found.payload, workspace_id),
         "assignees": list(found.assignees),
+        "only_assignees": found.only_assignees,
         "requested_at": at(found.requested_at),
         "due_at": at(found.due_at),
         "decision_payload": shown_payload(found.decision_payload, workspace_id),
         "decided_by": found.decided_by or None,
         "decided_at": at(found.decided_at),
+        "comment": found.comment or None,
     }
 
 

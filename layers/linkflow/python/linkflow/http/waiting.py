@@ -1,32 +1,28 @@
-"""Events from outside, and the approvals' inbox."""
+"""Events from outside."""
 
 from __future__ import annotations
 
 import uuid
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from linkflow.domain.waiting import MAX_NAME
 from linkflow.services.workspaces import Membership
 
-from . import shapes
-from .bodies import Decision, Event, Page, Signal
+from .bodies import Event, Signal
 from .guard import can
 from .idempotency import key_of, once
-from .paging import id_cursor, page
 from .replying import reply
 from .routing import router as new_router
 from .wiring import Given
 
-router = new_router(prefix="/api/v1/workspaces/{workspace_id}", tags=["Events and approvals"])
+router = new_router(prefix="/api/v1/workspaces/{workspace_id}", tags=["Events"])
 
-Viewer = Annotated[Membership, can("execution.view")]
 Runner = Annotated[Membership, can("workflow.execute")]
 EventName = Annotated[str, Path(min_length=1, max_length=MAX_NAME)]
-ApprovalCursor = Annotated[str, Query(max_length=4000)]
 
 
 @router.post("/events/{name:path}", status_code=202)
@@ -56,37 +52,3 @@ async def signal(request: Request, execution_id: str, services: Given, who: Runn
     )
     told = {"message": "Signal received.", "signal_id": id, "execution": {"id": execution_id, "status": status}}
     return reply(told, 202)
-
-
-@router.get("/approvals")
-async def approvals(
-    services: Given, who: Viewer, workflow_id: str = "", cursor: ApprovalCursor = "", per_page: Page = 20
-) -> Response:
-    """A page of the approvals that wait for somebody, the newest runs first."""
-    found = await services.world.approvals(who, workflow_id=id_cursor(workflow_id), after=cursor, limit=per_page + 1)
-    return reply(page([shapes.approval(view, who.workspace_id) for view in found], per_page, "id"))
-
-
-@router.get("/approvals/{approval_id}")
-async def approval(approval_id: str, services: Given, who: Viewer) -> Response:
-    """One approval, and what became of it."""
-    return reply({"approval": shapes.approval(await services.world.approval(who, approval_id), who.workspace_id)})
-
-
-@router.post("/approvals/{approval_id}/decision")
-async def decide(request: Request, approval_id: str, services: Given, who: Runner, form: Decision) -> Response:
-    """Approve or reject. The first decision counts; a later one is a conflict. Takes an Idempotency-Key."""
-
-    async def act() -> Response:
-        status = await services.world.decide(who, approval_id, form.decision, form.payload)
-        execution_id = approval_id.partition(":")[0]
-        return reply(
-            {
-                "message": "Decision recorded.",
-                "approval": {"id": approval_id, "status": form.decision},
-                "execution": {"id": execution_id, "status": status},
-                "resumed_execution_id": execution_id,
-            }
-        )
-
-    return await once(request, services, who, act)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from linkflow.clock import SystemClock
 from linkflow.ports import Clock
 from linkflow.services.allowance import ApiAllowance
+from linkflow.services.approval_links import ApprovalLinks
 from linkflow.services.auth import Auth
 from linkflow.services.consent import Consent
 from linkflow.services.control_ports import ReplyStore
@@ -71,6 +72,7 @@ class Services:
     trials: Trials
     schedules: Schedules
     world: World
+    approval_links: ApprovalLinks
     dead_letters: DeadLetters
     usage: Usage
     queues: Queues

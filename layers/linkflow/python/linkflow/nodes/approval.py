@@ -22,6 +22,7 @@ DECISION = {
         "decision": {"enum": [APPROVED, REJECTED]},
         "payload": {"description": "What was said with the decision."},
         "decided_by": {"type": "string"},
+        "comment": {"type": "string", "description": "Where there was one."},
     },
 }
 
@@ -30,7 +31,8 @@ class ApprovalParams(Params):
     title: Annotated[Text, Field(max_length=500)] = Field("", description="Left out: the node's name.")
     description: Text = Field("", validation_alias=AliasChoices("description", "message"))
     payload: Any = Field(None, description="What there is to decide on.")
-    assignees: TextList = Field([], description="Who is asked: a list, or text with commas.")
+    assignees: TextList = Field([], description="Who is asked: e-mail addresses, user ids, role:NAME; or any names.")
+    only_assignees: bool = Field(False, description="Nobody else may decide, besides who has a link.")
     due: Due = Field("", description="1h30m, seconds or RFC 3339; then the node fails. Left out: no due date.")
     escalate_after: Span = Field("", description="After so long, `escalate_to` are asked as well.")
     escalate_to: TextList = Field([])
@@ -40,6 +42,8 @@ class ApprovalParams(Params):
     def _escalates_to_somebody(cls, data: Any) -> Any:
         if isinstance(data, dict) and bool(data.get("escalate_after")) != bool(data.get("escalate_to")):
             raise ValueError("say both `escalate_after` and `escalate_to`, or none of them")
+        if isinstance(data, dict) and data.get("only_assignees") is True and not data.get("assignees"):
+            raise ValueError("say who they are, in `assignees`")
         return data
 
 
@@ -57,8 +61,10 @@ class Approval(Base):
     `timeout`.
 
     Open requests stand in the workspace's inbox, `GET …/approvals`; `POST …/approvals/{id}/decision` `{decision:
-    approved | rejected, payload}` decides. The first decision counts, a later one is a conflict (409). Assignees say
-    who is asked; any member who may execute workflows may decide, and the history says who did.
+    approved | rejected, payload, comment}` decides. The first decision counts, a later one is a conflict (409).
+    Assignees say who is asked; any member who may execute workflows may decide, unless `only_assignees` is set, and the
+    history says who did. `{{ $approval.NODE.url }}` in a message is a link that needs no sign-in:
+    [approvals.md](../approvals.md).
     """
     produces = dict.fromkeys((APPROVED, REJECTED, MAIN), DECISION)
     faults = (Fault("due_too_late", "The due date is more than 366 days away."),)
@@ -75,7 +81,10 @@ class Approval(Base):
             },
         ),
     )
-    refuses = (Refusal({"escalate_after": "1h"}, "", "invalid_value"),)
+    refuses = (
+        Refusal({"escalate_after": "1h"}, "", "invalid_value"),
+        Refusal({"only_assignees": True}, "", "invalid_value"),
+    )
 
     def outputs(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         return (APPROVED, REJECTED, MAIN)
@@ -93,6 +102,7 @@ class Approval(Base):
             until=due,
             escalate_at=context.now_ms + escalate if escalate and params.escalate_to else 0,
             escalate_to=tuple(params.escalate_to),
+            only_assignees=params.only_assignees,
         )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from linkflow.domain.definition import Definition, Node
 from linkflow.domain.errors import Forbidden, Problem
+from linkflow.domain.expressions.names import APPROVAL
 from linkflow.domain.ids import is_uuid
 from linkflow.domain.secrets import Refs, refs_in, refs_of, slug_of
 from linkflow.nodes.base import NodeType
@@ -53,6 +54,7 @@ class SecretLinks:
         to save it. A credential that is not there is a warning: it may be made later, and the node says so. Without
         `keep` nothing is made of secrets that stand in it."""
         definition, problems = await self.adopt(who, definition) if keep else (definition, [])
+        problems += self._misplaced_links(definition)
         refs = refs_of(msgspec.structs.replace(definition, nodes=_enabled(definition)))
         signed = tuple(name for node in _enabled(definition) if (name := hook_credential(node)[1]))
         refs = msgspec.structs.replace(refs, credentials=(*refs.credentials, *signed))
@@ -69,6 +71,16 @@ class SecretLinks:
             nodes.append(made)
             problems += more
         return msgspec.structs.replace(definition, nodes=tuple(nodes)), problems
+
+    def _misplaced_links(self, definition: Definition) -> list[Problem]:
+        """Links to approvals are for messages: whoever has one may decide, so no result may have them."""
+        found = []
+        for place, node in enumerate(definition.nodes):
+            if not node.disabled and APPROVAL.encode() in msgspec.json.encode(node.config):
+                type = self._types.resolve(node.type, node.version)
+                if type is not None and not takes_secrets(type):
+                    found.append(_misplaced(APPROVAL, f"/nodes/{place}"))
+        return found
 
     async def adopt(self, who: Membership, definition: Definition) -> tuple[Definition, list[Problem]]:
         """The definition with credentials in place of secrets that stand in it; see `hook_secrets`."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec import Struct
 
-from linkflow.contracts.base import acting_as
+from linkflow.contracts.base import Caller, acting_as
 from linkflow.contracts.frontend import FrontendApi
 from linkflow.contracts.history import (
     Approval,
@@ -44,14 +44,35 @@ class ApprovalView(Struct):
     payload: Any = None
     assignees: tuple[str, ...] = ()
     due_at: int = 0
+    only_assignees: bool = False
     status: str = PENDING
     decision_payload: Any = None
     decided_by: str = ""
     decided_at: int = 0
+    comment: str = ""
 
     @property
     def id(self) -> str:
         return approval_id(self.execution_id, self.node_key)
+
+
+class Wanted(Struct, frozen=True):
+    """Which approvals: those that ask one of `assignees`, with `text` in their title, due before (ms)."""
+
+    workflow_id: str = ""
+    assignees: tuple[str, ...] = ()
+    text: str = ""
+    due_before: int = 0
+
+
+class Asker(Protocol):
+    """Somebody in a workspace: a member, or who has a link."""
+
+    @property
+    def workspace_id(self) -> str: ...
+    @property
+    def actor(self) -> str: ...
+    def caller(self) -> Caller: ...
 
 
 class World:
@@ -79,10 +100,12 @@ class World:
         with acting_as(who.caller()):
             return (await self._frontend.publish(request)).execution_ids
 
-    async def approvals(self, who: Membership, *, workflow_id: str, after: str, limit: int) -> list[ApprovalView]:
+    async def approvals(self, who: Membership, wanted: Wanted, *, after: str, limit: int) -> list[ApprovalView]:
         """Open ones, the newest runs first; `after` is the approval id behind which the page starts."""
         before, node = _parts(after) if after else ("", "")
-        request = ApprovalsRequest(who.workspace_id, workflow_id, before, node, limit)
+        request = ApprovalsRequest(
+            who.workspace_id, wanted.workflow_id, before, node, limit, wanted.assignees, wanted.text, wanted.due_before
+        )  # fmt: skip
         with acting_as(who.caller()):
             reply = await self._frontend.approvals(request)
         views = [_open(found) for found in reply.approvals]
@@ -91,7 +114,7 @@ class World:
             view.payload = payload
         return views
 
-    async def approval(self, who: Membership, id: str) -> ApprovalView:
+    async def approval(self, who: Asker, id: str) -> ApprovalView:
         """One, open or not, as the run's history tells it. Raises `NotFound`."""
         execution_id, node = _parts(id)
         with acting_as(who.caller()):
@@ -105,11 +128,15 @@ class World:
         found.payload, found.decision_payload = await self._payloads.show(who.caller(), both)
         return found
 
-    async def decide(self, who: Membership, id: str, decision: str, payload: Any) -> str:
-        """``approved`` or ``rejected``; returns the run's status. Raises `NotFound`, and `Conflict` where it is not
-        open any more."""
+    async def decide(
+        self, who: Asker, id: str, decision: str, payload: Any, comment: str = "", names: tuple[str, ...] = ()
+    ) -> str:
+        """``approved`` or ``rejected``; returns the run's status. `names`: what assignees may call him.
+
+        Raises `NotFound`, `Conflict` where it is not open any more, `Forbidden` where it is for others to decide.
+        """
         execution_id, node = _parts(id)
-        request = DecideRequest(execution_id, who.workspace_id, node, decision, payload, who.actor)
+        request = DecideRequest(execution_id, who.workspace_id, node, decision, payload, who.actor, comment, names)
         try:
             with acting_as(who.caller()):
                 return (await self._frontend.decide(request)).status
@@ -117,7 +144,7 @@ class World:
             await self.approval(who, id)  # what never was one is not found
             raise
 
-    async def _asked(self, who: Membership, execution_id: str, workflow_id: str, node: str) -> ApprovalView | None:
+    async def _asked(self, who: Asker, execution_id: str, workflow_id: str, node: str) -> ApprovalView | None:
         view, after, more = None, 0, True
         while more:
             request = HistoryRequest(execution_id, who.workspace_id, after, _PAGE)
@@ -146,6 +173,7 @@ def _open(found: Approval) -> ApprovalView:
     return ApprovalView(**msgspec.structs.asdict(found))
 
 
+_TOLD = ("description", "payload", "due_at", "only_assignees")
 _ENDS = {"NodeTimedOut": "expired", "NodeCancelled": "cancelled"}
 
 
@@ -155,7 +183,7 @@ def _fold(
     for event in events:
         kind = event["type"]
         if kind == "ApprovalRequested":
-            asked = {name: event[name] for name in ("description", "payload", "due_at") if name in event}
+            asked = {name: event[name] for name in _TOLD if name in event}
             view = ApprovalView(
                 execution_id, workflow_id, event["node"], event["attempt"], event["at"], event["title"],
                 assignees=tuple(event.get("assignees", ())), **asked,
@@ -167,6 +195,7 @@ def _fold(
         elif kind == "ApprovalDecided":
             view.status, view.decided_at = event["decision"], event["at"]
             view.decided_by, view.decision_payload = event.get("actor", ""), event.get("payload")
+            view.comment = event.get("comment", "")
         elif view.status == PENDING:
             view.status = _ENDS.get(kind, PENDING)
     return view

@@ -12,6 +12,9 @@ from linkflow.domain.expressions.script_names import SCRIPT_CONSTANTS
 from linkflow.domain.expressions.syntax import Index, Member, Name, Node
 from linkflow.domain.expressions.values import member, to_text
 
+APPROVAL = "$approval"
+NEEDS_APPROVAL = "$approval needs the name of an approval node, written out, as in $approval.ask.url"
+
 FIXED: dict[str, Closure] = {
     "trigger": lambda run: run.scope.trigger,
     "input": lambda run: run.scope.input,
@@ -39,6 +42,8 @@ def compile_name(context: Context, node: Name) -> Closure:
         raise Fault('$node needs a node\'s name, as in $node["Fetch order"].output', node.at)
     if name == "credential":
         raise Fault("credential needs a name written out, as in credential.api_key", node.at)
+    if name == APPROVAL:
+        raise Fault(NEEDS_APPROVAL, node.at)
     context.names.setdefault(name, node.at)
 
     def closure(run: Any) -> Any:
@@ -49,7 +54,8 @@ def compile_name(context: Context, node: Name) -> Closure:
 
 
 def compile_special(context: Context, node: Member) -> Closure | None:
-    """`vars.x`, `credential.x`, `Math.PI`, `$node["x"]` and `$node["x"].output`; None where `node` is none of these."""
+    """`vars.x`, `credential.x`, `$approval.x`, `Math.PI`, `$node["x"]` and `$node["x"].output`; None where `node` is
+    none of these."""
     owner = _free_name(context, node.object)
     if owner == "$node":
         return _whole(_record(context, node))
@@ -58,6 +64,8 @@ def compile_special(context: Context, node: Member) -> Closure | None:
         return lambda run: run.scope.vars.get(name)
     if owner == "credential":
         return _credential(context, node.name)
+    if owner == APPROVAL:
+        return _approval(context, node.name)
     if owner == "loop":
         return _of_loop(context, node.name)
     if owner in NAMESPACES:
@@ -74,6 +82,8 @@ def compile_special(context: Context, node: Member) -> Closure | None:
 
 def compile_node_lookup(context: Context, node: Index) -> Closure | None:
     """`$node[name]` with a computed name; None where `node` is something else."""
+    if _free_name(context, node.object) == APPROVAL:
+        raise Fault(NEEDS_APPROVAL, node.at)
     return _whole(_record(context, node)) if _free_name(context, node.object) == "$node" else None
 
 
@@ -99,6 +109,11 @@ def _credential(context: Context, name: str) -> Closure:
         return None if known is None else known.get(name)
 
     return closure
+
+
+def _approval(context: Context, name: str) -> Closure:
+    context.fixed.add(f"{APPROVAL}.{name}")
+    return lambda run: run.scope.approvals(name)
 
 
 def _record(context: Context, node: Member | Index) -> Closure:

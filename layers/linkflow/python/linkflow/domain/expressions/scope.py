@@ -27,14 +27,15 @@ class Scope:
 
     `node` finds a node's record by id or label: a mapping with ``output``, ``status``, ``error`` and, where it differs
     from the output, ``json``. It is asked only when an expression needs that node. `prev` is the record of the node
-    that came before. `now` gives an ISO 8601 time ending in Z, `random` a number from 0 up to 1; the caller records
-    both. Where `credentials` is None, `credential.NAME` is null. `answers` has what the JavaScript engine made of the
-    scripts in a compiled value, by their code; a `Fault` where one failed.
+    that came before. `approvals` finds the links of an approval node likewise. `now` gives an ISO 8601 time ending in
+    Z, `random` a number from 0 up to 1; the caller records both. Where `credentials` is None, `credential.NAME` is
+    null. `answers` has what the JavaScript engine made of the scripts in a compiled value, by their code; a `Fault`
+    where one failed.
     """
 
     __slots__ = (
-        "answers", "credentials", "execution", "input", "loop", "node", "now", "prev", "random", "trigger", "vars",
-        "workflow",
+        "answers", "approvals", "credentials", "execution", "input", "loop", "node", "now", "prev", "random", "trigger",
+        "vars", "workflow",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +53,7 @@ class Scope:
         now: Callable[[], str] | None = None,
         random: Callable[[], float] | None = None,
         answers: Mapping[str, Any] = _NOTHING,
+        approvals: NodeLookup = _no_node,
     ) -> None:
         self.trigger = trigger
         self.input = input
@@ -65,6 +67,7 @@ class Scope:
         self.now = now
         self.random = random
         self.answers = answers
+        self.approvals = approvals
 
 
 class Run:

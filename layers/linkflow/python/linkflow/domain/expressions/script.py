@@ -18,7 +18,7 @@ from linkflow.domain.expressions.context import Context
 from linkflow.domain.expressions.errors import Fault
 from linkflow.domain.expressions.facts import Facts
 from linkflow.domain.expressions.functions import CALLBACKS, CLOCK, FUNCTIONS, METHODS, RANDOM
-from linkflow.domain.expressions.names import FIXED
+from linkflow.domain.expressions.names import APPROVAL, FIXED, NEEDS_APPROVAL
 from linkflow.domain.expressions.scope import Scope
 from linkflow.domain.expressions.script_names import (
     ANY_METHOD,
@@ -81,6 +81,8 @@ def data_of(facts: Facts, scope: Scope) -> dict[str, Any]:
     if facts.prev:
         data["prev"] = _record(scope.prev)
     known = scope.credentials
+    if asked := {name[len(APPROVAL) + 1 :] for name in fixed if name.startswith(APPROVAL)}:
+        data["approvals"] = {name: scope.approvals(name) for name in asked}
     data["credentials"] = {name: known.get(name) if known else None for name in facts.credentials}
     return data
 
@@ -134,7 +136,7 @@ class _Writer(Statements):
         if name in FIXED:
             self.context.fixed.add(name)
             return f"$lf.x.{_DATA.get(name, name)}"
-        if name in ("$node", "credential"):
+        if name in _NEEDS_NAME:
             raise Fault(_NEEDS_NAME[name], node.at)
         self.context.names.setdefault(name, node.at)
         return f"$lf.g($lf.x.names, {json.dumps(name)})"
@@ -153,6 +155,9 @@ class _Writer(Statements):
         if owner == "credential":
             self.context.credentials.add(node.name)
             return f"$lf.g($lf.x.credentials, {key})"
+        if owner == APPROVAL:
+            self.context.fixed.add(f"{APPROVAL}.{node.name}")
+            return f"$lf.g($lf.x.approvals, {key})"
         if owner in ("vars", "env"):
             return f"$lf.g($lf.x.vars, {key})"
         if owner == "loop":
@@ -167,8 +172,8 @@ class _Writer(Statements):
     def index(self, node: Index) -> str:
         if self.free(node.object) == "$node":
             raise Fault("beside what only JavaScript has, $node needs a name that is written out", node.at)
-        if self.free(node.object) == "credential":
-            raise Fault(_NEEDS_NAME["credential"], node.at)
+        if self.free(node.object) in _NEEDS_NAME:
+            raise Fault(_NEEDS_NAME[self.free(node.object)], node.at)
         return f"$lf.g({self.write(node.object)}, {self.write(node.index)})"
 
     # --- calls
@@ -283,6 +288,7 @@ _DATA = {"$input": "input", "$json": "input", "$": "input", "env": "vars"}
 _NEEDS_NAME = {
     "$node": '$node needs a node\'s name, as in $node["Fetch order"].output',
     "credential": "credential needs a name written out, as in credential.api_key",
+    APPROVAL: NEEDS_APPROVAL,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from linkflow.domain.definition import Definition
 from linkflow.domain.expressions import Compiled, ExpressionSyntaxError, compile_expression, compile_value
 from linkflow.domain.expressions.compiled import Expression
+from linkflow.domain.expressions.names import APPROVAL
 from linkflow.domain.validation.findings import Findings
 from linkflow.domain.validation.places import show, step
 
@@ -25,6 +26,7 @@ class KnownNames:
     def __init__(self, definition: Definition) -> None:
         self.ids = {node.id for node in definition.nodes}
         self.names = Counter(node.name for node in definition.nodes if node.name)
+        self.approvals = {name for node in definition.nodes if node.type == "approval" for name in (node.id, node.name)}
 
     def __contains__(self, name: str) -> bool:
         return name in self.ids or name in self.names
@@ -87,6 +89,10 @@ def _check_names(compiled: Compiled, known: KnownNames, path: str, findings: Fin
             elif known.is_ambiguous(name):
                 message = f"Several nodes are named {show(name)}; the first is meant {_place(text, name)}."
                 findings.warn(here, "ambiguous_node_in_expression", message)
+        for name in sorted(name[len(APPROVAL) + 1 :] for name in text.facts.fixed if name.startswith(APPROVAL)):
+            if name not in known.approvals:
+                message = f"There is no approval node with the name or id {show(name)}."
+                findings.error(here, "unknown_node_in_expression", message)
         for name in sorted(text.names):
             if name not in known and not _VARIABLE.fullmatch(name):
                 message = f"{show(name)} is no node; if it is no variable either, it will be null {_place(text, name)}."

@@ -9,18 +9,19 @@ import msgspec
 
 from linkflow.contracts import history as h
 from linkflow.domain import commands as c
-from linkflow.domain.errors import Conflict, InvalidInput, LinkFlowError
+from linkflow.domain.errors import Conflict, Forbidden, InvalidInput, LinkFlowError
 from linkflow.domain.state import Wait
-from linkflow.domain.waiting import has_seen, name_fault
+from linkflow.domain.waiting import has_seen, is_named, name_fault
 from linkflow.observability import logger
-from linkflow.ports import Clock, EventStore, KeptEvent
+from linkflow.ports import Clock, EventStore, KeptEvent, StoredWait
 
 from .lanes import Commits
 from .loading import load_one
 
 MAX_KEEP = 30 * 86_400
 """Seconds for which an event is kept at most."""
-
+LOOK_AT = 500
+"""Approvals that are read at once where somebody looks for some of them."""
 
 TAKEN, KNOWN, REFUSED = "taken", "known", "refused"
 
@@ -107,7 +108,11 @@ class World:
         state = await load_one(self._store, request.execution_id)
         run = state.runs.get(request.node_key) if state else None
         attempt = run.attempt if run else 0
-        command = c.Decide(request.node_key, attempt, request.decision, request.payload, request.actor)
+        if run is not None and run.wait is not None and run.wait.approval:
+            _check_asked(run.wait, request.names)
+        command = c.Decide(
+            request.node_key, attempt, request.decision, request.payload, request.actor, request.comment
+        )  # fmt: skip
         written = await self._committer.apply(request.execution_id, [command])
         if not written.decision.accepted[0]:
             raise Conflict("This approval is not open: somebody decided, or the run went on without it.")
@@ -115,20 +120,40 @@ class World:
 
     async def approvals(self, request: h.ApprovalsRequest) -> h.ApprovalsReply:
         """Open approvals of a workspace."""
-        rows = await self._store.approvals(
-            request.workspace_id, request.workflow_id, request.before, request.after_node,
-            max(1, min(request.limit, 200)),
-        )  # fmt: skip
-        found = []
-        for row in rows:
-            wait = msgspec.json.decode(row.row.detail, type=Wait)
-            found.append(
-                h.Approval(
-                    row.execution_id, row.workflow_id, row.row.node_key, row.row.attempt, row.at, wait.title,
-                    wait.description, wait.payload, wait.assignees, row.row.due_at,
-                )
-            )  # fmt: skip
-        return h.ApprovalsReply(tuple(found))
+        most = max(1, min(request.limit, 200))
+        narrow = bool(request.assignees or request.text or request.due_before)
+        page = LOOK_AT if narrow else most
+        before, after, found = request.before, request.after_node, list[h.Approval]()
+        while len(found) < most:
+            rows = await self._store.approvals(request.workspace_id, request.workflow_id, before, after, page)
+            found += [one for one in map(_approval, rows) if not narrow or _is_asked_for(one, request)]
+            if len(rows) < page:
+                break
+            before, after = rows[-1].execution_id, rows[-1].row.node_key
+        return h.ApprovalsReply(tuple(found[:most]))
+
+
+def _approval(row: StoredWait) -> h.Approval:
+    wait = msgspec.json.decode(row.row.detail, type=Wait)
+    return h.Approval(
+        row.execution_id, row.workflow_id, row.row.node_key, row.row.attempt, row.at, wait.title, wait.description,
+        wait.payload, wait.assignees, row.row.due_at, wait.only_assignees,
+    )  # fmt: skip
+
+
+def _is_asked_for(found: h.Approval, request: h.ApprovalsRequest) -> bool:
+    """Is it one of those that somebody looks for?"""
+    return (
+        (not request.assignees or is_named(found.assignees, request.assignees))
+        and (not request.text or request.text.casefold() in found.title.casefold())
+        and (not request.due_before or 0 < found.due_at < request.due_before)
+    )
+
+
+def _check_asked(wait: Wait, names: tuple[str, ...]) -> None:
+    """Raises `Forbidden` where this is for others to decide."""
+    if wait.only_assignees and wait.assignees and "*" not in names and not is_named(wait.assignees, names):
+        raise Forbidden(f"This is for {', '.join(wait.assignees)} to decide.")
 
 
 def _check_event(id: str, name: str, key: str) -> None:

@@ -10,6 +10,7 @@ from linkflow.contracts.history import DefinitionRequest, HistoryApi
 from linkflow.domain import definition as d
 from linkflow.domain.expressions import Compiled, compile_value
 from linkflow.domain.expressions.facts import Facts
+from linkflow.domain.expressions.names import APPROVAL
 from linkflow.domain.expressions.script import Script
 from linkflow.domain.graph import Graph
 from linkflow.domain.secrets import Refs, refs_in, refs_of
@@ -22,7 +23,9 @@ from .reading import facts_of, scripts_of
 class Step:
     """One node, ready to run: its type, and its config with the expressions compiled."""
 
-    __slots__ = ("_compiled", "_constant", "_facts", "_raw", "_refs", "fusible", "node", "ours", "scripts", "type")
+    __slots__ = (
+        "_compiled", "_constant", "_facts", "_raw", "_refs", "asks", "fusible", "node", "ours", "scripts", "type",
+    )  # fmt: skip
 
     def __init__(self, node: d.Node, type: NodeType) -> None:
         self.node = node
@@ -38,6 +41,8 @@ class Step:
         """Known to leave what it is given as it is."""
         self.scripts: tuple[Script, ...] = (*self._compiled.scripts, *scripts_of(expressions))
         """What the JavaScript engine has to answer before the parameters are known."""
+        self.asks = any(name.startswith(APPROVAL) for name in self._compiled.facts.fixed)
+        """Its expressions have links to approvals in them."""
         self.fusible = type.pure and node.queue == "default" and node.timeout is None and not self.scripts
 
     @property

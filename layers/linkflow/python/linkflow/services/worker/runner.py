@@ -29,7 +29,9 @@ from linkflow.nodes.registry import told
 from linkflow.nodes.scripts import Scripts
 from linkflow.observability import Concealed, concealing, logger
 from linkflow.ports import Clock
+from linkflow.services.approval_links import ApprovalLinks
 
+from .asking import links_of
 from .beating import Pulse
 from .bound import HostBound
 from .concealing import conceal
@@ -57,10 +59,12 @@ class Runner:
         self, clock: Clock, egress: Egress | None, connections: Mapping[str, Mapping[str, Any]], max_payload: int,
         scripts: Scripts | None = None, reach: Reaches | None = None, steps: Opener | None = None,
         speaker: Speaker | None = None, vault: Vault | None = None, files: Callable[[str], Files] | None = None,
+        links: ApprovalLinks | None = None,
     ) -> None:  # fmt: skip
         """`reach` gives the client for a workspace, in place of one for all, and its policy; `steps` what records the
         steps of a node run; `speaker` hears what nodes say while they run; `vault` opens credentials; `files` gives a
-        workspace's files."""
+        workspace's files; `links` makes those by which people decide."""
+        self._links = links
         self._steps = steps
         self._speaker = speaker
         self._vault = vault
@@ -112,10 +116,8 @@ class Runner:
         limit = step.node.timeout.start_to_close if step.node.timeout else 0
         try:
             async with asyncio.timeout(limit or None) as bound:
-                opened = None
-                if self._vault is not None and not step.type.pure:
-                    opened = await self._vault.open(plan, step, state)
-                    secrets.by = opened.redactor if opened else None
+                opened = None if step.type.pure else await self._opened(plan, step, state)
+                secrets.by = opened.redactor if opened else None
                 context, scope = self._context(plan, step, state, key, attempt, found, opened)
                 context.scripts, context.random = None if step.type.pure else self._scripts, self._clock.random
                 context.files = self._files(context.workspace_id) if self._files and not step.type.pure else None
@@ -146,6 +148,11 @@ class Runner:
         except Exception as error:
             return self._checked(_failed(step.type, error, logs), [], secrets.by)
 
+    async def _opened(self, plan: Plan, step: Step, state: State) -> Opened | None:
+        """What the node may use that is secret; None where that is nothing."""
+        opened = await self._vault.open(plan, step, state) if self._vault is not None else None
+        return Opened(Redactor()) if opened is None and step.asks else opened
+
     def _context(
         self, plan: Plan, step: Step, state: State, key: str, attempt: int, answers: Mapping[str, Any] = NO_ANSWERS,
         opened: Opened | None = None,
@@ -163,6 +170,8 @@ class Runner:
             if opened is not None and takes_secrets(step.type):
                 made.credentials = opened.named
                 made.vars = {**made.vars, **opened.variables} if opened.variables else made.vars
+                if step.asks and self._links is not None:
+                    made.approvals = links_of(self._links, state, graph, key, clock.now_ms(), opened.redactor)
             return made
 
         many = len(run.sources) > 1 and (key not in state.edited or isinstance(input, dict))

@@ -23,6 +23,7 @@ from linkflow.nodes.registry import Registry
 from linkflow.nodes.scripts import Scripts
 from linkflow.observability import logger
 from linkflow.ports import Blobs, Clock, FileStore, Live
+from linkflow.services.approval_links import ApprovalLinks
 from linkflow.services.payloads import Payloads
 from linkflow.services.sealing import Sealer
 from linkflow.services.together import Together
@@ -93,6 +94,7 @@ class Worker:
         self._runner = Runner(
             clock, egress, config.connections, config.max_payload, scripts, self._reach, steps.of, self._speaker,
             self._vault, _files_of(files, config, clock),
+            ApprovalLinks(config.secret, config.public_url) if config.secret else None,
         )  # fmt: skip
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)
