@@ -46,9 +46,10 @@ Ask = tuple[Child, dict[str, Any]]
 
 
 def processes(lab: Lab, size: Size) -> Figures:
-    """Every variant with both chains. The figures at the top are those of ``one`` with chain-pure."""
-    found: dict[str, dict[str, Figures]] = {name: {} for name in CHAINS}
-    for name, document in CHAINS.items():
+    """Every variant with each chain. The figures at the top are those of ``one`` with the first."""
+    chains = {name: CHAINS[name] for name in size.chains}
+    found: dict[str, dict[str, Figures]] = {name: {} for name in chains}
+    for name, document in chains.items():
         saved = lab.save({**document(), "name": f"bench processes {name}"})
         found[name]["one"] = _rate(size, lab.meter, [(lab.generator, saved)])
         with _child("hand", config=lab.config) as hand:
@@ -60,7 +61,7 @@ def processes(lab: Lab, size: Size) -> Figures:
         lab.settle(saved)
     with _Pair(lab) as pair:
         halves = {
-            name: pair.saved({**document(), "name": f"bench processes {name}"}) for name, document in CHAINS.items()
+            name: pair.saved({**document(), "name": f"bench processes {name}"}) for name, document in chains.items()
         }
         for name, saved_there in halves.items():
             found[name]["two-databases"] = pair.rate(size, saved_there)
@@ -71,7 +72,7 @@ def processes(lab: Lab, size: Size) -> Figures:
         for figures in variants.values():
             figures["ratio"] = round(figures["rate"] / (variants["one"]["rate"] or 1.0), 3)
     problems = [figures["problems"] for variants in found.values() for figures in variants.values()]
-    top = found["chain-pure"]["one"]
+    top = found[size.chains[0]]["one"]
     return {**top, "problems": _summed(problems), "variants": found}
 
 

@@ -21,6 +21,8 @@ class Size:
     in_flight: int = IN_FLIGHT
     stored: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     leak: tuple[int, ...] = (2_000, 20_000, 108_000)
+    chains: tuple[str, ...] = ("chain-pure", "chain-step-bare")
+    """What is run by more processes and databases."""
     lambda_runs: int = 200
     flush: float = 10.5
     """Seconds after which Postgres has told of everything: a backend keeps its figures to itself for ten."""
@@ -58,8 +60,9 @@ TINY = Size(
     timers=40,
     steady=0.1,
     in_flight=4,
-    stored=(50, 200),
+    stored=(200,),
     leak=(20, 60),
+    chains=("chain-step-bare",),
     lambda_runs=2,
     flush=0.0,
     lambdas=False,
