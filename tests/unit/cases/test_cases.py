@@ -133,10 +133,11 @@ def test_nothing_to_run_is_an_error(tmp_path: Path):
 
 
 def test_junit_and_a_choice_of_tests(tmp_path: Path):
-    written(tmp_path, {**SMALL, "name": "one", "expect": {"result": "<\x00>"}}, "a.json")
+    written(tmp_path, {**SMALL, "name": "o\x1b[31mne", "expect": {"result": "<\x00>"}}, "a.json")
     written(tmp_path, {**SMALL, "name": "two", "expect": {"status": "completed"}}, "b.json")
     report = tmp_path / "out" / "junit.xml"
-    assert linkflow(tmp_path, "--junit", report).exit_code == 1
+    told = linkflow(tmp_path, "--junit", report)
+    assert (told.exit_code, "o\\x1b[31mne" in told.output, "\x1b" in told.output) == (1, True, False)
     suite = Xml.parse(report).getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     assert linkflow(tmp_path, "--only", "TWO").exit_code == 0

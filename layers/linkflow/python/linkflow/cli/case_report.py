@@ -21,6 +21,7 @@ from .case_files import Fault
 WIDEST = 600
 """Characters of a value in a diff."""
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 SHOWN = 20
 """Differences of one test that people see."""
 
@@ -60,14 +61,15 @@ def _print(report: Report) -> None:
     for told in report.tests:
         colour = {"passed": "green", "updated": "yellow"}.get(told.status, "red")
         mark = {"passed": "ok", "updated": "updated", "failed": "FAILED"}[told.status]
-        _line(f"{click.style(f'{mark:<8}', fg=colour)}{told.name}  {click.style(told.file, dim=True)}")
+        _line(f"{click.style(f'{mark:<8}', fg=colour)}{_shown(told.name)}  {click.style(_shown(told.file), dim=True)}")
         for difference in told.differences[:SHOWN]:
             _line(_as_text(difference))
         if len(told.differences) > SHOWN:
             _line(f"    … and {len(told.differences) - SHOWN} more")
     for fault in report.faults:
         where = f"{fault.file}:{fault.line}" if fault.line else fault.file
-        _line(f"{click.style('bad file', fg='red')} {where} {fault.field}: {fault.message}".replace(" : ", ": "))
+        said = _shown(f"{where} {fault.field}: {fault.message}".replace(" : ", ": "))
+        _line(f"{click.style('bad file', fg='red')} {said}")
     counts = [f"{report.count('passed')} passed"]
     counts += [f"{count} {status}" for status in ("failed", "updated") if (count := report.count(status))]
     if report.faults:
@@ -81,7 +83,7 @@ def _line(text: str) -> None:
 
 
 def _as_text(difference: Difference) -> str:
-    lines = [f"    {difference.path or 'run'}" + (f": {difference.said}" if difference.said else "")]
+    lines = [_shown(f"    {difference.path or 'run'}" + (f": {difference.said}" if difference.said else ""))]
     if difference.path or difference.expected != "a run":
         lines.append(click.style(f"      - expected {_short(difference.expected)}", fg="red"))
         lines.append(click.style(f"      + actual   {_short(difference.actual)}", fg="green"))
@@ -90,7 +92,12 @@ def _as_text(difference: Difference) -> str:
 
 def _short(value: Any) -> str:
     text = value if value == MISSING else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= WIDEST else f"{text[:WIDEST]}… ({len(text):,} characters)"
+    return _shown(text) if len(text) <= WIDEST else f"{_shown(text[:WIDEST])}… ({len(text):,} characters)"
+
+
+def _shown(text: str) -> str:
+    """Without what commands a terminal: names and messages may be anybody's."""
+    return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -113,17 +120,22 @@ def _junit(report: Report) -> bytes:
         skipped="0", time=f"{report.seconds:.3f}",
     )  # fmt: skip
     for told in report.tests:
-        case = Xml.SubElement(suite, "testcase", name=told.name, classname=told.file, time=f"{told.seconds:.3f}")
+        case = _case(suite, told.name, told.file, told.seconds)
         if told.status == "failed":
             text = "\n".join(click.unstyle(_as_text(one)) for one in told.differences)
             first = told.differences[0]
-            failure = Xml.SubElement(case, "failure", message=_storable(f"{first.path or 'run'} differs"))
+            what = f"{first.path or 'run'}{f': {first.said}' if first.said else ' differs'}"
+            failure = Xml.SubElement(case, "failure", message=_storable(what))
             failure.text = _storable(text)
     for fault in report.faults:
-        case = Xml.SubElement(suite, "testcase", name=f"{fault.file}:{fault.line}", classname=fault.file, time="0")
+        case = _case(suite, f"{fault.file}:{fault.line}", fault.file, 0.0)
         Xml.SubElement(case, "error", message=_storable(f"{fault.field}: {fault.message}"))
     made: bytes = Xml.tostring(root, encoding="utf-8", xml_declaration=True)
     return made
+
+
+def _case(suite: Xml.Element, name: str, file: str, seconds: float) -> Xml.Element:
+    return Xml.SubElement(suite, "testcase", name=_storable(name), classname=_storable(file), time=f"{seconds:.3f}")
 
 
 def _storable(text: str) -> str:
