@@ -69,6 +69,7 @@ from linkflow.contracts.matching import (
 from linkflow.contracts.usage import UsageReply, UsageRequest, UsageSpan
 from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest, ProbeReply, ProbeRequest
 from linkflow.domain.comparing import Plan, Report
+from linkflow.domain.drawers import Room
 from linkflow.domain.errors import Conflict, LinkFlowError, NotFound
 from linkflow.domain.ids import uuid7
 from linkflow.http.app import Services, create_app
@@ -77,6 +78,7 @@ from linkflow.nodes.registry import Registry
 from linkflow.ports import Mailer, Notice, Words
 from linkflow.postgres.credentials import PostgresCredentials
 from linkflow.postgres.database import Database
+from linkflow.postgres.files import PostgresFiles
 from linkflow.postgres.hook_calls import PostgresHookCalls
 from linkflow.postgres.notifications import PostgresRules
 from linkflow.postgres.people import stores
@@ -126,6 +128,7 @@ from linkflow.services.usage import Usage
 from linkflow.services.variables import Variables
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
+from linkflow.services.workspace_files import WorkspaceFiles
 from linkflow.services.world import World
 from linkflow.transports.fetching import Fetcher
 from linkflow.transports.keyrings import connect
@@ -611,6 +614,7 @@ def build(
         inspecting=Inspecting(executions, following),
         following=following,
         retention=RetentionSettings(PostgresRetentionSettings(database), 90),
+        files=WorkspaceFiles(PostgresFiles(database), Room(1_000_000, 2_000_000, 100), clock),
         notifications=Notifications(PostgresRules(database), workflows, frontend, clock, "http://linkflow.test"),
         trials=Trials(workflows, executions, frontend, Registry.load(), clock),
         forks=Forks(frontend),

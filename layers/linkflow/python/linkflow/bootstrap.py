@@ -462,6 +462,7 @@ class System:
 
     def services(self) -> Services:
         """What the HTTP app is built from."""
+        from linkflow.domain.drawers import Room
         from linkflow.http.wiring import Services
         from linkflow.nodes.kinds import described
         from linkflow.postgres.credentials import PostgresCredentials
@@ -509,6 +510,7 @@ class System:
         from linkflow.services.variables import Variables
         from linkflow.services.webhooks import Webhooks
         from linkflow.services.workflows import Workflows
+        from linkflow.services.workspace_files import WorkspaceFiles
         from linkflow.services.world import World
         from linkflow.streams.limiter import StreamLimiter
 
@@ -537,6 +539,9 @@ class System:
             inspecting=Inspecting(executions, following),
             following=following,
             retention=RetentionSettings(PostgresRetentionSettings(database), config.retention_days),
+            files=WorkspaceFiles(
+                self.files, Room(config.max_file, config.max_files_bytes, config.max_files), clock
+            ),
             notifications=Notifications(PostgresRules(database), authoring, frontend, clock, config.public_url),
             trials=Trials(authoring, executions, frontend, self.registry, clock),
             forks=Forks(frontend),

@@ -12,6 +12,7 @@ from .credentials import credential, variable
 from .dead_letters import dead_letters
 from .egress import egress
 from .executions import executions
+from .files import files
 from .keys import keys
 from .nodes import nodes
 from .notifications import notifications
@@ -85,6 +86,7 @@ main.add_command(executions)
 main.add_command(executions, "execution")
 main.add_command(usage)
 main.add_command(retention)
+main.add_command(files)
 main.add_command(notifications)
 main.add_command(notifications, "notification")
 main.add_command(dead_letters)

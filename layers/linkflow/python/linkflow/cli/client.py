@@ -157,6 +157,13 @@ class Api:
         """Like `get`, where a parameter may come several times."""
         return checked(self._http.get(path, params=httpx.QueryParams(list(query))))
 
+    def content(self, path: str) -> bytes:
+        """An answer that is no JSON. Raises `ApiError`."""
+        answer = self._http.get(path)
+        if not answer.is_success:
+            checked(answer)
+        return answer.content
+
     def lines(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[str]:
         """The lines of a streamed answer. Raises `ApiError` where it breaks off."""
         try:

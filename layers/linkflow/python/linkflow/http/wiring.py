@@ -40,6 +40,7 @@ from linkflow.services.usage import Usage
 from linkflow.services.variables import Variables
 from linkflow.services.webhooks import Webhooks
 from linkflow.services.workflows import Workflows
+from linkflow.services.workspace_files import WorkspaceFiles
 from linkflow.services.workspaces import Workspaces
 from linkflow.services.world import World
 
@@ -67,6 +68,7 @@ class Services:
     inspecting: Inspecting
     following: Following
     retention: RetentionSettings
+    files: WorkspaceFiles
     notifications: Notifications
     forks: Forks
     trials: Trials

@@ -95,6 +95,9 @@ class Storage(Base):
     how many, is the operator's to say ([limits](../limits.md)); what a node hands on is bounded as always, so a file
     that is larger than an output is read by nodes that take it from here (`file` of [action_s3](action_s3.md)).
 
+    `linkflow files`, and `…/files` of the API, show, fetch, keep and delete the same files: reading asks for
+    `execution.view`, the rest for `workflow.execute`.
+
     To write the same content again is to write it once, also with `overwrite: false`: a retry harms nothing.
     """
     produces = {
