@@ -18,7 +18,7 @@ from linkflow.contracts.history import HistoryApi
 from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
-from linkflow.metrics import Collect
+from linkflow.metrics import MEASURES
 from linkflow.ports import Ahead, Audience, Blobs, Dispatcher, Doorbell, EventStore, FileStore, Live, Mailer, TimerStore
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
@@ -86,8 +86,6 @@ class System:
         self._transports: dict[str, Transport] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._drains: list[Callable[[], None]] = []
-        self.measures: list[Collect] = []
-        """What brings numbers of `linkflow.metrics` up to date that are looked up."""
         self._stop = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -117,7 +115,7 @@ class System:
             made = getattr(self, service)()
             if service == "matching":
                 self._drains.append(made.drain)
-                self.measures.append(made.measure)
+                MEASURES.append(made.measure)
             server = Server(protocol, made, self.signer)
             self._parts[key] = server
             self._local.add(server)

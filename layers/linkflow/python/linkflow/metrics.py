@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as _Counts
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 Labels = tuple[str, ...]
@@ -88,6 +89,12 @@ class Histogram(Instrument):
         self.bounds = tuple(bounds)
         self.counts: dict[Labels, list[int]] = {}
         self.sums: dict[Labels, float] = {}
+        self.recent: deque[float] | None = None
+        """The latest values, for those who want more than buckets."""
+
+    def keep(self, most: int) -> None:
+        """Have the latest values as well, `most` of them."""
+        self.recent = deque(maxlen=most)
 
     def observe(self, value: float, *labels: str) -> None:
         counts = self.counts.get(labels)
@@ -98,6 +105,8 @@ class Histogram(Instrument):
             self.sums.setdefault(labels, 0.0)
         counts[bisect_left(self.bounds, value)] += 1
         self.sums[labels] += value
+        if self.recent is not None:
+            self.recent.append(value)
 
     def clear(self) -> None:
         self.counts.clear()
@@ -130,6 +139,8 @@ QUEUE_WORKERS = Gauge("linkflow_queue_workers", "Live workers of a queue.", ["qu
 DEAD_LETTERS = Gauge("linkflow_dead_letters", "Tasks that were given up.", ["queue"])
 
 Collect = Callable[[], Awaitable[None]]
+MEASURES: list[Collect] = []
+"""What brings numbers up to date that are looked up, before somebody reads them."""
 
 
 def families() -> Iterator[tuple[Instrument, list[tuple[str, Labels, Labels, float]]]]:

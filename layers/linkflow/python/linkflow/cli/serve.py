@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from linkflow import tracing
 from linkflow.config import BadConfig, Config, load
 from linkflow.domain.errors import LinkFlowError
+from linkflow.metrics import MEASURES
 from linkflow.observability import setup
 
 from .client import say
@@ -127,7 +128,7 @@ async def _serve(config: Config, service: str, grpc: str, http: str, probes: str
     system = System(config, service)
     stop = stop_on_signals()
     spans = _traced(service)
-    state = Probed(system.checks(), system.measures)
+    state = Probed(system.checks(), MEASURES)
     asked = asyncio.create_task(state.serve(probes)) if probes else None
     try:
         if service == "api":

@@ -36,7 +36,7 @@ from linkflow.contracts.matching import (
     QueueSettings,
     QueuesReply,
     QueuesRequest,
-    QueueView,
+    QueueStats,
     ReleaseReply,
     ReleaseRequest,
     SettingsRequest,
@@ -59,12 +59,12 @@ BACKLOG_INTERVAL = 1.0
 
 _log = logging.getLogger(__name__)
 
-_NUMBERS: tuple[tuple[Gauge, Callable[[QueueView], float]], ...] = (
-    (QUEUE_WAITING, lambda view: view.waiting),
-    (QUEUE_LEASED, lambda view: view.leased),
-    (QUEUE_OLDEST_SECONDS, lambda view: view.oldest_ms / 1000),
-    (QUEUE_WORKERS, lambda view: view.workers),
-    (DEAD_LETTERS, lambda view: view.dead),
+_NUMBERS: tuple[tuple[Gauge, Callable[[list[QueueStats]], float]], ...] = (
+    (QUEUE_WAITING, lambda rows: sum(row.waiting for row in rows)),
+    (QUEUE_LEASED, lambda rows: sum(row.leased for row in rows)),
+    (QUEUE_OLDEST_SECONDS, lambda rows: max(row.oldest_ms for row in rows) / 1000),
+    (QUEUE_WORKERS, lambda rows: max(row.workers for row in rows)),
+    (DEAD_LETTERS, lambda rows: sum(row.dead for row in rows)),
 )
 
 
@@ -205,10 +205,12 @@ class Matching:
         return await self._desk.configure(request, self._clock.now_ms())
 
     async def measure(self) -> None:
-        """Set what `linkflow.metrics` has about queues."""
-        views = {(view.settings.queue,): view for view in (await self._desk.views(QueuesRequest())).queues}
+        """Set what `linkflow.metrics` has about queues. Valkey alone is asked: nobody's database is woken for it."""
+        rows: dict[str, list[QueueStats]] = {}
+        for row in await self._queue.stats(sorted({"default", *await self._queue.names()})):
+            rows.setdefault(row.queue, []).append(row)
         for gauge, number in _NUMBERS:
-            gauge.replace({labels: number(view) for labels, view in views.items()})
+            gauge.replace({(queue,): number(of) for queue, of in rows.items()})
 
     async def queues(self, request: QueuesRequest) -> QueuesReply:
         """Queues with their settings and numbers: all, or what a workspace may know of those it uses."""
