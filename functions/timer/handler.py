@@ -6,4 +6,4 @@ with cold_start():
     from linkflow import bootstrap
     from linkflow.transports.lambda_door import ServiceDoor
 
-    lambda_handler = ServiceDoor("timer", bootstrap.lambda_service, errand="tick", seconds=55.0)
+    lambda_handler = ServiceDoor("timer", bootstrap.lambda_service, errand="tick", seconds=55.0, measures=True)

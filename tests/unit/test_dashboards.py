@@ -6,7 +6,9 @@ import re
 import subprocess
 import sys
 
+from linkflow import metrics
 from linkflow.metrics import INSTRUMENTS, Histogram
+from linkflow.transports.emf import EVENTS, FAILED, SUMS, TIMES, WORST
 from tests.lambda_environment import ROOT
 
 
@@ -43,3 +45,16 @@ def test_the_dashboard_is_current() -> None:
         [sys.executable, "scripts/dashboards.py", "--check"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_cloudwatch_is_asked_for_what_functions_say() -> None:
+    """The template's dashboard and alarms."""
+    text = (ROOT / "template.yaml").read_text()
+    drawn = re.findall(r'"LinkFlow",\s+"([a-z_]+)"', text)
+    watched = re.findall(r"Namespace: LinkFlow\s+MetricName: (\S+)", text)
+    said = {one.name for one in (metrics.EVENTS, *TIMES, *WORST, *SUMS, FAILED)}
+    assert set(drawn) == said
+    assert set(watched) == {"linkflow_queue_oldest_age_seconds", "linkflow_dead_letters"}
+    types = set(re.findall(r'"type",\s+"([A-Z][A-Za-z]+)"', text))
+    assert types
+    assert types <= EVENTS

@@ -32,14 +32,16 @@ FAILED = metrics.HTTP_REQUESTS
 class Emf:
     """What has happened since the last look, as lines for the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, deployment: str = "") -> None:
+        """`deployment` tells one from another in the same account: the dimension ``service``, as Powertools has it."""
+        self._common = {"service": deployment} if deployment else {}
         self._seen: dict[tuple[str, Any], int] = {}
         for one in TIMES:
             one.keep(MOST_VALUES)
 
     def lines(self, now_ms: int) -> list[str]:
         """Empty where there is nothing to tell."""
-        return [_line(now_ms, name, unit, value, labels) for name, unit, value, labels in self._news()]
+        return [_line(now_ms, name, unit, value, labels | self._common) for name, unit, value, labels in self._news()]
 
     def _news(self) -> Iterator[tuple[str, str, Any, dict[str, str]]]:
         for (type,), count in list(metrics.EVENTS.values.items()):

@@ -17,6 +17,7 @@ import msgspec
 from linkflow.config import load
 from linkflow.contracts.base import ANY_WORKSPACE, Caller, Server
 from linkflow.domain.errors import DeadlineExceeded, InvalidInput, PayloadTooLarge
+from linkflow.metrics import MEASURES
 
 from .calls import own
 from .lambda_invoke import MAX_PAYLOAD
@@ -30,6 +31,7 @@ Awake = Callable[[], "Vigil | None"]
 
 MARGIN = 0.5
 """Seconds before Lambda's own deadline at which we answer: a function killed there loses its warm environment."""
+MEASURING = 2.0
 ERRAND_MARGIN = 3.0
 """The same for a loop, which also has work to hand back."""
 
@@ -56,9 +58,12 @@ class ServiceDoor:
     """
 
     def __init__(
-        self, name: str, build: Build, *, errand: str = "", seconds: float = 900.0, awake: Awake | None = None
-    ) -> None:
-        """`build` makes the server; `errand` is the method for the function's own work, `seconds` its longest time."""
+        self, name: str, build: Build, *, errand: str = "", seconds: float = 900.0, awake: Awake | None = None,
+        measures: bool = False,
+    ) -> None:  # fmt: skip
+        """`build` makes the server; `errand` is the method for the function's own work, `seconds` its longest time. One
+        function `measures` what is looked up rather than counted, after its errand."""
+        self._measures = measures
         self._awake = awake
         self._name = name
         self._build = build
@@ -126,6 +131,8 @@ class ServiceDoor:
         )
         async with self._vigil():
             reply = await server.handle(method.name, msgspec.convert(body, method.request), token)
+        if self._measures:
+            await _measured()
         done: dict[str, Any] = {"ok": msgspec.to_builtins(reply)}
         return done
 
@@ -169,6 +176,16 @@ class HttpDoor:
         finally:
             if not vigil.fresh:
                 loop.run_until_complete(vigil.end())
+
+
+async def _measured() -> None:
+    """Numbers that cannot be had now keep what they were: a tick is not lost for them."""
+    for measure in MEASURES:
+        try:
+            async with asyncio.timeout(MEASURING):
+                await measure()
+        except Exception as error:
+            _log.warning("some metrics cannot be had now: %s", error)
 
 
 async def _inside(build: Callable[[], T | Awaitable[T]]) -> T:

@@ -13,6 +13,8 @@ from typing import Any
 from linkflow import coldstart
 from linkflow.observability import concealed
 
+from .emf import Emf
+
 _log = logging.getLogger("linkflow.transports.invocations")
 _HANDLER_NAME = "linkflow-lambda"
 
@@ -56,12 +58,14 @@ class InvocationLog:
         log.propagate = False  # the runtime's own handler would write every line again
         log.setLevel(os.environ.get("LINKFLOW_LOG_LEVEL", "INFO"))
         self._count = 0
+        self._emf = Emf(os.environ.get("POWERTOOLS_SERVICE_NAME", ""))
 
     @contextmanager
     def invocation(self, context: Any) -> Iterator[None]:
         """Around an invocation: its lines carry its request id and the trace it belongs to.
 
-        At the level DEBUG it also tells how long it took, which Lambda itself reports as well (`make deploy-local`).
+        What has happened in it is told to CloudWatch (`emf`); at the level DEBUG how long it took as well, which Lambda
+        itself reports too (`make deploy-local`).
 
         The root of the X-Ray trace id is the correlation id: Lambda hands it on from function to function, also
         where X-Ray itself is off.
@@ -71,13 +75,12 @@ class InvocationLog:
         root = next((part[5:] for part in trace.split(";") if part.startswith("Root=")), "")
         self._formatter.about(correlation_id=root or request, function_request_id=request)
         self._count += 1
-        if not _log.isEnabledFor(logging.DEBUG):
-            yield
-            return
         begun = time.perf_counter()
         try:
             yield
         finally:
+            for line in self._emf.lines(time.time_ns() // 1_000_000):
+                print(line)
             _log.debug(
                 "invocation",
                 extra={
