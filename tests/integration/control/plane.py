@@ -118,6 +118,7 @@ from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.releases import Releases
 from linkflow.services.retention import RetentionSettings
+from linkflow.services.schedule_edits import ScheduleEdits
 from linkflow.services.schedules import Schedules
 from linkflow.services.script_checks import ScriptChecks
 from linkflow.services.sealing import Sealer
@@ -601,6 +602,7 @@ def build(
     policies = PostgresPolicies(database)
     workflows = Workflows(store, definitions, Registry.load(), frontend, clock, links, policies, checks)
     shelf = Shelf(PostgresShelf(database), workflows, store, clock)
+    schedules = Schedules(PostgresSchedules(database), FakeDoorbell(), clock)
     services = Services(
         auth=people.auth,
         people=people,
@@ -618,7 +620,8 @@ def build(
         notifications=Notifications(PostgresRules(database), workflows, frontend, clock, "http://linkflow.test"),
         trials=Trials(workflows, executions, frontend, Registry.load(), clock),
         forks=Forks(frontend),
-        schedules=Schedules(PostgresSchedules(database), FakeDoorbell(), clock),
+        schedules=schedules,
+        schedule_edits=ScheduleEdits(workflows, schedules),
         world=World(frontend),
         approval_links=ApprovalLinks(SECRET, "http://linkflow.test"),
         dead_letters=DeadLetters(frontend),

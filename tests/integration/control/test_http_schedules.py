@@ -196,3 +196,47 @@ async def test_another_workspace_sees_none_of_it(plane: Plane):
     for tail in ("", "/preview", "/firings"):
         check_problem(await plane.client.get(f"{bob.base}/schedules/{id}{tail}", headers=bob.auth), 404, "not_found")
     assert (await get(plane, bob, f"{bob.base}/schedules"))["data"] == []
+
+
+async def test_a_schedule_is_made_changed_and_taken_away(plane: Plane):
+    ada, bob = await plane.person(), await plane.somebody()
+    flow = await plane.workflow(ada)  # start leads to log
+    base, own = f"{ada.base}/schedules", f"{ada.base}/workflows/{flow['id']}"
+    await plane.client.post(f"{own}/activate", headers=ada.auth)
+    form = {"workflow_id": flow["id"], "config": {"cron": "0 9 * * 1-5", "timezone": "Europe/Berlin"}, "name": "Daily"}
+    made = await plane.client.post(base, json=form, headers=ada.auth)
+    assert made.status_code == 201, made.text
+    row = made.json()["schedule"]
+    assert made.headers["location"] == f"{base}/{row['id']}"
+    assert (row["cron"], row["timezone"], row["node_id"], row["is_active"]) == (
+        "0 9 * * 1-5", "Europe/Berlin", "schedule", True,
+    )  # fmt: skip
+    second = (await post(plane, ada, base, 201, **{**form, "config": {"every": "2h"}, "name": ""}))["schedule"]
+    assert second["node_id"] == "schedule_2"
+    saved = (await get(plane, ada, own))["workflow"]
+    assert [(e["source"], e["target"]) for e in saved["edges"]] == [
+        ("start", "log"), ("schedule", "log"), ("schedule_2", "log"),
+    ]  # fmt: skip
+    assert (saved["version"], next(n for n in saved["nodes"] if n["id"] == "schedule")["name"]) == (3, "Daily")
+
+    url = f"{base}/{row['id']}"
+    changed = await plane.client.patch(url, json={"config": {"every": "15m", "timezone": None}}, headers=ada.auth)
+    found = changed.json()["schedule"]
+    assert (found["id"], found["cron"], found["every_seconds"], found["timezone"]) == (row["id"], None, 900, "UTC")
+    wrong = await plane.client.patch(url, json={"config": {"cron": "x", "overlap": "y"}}, headers=ada.auth)
+    assert len(check_problem(wrong, 422)["errors"]) == 2
+    for body in ({"workflow_id": flow["id"], "config": {}}, {"workflow_id": flow["id"]}):
+        check_problem(await plane.client.post(base, json=body, headers=ada.auth), 422)
+    for verb, tail, body in (
+        ("POST", "", form),
+        ("PATCH", f"/{row['id']}", {"config": {}}),
+        ("DELETE", f"/{row['id']}", None),
+    ):
+        there = f"{bob.base}/schedules{tail}"
+        check_problem(await plane.client.request(verb, there, json=body, headers=bob.auth), 404)
+
+    assert (await plane.client.delete(url, headers=ada.auth)).status_code == 200
+    check_problem(await plane.client.get(url, headers=ada.auth), 404)
+    saved = (await get(plane, ada, own))["workflow"]
+    assert [node["id"] for node in saved["nodes"]] == ["start", "log", "schedule_2"]
+    assert [edge["source"] for edge in saved["edges"]] == ["start", "schedule_2"]

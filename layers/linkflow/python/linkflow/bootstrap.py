@@ -499,6 +499,7 @@ class System:
         from linkflow.services.reach import WorkspaceReach
         from linkflow.services.releases import Releases
         from linkflow.services.retention import RetentionSettings
+        from linkflow.services.schedule_edits import ScheduleEdits
         from linkflow.services.schedules import Schedules
         from linkflow.services.script_checks import ScriptChecks
         from linkflow.services.secret_links import SecretLinks
@@ -525,6 +526,7 @@ class System:
         checks = ScriptChecks(self.registry, self._checking_engine)
         authoring = Workflows(workflows, definitions, self.registry, frontend, clock, links, policies, checks)
         shelf = Shelf(PostgresShelf(database), authoring, workflows, clock)
+        schedules = Schedules(PostgresSchedules(database), self.doorbell, clock)
         return Services(
             auth=people.auth,
             people=people,
@@ -543,7 +545,7 @@ class System:
             notifications=Notifications(PostgresRules(database), authoring, frontend, clock, config.public_url),
             trials=Trials(authoring, executions, frontend, self.registry, clock),
             forks=Forks(frontend),
-            schedules=Schedules(PostgresSchedules(database), self.doorbell, clock),
+            schedules=schedules, schedule_edits=ScheduleEdits(authoring, schedules),
             world=World(frontend),
             approval_links=ApprovalLinks(config.secret, config.public_url),
             dead_letters=DeadLetters(frontend),

@@ -20,6 +20,7 @@ from .options import HOME, JSON, URL
 from .people import GROUPS
 from .releasing import environment, policy
 from .retention import retention
+from .schedules import schedule
 from .shards import shards
 from .signing import login, logout, whoami, workspace
 from .templates import template
@@ -104,6 +105,7 @@ main.add_command(template)
 main.add_command(environment)
 main.add_command(policy)
 main.add_command(approval)
+main.add_command(schedule)
 for command in (login, logout, whoami, workspace, *GROUPS):
     main.add_command(command)
 main.add_command(tests)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +25,7 @@ from .defaults import shown_once
 from .guard import Anybody, can
 from .hook_bodies import parsed
 from .idempotency import once
+from .moments import Moment
 from .origin import origin
 from .paging import id_cursor, page
 from .replying import reply
@@ -45,7 +46,7 @@ _DECISION = TypeAdapter(Decision)
 @router.get("")
 async def index(
     services: Given, who: Viewer, workflow_id: str = "", assignee: Text = "", mine: bool = False, q: Text = "",
-    due_before: AwareDatetime | None = None, cursor: ApprovalCursor = "", per_page: Page = 20,
+    due_before: Moment | None = None, cursor: ApprovalCursor = "", per_page: Page = 20,
 ) -> Response:  # fmt: skip
     """A page of the approvals that wait for somebody, the newest runs first: those that ask `assignee`, or the caller
     (`mine`: his address, id and role), with `q` in their title, due before a time."""

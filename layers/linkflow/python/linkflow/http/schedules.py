@@ -31,6 +31,7 @@ from .wiring import Given
 router = new_router(prefix="/api/v1/workspaces/{workspace_id}/schedules", tags=["Schedules"])
 
 Viewer = Annotated[Membership, can("workflow.view")]
+Editor = Annotated[Membership, can("workflow.update")]
 Operator = Annotated[Membership, can("workflow.activate")]
 Runner = Annotated[Membership, can("workflow.execute")]
 Overlap = Literal["", "allow", "skip", "queue_one", "queue_all", "cancel_other", "terminate_other"]
@@ -55,6 +56,18 @@ class Backfill(BaseModel):
     overlap: Overlap = ""
 
 
+class New(BaseModel):
+    """`config` is that of the node type `trigger_schedule`; `name` is the node's."""
+
+    workflow_id: Annotated[str, StringConstraints(max_length=36)]
+    config: dict[str, Any]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=255)] = ""
+
+
+class Changed(BaseModel):
+    config: dict[str, Any]
+
+
 class Draft(BaseModel):
     """A schedule trigger's config as it is being written, and the workflow's time zone."""
 
@@ -70,6 +83,29 @@ async def index(
     """A page of schedules."""
     found = await services.schedules.page(who, id_cursor(workflow_id), id_cursor(cursor), per_page + 1)
     return reply(page([_schedule(row) for row in found], per_page, "id"))
+
+
+@router.post("", status_code=201)
+async def create(services: Given, who: Editor, form: New) -> Response:
+    """A schedule more for a workflow: a trigger node that leads where the others lead, in a new version of it."""
+    found = await services.schedule_edits.add(who, form.workflow_id, form.config, form.name)
+    location = f"/api/v1/workspaces/{who.workspace_id}/schedules/{found.id}"
+    return reply({"message": "Schedule created.", "schedule": _schedule(found)}, 201, {"Location": location})
+
+
+@router.patch("/{schedule_id}")
+async def update(schedule_id: str, services: Given, who: Editor, form: Changed) -> Response:
+    """Other settings of its trigger node; null takes one away, and another way of saying when takes the place of the
+    one before. It is a new version of the workflow."""
+    found = await services.schedule_edits.change(who, schedule_id, form.config)
+    return reply({"message": "Schedule updated.", "schedule": _schedule(found)})
+
+
+@router.delete("/{schedule_id}")
+async def delete(schedule_id: str, services: Given, who: Editor) -> Response:
+    """Take the trigger node away. Runs that it has started go on."""
+    await services.schedule_edits.remove(who, schedule_id)
+    return reply({"message": "Schedule deleted."})
 
 
 @router.post("/preview")

@@ -33,6 +33,7 @@ from linkflow.services.queues import Queues
 from linkflow.services.reach import WorkspaceReach
 from linkflow.services.releases import Releases
 from linkflow.services.retention import RetentionSettings
+from linkflow.services.schedule_edits import ScheduleEdits
 from linkflow.services.schedules import Schedules
 from linkflow.services.shelf import Shelf
 from linkflow.services.trials import Trials
@@ -73,6 +74,7 @@ class Services:
     forks: Forks
     trials: Trials
     schedules: Schedules
+    schedule_edits: ScheduleEdits
     world: World
     approval_links: ApprovalLinks
     dead_letters: DeadLetters
