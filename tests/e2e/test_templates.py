@@ -298,3 +298,31 @@ def test_files_are_validated_without_a_server(tmp_path: Path):
     told = {(one["source"].rpartition("/")[2], problem["code"]) for one in found for problem in one["problems"]}
     assert {("0", "unknown_type"), ("1", "invalid_type"), ("broken.json", "malformed")} <= told
     assert not (tmp_path / "none").exists()
+
+
+ORDER = {"type": "object", "properties": {"id": {"type": "string"}, "n": {"type": "integer"}}, "required": ["id"]}
+
+
+def test_what_a_run_is_started_with_is_held_against_its_schema(person: Person):
+    say = node("say", "output_log", {"message": "x"})
+    flow = person.save({**workflow(node("t", "trigger_manual", {"input_schema": ORDER}), say), "name": "Strict"})
+    person.end(person.start(flow["id"], {"id": "A", "n": 1})).check()
+    path = f"{person.base}/workflows/{flow['id']}/execute"
+    for input, pointers in (({"n": "x"}, ["/input", "/input/n"]), ({"id": 7}, ["/input/id"])):
+        refused = person.send("POST", path, json={"input": input})
+        assert (refused.status_code, [one["pointer"] for one in refused.json()["errors"]]) == (422, pointers), (
+            refused.text
+        )
+    caller = workflow(
+        node("t", "trigger_manual"), node("call", "sub_workflow", {"workflow_id": flow["id"], "input": {}})
+    )
+    failed = person.run({**caller, "name": "Caller"}).check("failed")
+    assert failed.shown["failed_node"] == "call"
+    hook = person.hook({**workflow(node("in", "trigger_webhook", {"input_schema": ORDER}), say), "name": "Hook"})
+    assert person.knock(hook, {"id": "A"}).status_code == 202
+    refused = person.knock(hook, {"id": None})
+    assert (refused.status_code, [one["pointer"] for one in refused.json()["errors"]]) == (422, ["/body/id"]), (
+        refused.text
+    )
+    wrong = workflow(node("t", "trigger_manual", {"input_schema": {"type": "objekt"}}), say)
+    assert "/nodes/0/config/input_schema" in person.send("POST", f"{person.base}/workflows", json=wrong).text

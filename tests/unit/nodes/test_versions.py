@@ -130,3 +130,13 @@ def test_packages_that_do_not_fit_are_left_out(by_entries: Registry, caplog: pyt
 def test_two_packages_of_one_name():
     with pytest.raises(RuntimeError, match="Two packages claim the node type 'greet'"):
         Registry(entries=[entry("greet", "greet"), entry("greet", "greet2")])
+
+
+def test_an_older_version_goes_on_and_its_author_is_told():
+    document = {
+        "name": "W",
+        "nodes": [{"id": "t", "type": "trigger_manual"}, {"id": "g", "type": "greet", "version": 1}],
+        "edges": [{"id": "e", "source": "t", "target": "g"}],
+    }
+    _, warnings = read(document, by_types())
+    assert [(one.path, one.code, one.severity) for one in warnings] == [("/nodes/1/version", "old_version", "warning")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field
 
 from linkflow.domain.outcomes import Completed, Outcome
 from linkflow.nodes.about import Example, Refusal
@@ -20,8 +22,23 @@ class Trigger(Base):
         return Completed(output=context.input if context.trigger is None else context.trigger)
 
 
+def checked_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Raises `ValueError` for what is no JSON Schema."""
+    if schema:
+        from linkflow.nodes.models.schemas import fault  # here, because few triggers have one
+
+        if text := fault(schema):
+            raise ValueError(f"this is no JSON Schema: {text}")
+    return schema
+
+
+InputSchema = Annotated[dict[str, Any], AfterValidator(checked_schema)]
+
+
 class ManualParams(Params):
-    pass
+    input_schema: InputSchema = Field(
+        default_factory=dict, description="JSON Schema of what a run is started with. Anything else is refused: 422."
+    )
 
 
 class ManualTrigger(Trigger):
@@ -31,7 +48,10 @@ class ManualTrigger(Trigger):
     params: ClassVar[builtins.type[Params]] = ManualParams
     produces = {"main": {"description": "What the run was started with."}}
     examples = (Example(name="Start with an order", input={"order": "A7"}, output={"order": "A7"}),)
-    refuses = (Refusal({"cron": "* * * * *"}, "/cron", "unknown_field"),)
+    refuses = (
+        Refusal({"cron": "* * * * *"}, "/cron", "unknown_field"),
+        Refusal({"input_schema": {"type": "objekt"}}, "/input_schema", "invalid_value"),
+    )
 
 
 node = ManualTrigger()

@@ -11,7 +11,7 @@ from linkflow.nodes.about import ANY, Example, Refusal
 from linkflow.nodes.auth import Auth, gather
 from linkflow.nodes.base import Params
 from linkflow.nodes.fields import Secret, Text, to_list
-from linkflow.nodes.trigger_manual import Trigger
+from linkflow.nodes.trigger_manual import InputSchema, Trigger
 
 Method = Annotated[
     Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
@@ -138,6 +138,9 @@ class WebhookParams(Params):
     wait_timeout: float = Field(25, gt=0, le=28, description="Seconds; mode wait.")
     response_status: int = Field(200, ge=200, le=599)
     response_body: Any = None
+    input_schema: InputSchema = Field(
+        default_factory=dict, description="JSON Schema of the body. A call with another one is refused: 422."
+    )
     rate_limit: int | None = Field(None, ge=1, le=10_000, description="Calls a minute from one address.")
     dedupe: Dedupe | None = None
     cors_origins: Annotated[list[Origin], BeforeValidator(to_list), Field(max_length=50)] = Field(

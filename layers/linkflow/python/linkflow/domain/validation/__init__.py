@@ -58,6 +58,11 @@ def _check_nodes(
             message = f"{show(node.type)} has no version {node.version}; it has {have}."
             findings.error(f"{path}/version", "unknown_version", message)
             continue
+        if node.version < (newest := max(versions)):
+            message = (
+                f"{show(node.type)} has version {newest} by now; this one goes on as it is. Look what is new in it."
+            )
+            findings.warn(f"{path}/version", "old_version", message)
         faults = catalogue.check(node.type, node.config, node.version)
         for fault in faults:
             _report_config(fault, f"{path}/config", findings)

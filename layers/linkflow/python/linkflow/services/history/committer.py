@@ -121,6 +121,7 @@ class Committer:
     async def _start(self, command: c.Start, takeover: bool) -> Written:
         if takeover:
             plan = await self._plans.get(command.workflow_id, command.workflow_version, command.trigger_node)
+            await self._agreed(command, plan)
             return await self._knock(await self._informed(command, plan), plan, True)
         return await self._submit(Item(command.execution_id, (command,), command))
 
@@ -303,6 +304,8 @@ class Committer:
             state = new(item.execution_id)
             start = item.start
             plan = await self._plans.get(start.workflow_id, start.workflow_version, start.trigger_node)
+            if plan.agreement is not None:
+                await self._agreed(start, plan)
             if plan.refs.wants_variables and (known := await self._informed(start, plan)) is not start:
                 start = item.start = known
                 item.commands = [start] * len(item.commands)
@@ -331,6 +334,16 @@ class Committer:
             if commands is not given:
                 written = self._apply(moment, commands, stow)
         return self._guarded(moment, commands, written, stow)
+
+    async def _agreed(self, start: c.Start, plan: Plan) -> None:
+        """Raises `InvalidInput` where a run is started with something else than its workflow says. What was let in
+        once may be run again."""
+        if plan.agreement is None or start.fork is not None:
+            return
+        given = start.trigger
+        if self._packer is not None:
+            given = await self._packer.whole(start.workspace_id, given)
+        plan.agreement.check(given)
 
     async def _informed(self, start: c.Start, plan: Plan) -> c.Start:
         """The start with the variables that its definition speaks of; a batch reads each set of them once."""

@@ -13,6 +13,8 @@ from linkflow.domain.graph import Graph
 from linkflow.domain.secrets import Refs, refs_of
 from linkflow.ports import EventStore
 
+from .agreements import Agreement, agreement_of
+
 ATTRIBUTES = ("set_attributes", "search_attributes")
 """Types of nodes whose output's ``attributes`` the run is found by."""
 
@@ -28,6 +30,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Nodes that say what a run is found by."""
     refs: Refs = Refs()
     """What it refers to outside of itself."""
+    agreement: Agreement | None = None
+    """What its runs are started with, where it says so."""
 
 
 class Plans:
@@ -50,6 +54,7 @@ class Plans:
             plan = self._plans[key] = Plan(
                 definition, Graph(definition, trigger_node), gate_of(definition),
                 frozenset(node.id for node in definition.nodes if node.type in ATTRIBUTES), refs_of(definition),
+                agreement_of(definition, trigger_node),
             )  # fmt: skip
             if len(self._plans) > self._size:
                 self._plans.popitem(last=False)
