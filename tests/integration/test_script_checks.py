@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from linkflow.cli import main
 from linkflow.domain.importing import read
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.registry import Registry
@@ -42,6 +46,8 @@ async def told(pool: Scripts, value: dict[str, Any]) -> list[tuple[str, str]]:
         ("javascript", "const a = 1;\nlet x = ;", "(line 2, column 9)"),
         ("javascript", "let input = 1;", "(line 1, column"),
         ("javascript", "return `${", "(line"),
+        ("javascript", "\nreturn {score: ", "The script ends in the middle of something (line 2, column 16)"),
+        ("python", "x = [1", "The script ends in the middle of something (line 1, column 7)"),
         ("js", "let limit = 1;", "(line 1, column"),
         ("python", "x = [1\ny = 2", "(line 2, column 1)"),
         ("py", "def f():\n\treturn 1 1", "(line 2, column"),
@@ -80,6 +86,16 @@ async def test_the_places_of_other_spellings(pool: Pool):
     value = document("")
     value["nodes"][1] = {"id": "c", "type": "code", "data": {"label": "C", "config": {"script": "return ("}}}
     assert [path for path, _ in await told(pool, {"workflow": value})] == ["/workflow/nodes/1/data/config/script"]
+
+
+def test_files_are_checked_without_a_server(tmp_path: Path):
+    names = []
+    for name, code in (("good", "return 1"), ("broken", "return (")):
+        names.append(str(tmp_path / f"{name}.json"))
+        Path(names[-1]).write_text(json.dumps(document(code)))
+    told = CliRunner().invoke(main, ["workflow", "validate", *names])
+    assert (told.exit_code, "good.json: valid" in told.stderr) == (1, True)
+    assert "broken.json:/nodes/1/config/code: error: The script ends" in told.stdout
 
 
 async def test_without_an_engine_nothing_is_said():

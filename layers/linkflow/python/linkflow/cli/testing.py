@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .options import HOME, JSON, URL
@@ -101,8 +103,11 @@ def save(
 @click.option("--up-to", default="", help="Run this node and what leads to it.")
 @click.option("--from", "source", default="", help="Use results of this run again; `last` for the latest.")
 @click.option("--mock", "mocks", multiple=True, help="NODE=MOCK as JSON, or NODE=@FILE; may be repeated.")
+@click.option("--version", default=0, help="Of the workflow (default: the current one).")
+@click.option("--trigger", default="", help="Node to start from (default: the manual trigger).")
 @click.option("--skip-delays", is_flag=True, help="Wait for no delay and no backoff.")
 @click.option("--strict", is_flag=True, help="Fail where a node that acts outside has no mock.")
+@click.option("--allow", multiple=True, help="With --strict: a node or type that may act all the same; repeatable.")
 @JSON
 @HOME
 @URL
@@ -113,8 +118,11 @@ def run(
     up_to: str,
     source: str,
     mocks: tuple[str, ...],
+    version: int,
+    trigger: str,
     skip_delays: bool,
     strict: bool,
+    allow: tuple[str, ...],
     as_json: bool,
     home: str,
     url: str,
@@ -125,7 +133,11 @@ def run(
     """
     from .trying_work import run as try_out
 
-    raise SystemExit(try_out(home, url, workflow, data, node, up_to, source, mocks, skip_delays, strict, as_json))
+    how: dict[str, Any] = {
+        "node": node, "up_to": up_to, "from_execution": source, "version": version, "trigger_node": trigger,
+        "skip_delays": skip_delays, "unmocked": "fail" if strict else "run", "allow": list(allow),
+    }  # fmt: skip
+    raise SystemExit(try_out(home, url, workflow, data, how, mocks, as_json))
 
 
 @click.command("pin")

@@ -11,15 +11,13 @@ from .client import Api, ApiError, say
 from .work import connected, guarded, read_document
 
 
-def run(home: str, url: str, workflow: str, data: str | None, node: str, up_to: str, source: str,
-        mocks: Sequence[str], skip_delays: bool, strict: bool, as_json: bool) -> int:  # fmt: skip
-    """`linkflow test run`: 0 where the run completed."""
+def run(
+    home: str, url: str, workflow: str, data: str | None, how: dict[str, Any], mocks: Sequence[str], as_json: bool
+) -> int:
+    """`linkflow test run`: 0 where the run completed. `how` is the rest of what the API is asked."""
 
     def work() -> int:
-        body: dict[str, Any] = {
-            "node": node, "up_to": up_to, "from_execution": source, "skip_delays": skip_delays,
-            "unmocked": "fail" if strict else "run", "mocks": dict(_mock(text) for text in mocks),
-        }  # fmt: skip
+        body: dict[str, Any] = {**how, "mocks": dict(_mock(text) for text in mocks)}
         if data is not None:
             body["input"] = _value(data, "--input")
         with connected(home, url) as api:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,21 @@ def _here() -> Callable[[Any], list[Json]]:
     """What reading and checking find; what only a workspace knows is not looked at."""
     from linkflow.domain import importing
     from linkflow.domain.errors import InvalidDefinition
+    from linkflow.local.trying import scripts
     from linkflow.nodes.registry import Registry
+    from linkflow.services.script_checks import ScriptChecks
 
     catalogue = Registry.load()
+    checks = ScriptChecks(catalogue, cache(scripts))
 
     def problems(document: Any) -> list[Json]:
         try:
             found = importing.read(document, catalogue)[1]
         except InvalidDefinition as error:
             found = list(error.problems)
+        definition, _ = importing.parse(document, catalogue)
+        if definition is not None:
+            found = [*found, *asyncio.run(checks.check(document, definition))]
         return [
             {"pointer": one.path, "code": one.code, "detail": one.message, "severity": one.severity} for one in found
         ]

@@ -56,7 +56,7 @@ class ScriptChecks:
             ran = await self._engine().run(part.language, wrapped, {}, now=_NOW, seed=0.5, seconds=SECONDS)
         except NodeFailure:
             return ""
-        return _told(ran, 0 if part.language == "javascript" else 1)
+        return _told(ran, part.code, 0 if part.language == "javascript" else 1)
 
 
 def _javascript(part: Part) -> str:
@@ -69,15 +69,17 @@ def _python(part: Part) -> str:
     return f"async def script():\n{lines}\n pass\n"
 
 
-def _told(ran: Ran, indent: int) -> str:
+def _told(ran: Ran, code: str, indent: int) -> str:
     error = ran.error
     if error is None or error.kind != "error" or not error.line:
         return ""
     name, colon, rest = error.message.partition(": ")
     if name not in ("SyntaxError", "NotImplementedError"):
         return ""
-    message = rest if colon else error.message
-    return f"{message[:1].upper()}{message[1:]} (line {max(1, error.line - 1)}, column {max(1, error.column - indent)})"
+    message, line, lines = rest if colon else error.message, error.line - 1, code.split("\n")
+    if line > len(lines):  # what comes behind it is ours
+        return f"The script ends in the middle of something (line {len(lines)}, column {len(lines[-1]) + 1})"
+    return f"{message[:1].upper()}{message[1:]} (line {max(1, line)}, column {max(1, error.column - indent)})"
 
 
 def _place(document: Mapping[str, Any], id: str, names: Sequence[str]) -> str:
