@@ -83,5 +83,6 @@ class Watched:
 
 @cache
 def _validator(operation: str, status: str) -> Draft202012Validator | None:
-    known = answers().get(operation, {}).get(status)
+    _, _, path = operation.partition(" ")
+    known = (answers().get(operation) or answers().get(f"ANY /{path.split('/')[1]}", {})).get(status)
     return None if known is None else Draft202012Validator(known.get("schema", {}))

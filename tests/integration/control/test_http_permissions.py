@@ -47,6 +47,7 @@ PUBLIC_PATHS = {
     "/approve/{token}",
     "/webhook-test/{webhook_id}",
     "/webhook-test/{webhook_id}/{path:path}",
+    "/account/{page}",
     "/api/v1/auth/providers",
     "/api/v1/auth/oidc/{provider}/start",
     "/api/v1/auth/oidc/{provider}/callback",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import re
 from typing import Any
 
 import httpx
@@ -48,6 +50,20 @@ async def test_an_address_is_verified_once_by_the_link_in_the_mail(plane: Plane)
     sent = len(await plane.mails(ada.email))
     await plane.client.post("/api/v1/auth/resend-verification-email", json={"email": ada.email})
     assert len(await plane.mails(ada.email)) == sent, "there is nothing left to verify"
+
+
+async def test_links_lead_to_a_page_in_which_nothing_runs_but_its_own_script(plane: Plane):
+    ada = await plane.somebody()
+    link = re.findall(r"http://linkflow\.test(/account/\S+)#", (await plane.mails(ada.email))[0])[0]
+    for path in (link, "/account/reset", "/account/invitation", "/account/signed-in"):
+        answer = await plane.client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'sha256-")
+        script = answer.text.partition("<script>")[2].partition("</script>")[0]
+        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+        assert (answer.headers["referrer-policy"], answer.headers["cache-control"]) == ("no-referrer", "no-store")
+    check_problem(await plane.client.get("/account/other"), 404)
 
 
 async def test_a_password_is_reset_once_within_an_hour_and_ends_every_session(plane: Plane):

@@ -23,6 +23,12 @@ from .wiring import services_of
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 API = "/api/"
+WORDS = (
+    "reason", "decision", "note", "name", "action", "verb", "filter", "version", "environment", "from", "to", "overlap",
+    "node", "trigger_node", "tags", "description", "is_active", "active", "dry_run", "from_event_id", "event_id",
+    "up_to", "execution_id",
+)  # fmt: skip
+"""What of a request's body tells what was asked for. Data of runs is not among it: that is theirs, and kept by them."""
 CLI = "linkflow-cli/"
 
 _log = logging.getLogger("linkflow.audit")
@@ -53,6 +59,7 @@ def audited(route: APIRoute, permission: str, handler: Handler) -> Handler:
             ip=came.ip,
             user_agent=came.user_agent,
             request_id=request.scope.get("state", {}).get("request_id", ""),
+            asked=lambda: _asked(request),
         )
         _name_target(entry, request.path_params)
         with audit.recording(entry):
@@ -73,7 +80,20 @@ async def _write(request: Request, entry: Entry, response: Response) -> None:
         await write(entry)
     except Exception:
         # The change is done, and to say that it failed would be a lie.
-        _log.error("Not in the audit log: %s", msgspec.json.encode(entry).decode(), exc_info=True)
+        shown = {name: getattr(entry, name) for name in entry.__struct_fields__ if name != "asked"}
+        _log.error("Not in the audit log: %s", msgspec.json.encode(shown).decode(), exc_info=True)
+
+
+def _asked(request: Request) -> tuple[audit.Change, ...]:
+    """What was asked for of things whose state is elsewhere, such as runs."""
+    try:
+        body = msgspec.json.decode(getattr(request, "_body", b"") or b"{}")  # which the route has read
+    except msgspec.DecodeError:
+        return ()
+    if not isinstance(body, dict):
+        return ()
+    told = {name: body[name] for name in WORDS if body.get(name) not in (None, "", [], {}, False)}
+    return tuple(audit.difference(None, told))[: audit.MOST_CHANGES] if told else ()
 
 
 def _name_target(entry: Entry, params: dict[str, Any]) -> None:

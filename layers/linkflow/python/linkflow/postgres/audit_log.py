@@ -117,5 +117,5 @@ def _row(entry: Entry, id: str) -> dict[str, Any]:
         "id": id, "workspace": entry.workspace_id or None, "user": entry.user_id or None, "actor": entry.actor,
         "via": entry.via, "via_id": entry.via_id, "action": entry.action, "target_type": entry.target_type,
         "target_id": entry.target_id, "ip": entry.ip, "user_agent": entry.user_agent,
-        "request_id": entry.request_id, "changes": msgspec.json.encode(entry.changes),
+        "request_id": entry.request_id, "changes": msgspec.json.encode(entry.told()),
     }  # fmt: skip

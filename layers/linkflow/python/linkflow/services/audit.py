@@ -8,7 +8,7 @@ is written right after it. `changed` adds what it was and what it is: secrets ne
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -55,6 +55,11 @@ class Entry(Struct):
     request_id: str = ""
     changes: tuple[Change, ...] = ()
     written: bool = False
+    asked: Callable[[], tuple[Change, ...]] = tuple
+    """What was asked for: told where nobody has said what it was and what it is."""
+
+    def told(self) -> tuple[Change, ...]:
+        return self.changes or self.asked()
 
 
 class Line(Struct, frozen=True):

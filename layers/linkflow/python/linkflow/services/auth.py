@@ -126,6 +126,7 @@ class Auth:
             created_at=now,
         )
         audit.about("user", user.id, user_id=user.id)
+        audit.changed(None, {"email": user.email, "first_name": user.first_name, "last_name": user.last_name})
         made = await self._users.register(user, self._new_id(), f"{form.first_name}'s workspace")
         if self._only_verified:
             await (self._welcome(user) if made else self._taken(user))

@@ -11,6 +11,7 @@ from linkflow.contracts.controlling import BulkFilter, BulkOptions, BulkReply, B
 from linkflow.contracts.frontend import FrontendApi, RedriveReply, RedriveRequest
 from linkflow.contracts.matching import DeadLetter, DropRequest, LetterFilter, LettersRequest
 
+from . import audit
 from .workspaces import Membership
 
 AT_ONCE = 500
@@ -80,6 +81,11 @@ class DeadLetters:
 
     async def purge(self, who: Membership, match: LetterFilter) -> int:
         """Drop all that fit; returns how many there were."""
+        dropped = await self._purge(who, match)
+        audit.changed(None, {"dropped": dropped})
+        return dropped
+
+    async def _purge(self, who: Membership, match: LetterFilter) -> int:
         if match == LetterFilter():
             with acting_as(who.caller()):
                 return (await self._frontend.drop(DropRequest(who.workspace_id, all=True))).dropped

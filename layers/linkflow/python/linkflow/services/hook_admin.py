@@ -18,6 +18,7 @@ from linkflow.domain.ids import is_uuid, uuid7
 from linkflow.domain.state import decode as decode_state
 from linkflow.ports import Clock
 
+from . import audit
 from .control_ports import Webhook
 from .hook_ports import Capture, HookCalls, Refusal
 from .webhooks import Knock, trigger_data
@@ -58,14 +59,17 @@ class HookDesk:
 
     async def switch(self, who: Membership, webhook_id: str, active: bool) -> Webhook:
         """Hold it back, or let it in again as far as its workflow is active."""
-        await self.show(who, webhook_id)
+        before = await self.show(who, webhook_id)
         await self._calls.switch(who.workspace_id, webhook_id, active, self._clock.now_ms())
-        return await self.show(who, webhook_id)
+        after = await self.show(who, webhook_id)
+        audit.changed({"active": before.active}, {"active": after.active})
+        return after
 
     async def rotate(self, who: Membership, webhook_id: str) -> Webhook:
         """Give it a new address. The old one is not there any more from this moment on."""
         await self.show(who, webhook_id)
         new = secrets.token_urlsafe(24)
+        audit.changed({"secret_address": webhook_id}, {"secret_address": new})
         await self._calls.move(who.workspace_id, webhook_id, new, self._clock.now_ms())
         return await self.show(who, new)
 

@@ -85,12 +85,12 @@ class Keys:
         return await self._add(name, "", who.workspace_id, wanted, who.user_id, expires_at)
 
     async def end_personal(self, user_id: str, id: str) -> None:
-        audit.about("key", id)
+        _about(id, await self._store.keys_of_user(user_id))
         if not is_uuid(id) or not await self._store.delete_key(id, user_id=user_id):
             raise NotFound("There is no such key.")
 
     async def end_service(self, who: Membership, id: str) -> None:
-        audit.about("key", id)
+        _about(id, await self._store.keys_of_workspace(who.workspace_id))
         if not is_uuid(id) or not await self._store.delete_key(id, workspace_id=who.workspace_id):
             raise NotFound("There is no such key.")
 
@@ -105,9 +105,19 @@ class Keys:
         id = uuid7(now, self._clock.rand_bits(12), self._clock.rand_bits(62))
         key = Key(id, secret[:HINT], name, user_id, workspace_id, permissions, by, now, expires_at)
         audit.about("key", id)
-        audit.changed(None, {"name": name, "permissions": list(permissions), "workspace_id": workspace_id})
+        audit.changed(None, _shown(key))
         await self._store.add_key(key, hashed(secret))
         return key, secret
+
+
+def _about(id: str, among: Iterable[Key]) -> None:
+    audit.about("key", id)
+    if found := next((one for one in among if one.id == id), None):
+        audit.changed(_shown(found), None)
+
+
+def _shown(key: Key) -> dict[str, object]:
+    return {"name": key.name, "permissions": list(key.permissions), "workspace_id": key.workspace_id}
 
 
 def _checked(permissions: Iterable[str]) -> tuple[str, ...]:

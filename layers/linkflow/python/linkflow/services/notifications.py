@@ -132,6 +132,7 @@ class Notifications:
 
     async def delete(self, who: Membership, id: str) -> None:
         """Raises `NotFound`."""
+        audit.changed(await self.show(who, id), None)
         if not is_uuid(id) or not await self._store.delete(who.workspace_id, id):
             raise NotFound("There is no such rule.")
 

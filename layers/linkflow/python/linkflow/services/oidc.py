@@ -148,6 +148,7 @@ class Oidc:
         if not user.password_hash and all(one.provider == provider for one in found):
             raise Conflict("You could not sign in any more. Set a password first (reset it by mail).")
         audit.about("identity", provider)
+        audit.changed({"emails": [one.email for one in found if one.provider == provider]}, None)
         await self._store.unlink(user.id, provider)
 
     def _provider(self, name: str) -> Provider:

@@ -74,6 +74,7 @@ class Releases:
             raise Conflict(f"A workspace has at most {MOST} environments besides {PRODUCTION}.")
         now = self._clock.now_ms()
         made = Environment(name, description, active, now, now)
+        audit.changed(None, made)
         if name == PRODUCTION or not await self._store.add_environment(who.workspace_id, made):
             raise Conflict(f"There is an environment {name} already.")
         return made
@@ -94,7 +95,7 @@ class Releases:
 
     async def drop_environment(self, who: Membership, name: str) -> None:
         """With its webhooks and schedules; runs go on. Raises `NotFound`, and `Conflict` for production."""
-        await self._other(who, name)
+        audit.changed(await self._other(who, name), None)
         await self._store.drop_environment(who.workspace_id, name)
 
     async def _other(self, who: Membership, name: str) -> Environment:
@@ -127,6 +128,7 @@ class Releases:
             raise _overtaken()
         definition = sealed(await self._workflows.without_secrets(who, parsed))
         base = before.base_version if before else workflow.last_version
+        audit.changed({"draft": before.revision if before else None}, {"draft": before.revision + 1 if before else 1})
         revision = await self._store.put_draft(
             workflow.id, encode(definition), base, self._clock.now_ms(), who.user_id,
             expected if before else None,
@@ -138,6 +140,7 @@ class Releases:
     async def drop_draft(self, who: Membership, workflow_id: str) -> None:
         """Raises `NotFound`."""
         workflow = await self._workflows.get(who, workflow_id, change=True)
+        audit.changed({"draft": True}, None)
         if not await self._store.drop_draft(workflow.id):
             raise NotFound("The workflow has no draft.")
 
@@ -156,6 +159,7 @@ class Releases:
         definition, _ = await self._workflows.read(who, given)
         number = workflow.last_version + 1
         step = Step(number=number, summary=summary, runs=False, drops_draft=drafted)
+        audit.changed(None, {"version": number, "runs": False})
         await self._workflows.save(who, workflow, definition, workflow.lock_version, step)
         return workflow, number
 
@@ -191,6 +195,7 @@ class Releases:
             number = workflow.last_version + 1
             text = f"Draft, kept before restoring version {version}"
             kept = Step(number=number, summary=text, runs=False, drops_draft=True)
+            audit.changed({"version": workflow.version}, {"version": number + 1, "draft_kept_as": number})
             await self._workflows.save(who, workflow, draft.definition, workflow.lock_version, kept)
             workflow = await self._workflows.get(who, workflow_id, change=True)
         number = workflow.last_version + 1

@@ -13,6 +13,7 @@ from linkflow.domain.ids import is_uuid
 from linkflow.domain.timetable import delay, following, latest, upcoming
 from linkflow.ports import Clock, Doorbell
 
+from . import audit
 from .schedule_ports import ScheduleRow, ScheduleStore
 from .triggers import read_schedule
 from .workspaces import Membership
@@ -54,6 +55,7 @@ class Schedules:
     async def pause(self, who: Membership, schedule_id: str, note: str) -> ScheduleRow:
         """No fires from now on, whatever becomes of the workflow's switch. Runs, and firings that wait, go on."""
         found = await self.show(who, schedule_id)
+        audit.changed({"paused": found.held, "note": found.held_note}, {"paused": True, "note": note})
         await self._store.hold(found.id, note, who.actor, self._clock.now_ms())
         return await self.show(who, schedule_id)
 
@@ -64,6 +66,7 @@ class Schedules:
             if not found.held:
                 return found
             now = self._clock.now_ms()
+            audit.changed({"paused": True, "note": found.held_note}, {"paused": False, "note": ""})
             next_at = following(found.table, now)
             late = 0 if next_at is None else delay(found.table, found.key, next_at)
             if await self._store.resume(found, next_at, late, _passed(found, now)):

@@ -17,6 +17,7 @@ from msgspec import Struct
 from linkflow.domain.errors import Conflict, Forbidden, InvalidInput, Problem
 from linkflow.ports import Clock
 
+from . import audit
 from .auth import CodeNeeded
 from .control_ports import User
 from .people_ports import FactorStore
@@ -76,6 +77,7 @@ class SecondFactors:
         step = self._step_of(self._opened(user_id, found.secret), code)
         codes = _recovery_codes()
         now = self._clock.now_ms()
+        audit.changed({"second_factor": False}, {"second_factor": True})
         if not step or not await self._store.confirm(user_id, step, self._hashes(codes), now):
             raise _wrong()
         return codes
@@ -101,6 +103,7 @@ class SecondFactors:
         return codes
 
     async def remove(self, user_id: str) -> None:
+        audit.changed({"second_factor": (await self.status(user_id)).enabled}, {"second_factor": False})
         await self._store.remove(user_id)
 
     def _step_of(self, secret: bytes, code: str) -> int:

@@ -108,6 +108,7 @@ class Shelf:
     async def drop_tag(self, who: Membership, tag_id: str) -> None:
         """Raises `NotFound`."""
         found = await self._tag(who, tag_id)
+        audit.changed({"name": found.name, "color": found.color}, None)
         await self._store.drop_tag(who.workspace_id, found.id)
 
     async def put_tags(self, who: Membership, workflow_id: str, names: Sequence[str]) -> Shown:
@@ -177,6 +178,9 @@ class Shelf:
 
     async def drop_folder(self, who: Membership, folder_id: str) -> None:
         """No workflow goes with it: what is in it comes into the folder above. Raises `NotFound`."""
+        there = await self._store.folders(who.workspace_id)
+        if found := next((one for one in there if one.id == folder_id), None):
+            audit.changed({"name": found.name, "parent": found.parent}, None)
         if not is_uuid(folder_id) or not await self._store.drop_folder(who.workspace_id, folder_id):
             raise NotFound("There is no such folder.")
 
@@ -189,6 +193,7 @@ class Shelf:
         """Empty: out of all folders. Raises `NotFound`, and `InvalidInput` for a folder that is not there."""
         workflow = await self._workflows.get(who, workflow_id)
         known = not folder_id or is_uuid(folder_id)
+        audit.changed({"folder_id": workflow.folder_id}, {"folder_id": folder_id})
         if not known or not await self._store.move(who.workspace_id, workflow.id, folder_id):
             raise _no_folder("/folder_id")
         return await self._workflows.show(who, workflow.id)
@@ -199,6 +204,7 @@ class Shelf:
         """Nobody changes it then, nor what runs of it; it goes on running. Raises `Locked` where it is."""
         workflow = await self._workflows.get(who, workflow_id, change=True)
         now = self._clock.now_ms()
+        audit.changed({"locked": False}, {"locked": True, "reason": reason})
         if not await self._store.lock(who.workspace_id, workflow.id, who.actor, who.user_id, now, reason):
             await self._workflows.get(who, workflow_id, change=True)
         return await self._workflows.show(who, workflow.id)
@@ -210,6 +216,7 @@ class Shelf:
         if workflow.locked_at and workflow.locked_by != who.actor and "workflow.delete" not in who.permissions:
             name = workflow.locker or "somebody else"
             raise Forbidden(f"It was locked by {name}: he can unlock it, or somebody who may delete workflows.")
+        audit.changed({"locked": True, "locked_by": workflow.locked_by}, {"locked": False, "locked_by": ""})
         if not await self._store.unlock(who.workspace_id, workflow.id):
             raise Conflict("The workflow is not locked.")
         return await self._workflows.show(who, workflow.id)

@@ -121,6 +121,8 @@ class Teams:
 
     async def withdraw(self, who: Membership, id: str) -> None:
         audit.about("invitation", id)
+        if found := next((one for one in await self.invitations(who) if one.id == id), None):
+            audit.changed({"email": found.email, "role": found.role}, None)
         if not is_uuid(id) or not await self._store.withdraw(who.workspace_id, id):
             raise NotFound("There is no such invitation.")
 
@@ -170,6 +172,7 @@ class Teams:
     async def decline(self, token: str, origin: Origin) -> None:
         found = await self.invitation(token, origin)
         audit.about("invitation", found.id, workspace_id=found.workspace_id)
+        audit.changed({"email": found.email, "role": found.role}, None)
         await self._store.withdraw(found.workspace_id, found.id)
 
     # The workspace

@@ -166,6 +166,7 @@ class Workflows:
     async def delete(self, who: Membership, workflow_id: str, expected: frozenset[int] | None = None) -> None:
         """Hide it and switch it off. Runs under way end by themselves."""
         workflow = await self.get(who, workflow_id, expected, change=True)
+        audit.changed({"name": workflow.name, "version": workflow.version, "active": workflow.active}, None)
         if not await self._store.delete(workflow.id, workflow.lock_version, self._clock.now_ms()):
             raise _overtaken()
 
@@ -282,6 +283,7 @@ class Workflows:
         now = self._clock.now_ms()
         id = id or uuid7(now, self._clock.rand_bits(12), self._clock.rand_bits(62))
         workflow = Workflow(id, who.workspace_id, definition.name, definition.description, False, 1, 1, now, now)
+        audit.changed(None, {"name": workflow.name})  # the version has the rest
         await self.save(who, workflow, definition, 0, Step(verb=PUBLISH, number=1))
         return await self.shown(who, id, warnings)
 

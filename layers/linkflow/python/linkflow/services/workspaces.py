@@ -118,6 +118,7 @@ class Workspaces:
         now = self._clock.now_ms()
         id = uuid7(now, self._clock.rand_bits(12), self._clock.rand_bits(62))
         audit.about("workspace", id, workspace_id=id)
+        audit.changed(None, {"name": name})
         await self._store.add(id, name, user_id, now)
         return Workspace(id, name, "owner", now, now)
 

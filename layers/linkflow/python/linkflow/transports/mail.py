@@ -67,7 +67,7 @@ class Outbox:
             path = self._folder / f"{time.time_ns()}-{uuid.uuid4().hex[:6]}.eml"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(bytes(_message(mail, "linkflow@localhost")))
+                file.write(bytes(_message(mail, "linkflow@localhost", "8bit")))  # its links are copied from it
             for old in sorted(self._folder.glob("*.eml"))[:-KEPT]:
                 old.unlink(missing_ok=True)
         except OSError as error:
@@ -75,10 +75,10 @@ class Outbox:
         _log.info("A mail to %s is in %s: %s", mail.to, path, mail.subject)
 
 
-def _message(mail: Mail, sender: str) -> EmailMessage:
+def _message(mail: Mail, sender: str, encoding: str = "") -> EmailMessage:
     made = EmailMessage()
     made["From"], made["To"], made["Subject"] = sender, mail.to, mail.subject
     made["Date"], made["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2] or "localhost")
     made["Auto-Submitted"] = "auto-generated"
-    made.set_content(mail.text)
+    made.set_content(mail.text, cte=encoding or ("7bit" if mail.text.isascii() else "quoted-printable"))
     return made
