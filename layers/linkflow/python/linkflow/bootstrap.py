@@ -375,13 +375,15 @@ class System:
 
     def matching(self) -> Any:
         from linkflow.postgres.queue_settings import PostgresQueueBook
+        from linkflow.services.flow import Flow
         from linkflow.services.matching import Matching
+        from linkflow.streams.flow import StreamFlow
         from linkflow.streams.queue import StreamQueue
 
         queue = StreamQueue(self.valkey, partitions=self.config.partitions, max_deliveries=self.config.max_deliveries)
         return Matching(
             self._closing(queue), self.client(HistoryApi), self._dispatcher(), self.config, self.clock, queue.copies,
-            PostgresQueueBook(self.database),
+            PostgresQueueBook(self.database), flow=Flow(StreamFlow(self.valkey), self.clock),
         )  # fmt: skip
 
     def _dispatcher(self) -> Dispatcher | None:

@@ -13,7 +13,15 @@ from msgspec import Struct
 
 from linkflow.contracts.controlling import Bulk, BulkError, BulkOptions, BulkRequest
 from linkflow.contracts.history import Beat, DueTimer, Execution, HistoryReply, LastBeat, ListRequest, Task, TaskRef
-from linkflow.contracts.matching import ConfigureRequest, DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
+from linkflow.contracts.matching import (
+    ConfigureRequest,
+    DeadLetter,
+    Lease,
+    QueueRule,
+    QueueSettings,
+    QueueStats,
+    WorkerSeen,
+)
 from linkflow.contracts.usage import UsageRequest, UsageSpan
 from linkflow.domain.admission import Line
 from linkflow.domain.commands import Start
@@ -595,6 +603,29 @@ class PolicyBook(Protocol):
 
     async def write(self, workspace_id: str, policy: Policy) -> None:
         """Replace what there was."""
+        ...
+
+
+class FlowBook(Protocol):
+    """How much goes through task queues and who has asked for work. Raises `Unavailable` while it does not answer."""
+
+    async def note(
+        self,
+        minute: int,
+        counts: Mapping[tuple[str, str, str], int],
+        workers: Mapping[str, tuple[int, tuple[str, ...]]],
+        gone_before: int,
+    ) -> None:
+        """Add to what was counted in a minute (since the epoch), by kind, workspace and queue; note when (ms) workers
+        were seen, with their queues, and forget those that were not since `gone_before`."""
+        ...
+
+    async def counts(self, minutes: Sequence[int], names: Sequence[tuple[str, str, str]]) -> list[int]:
+        """What was counted of each name in all these minutes."""
+        ...
+
+    async def workers(self, since: int) -> list[WorkerSeen]:
+        """Those seen since then (ms), the latest first."""
         ...
 
 

@@ -222,6 +222,16 @@ def list_queues(as_json: bool, home: str) -> None:
     raise SystemExit(listing(home, as_json))
 
 
+@queues.command("workers")
+@JSON
+@HOME
+def list_workers(as_json: bool, home: str) -> None:
+    """Workers that have asked for work within the hour: when last, and for which queues."""
+    from .queues import workers
+
+    raise SystemExit(workers(home, as_json))
+
+
 @queues.command("show")
 @click.argument("queue")
 @JSON

@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
+from linkflow.clock import SystemClock
 from linkflow.config import Config
 from linkflow.contracts.frontend import FrontendApi
-from linkflow.contracts.matching import ConfigureRequest, QueueRule, QueueSettings, QueuesRequest, QueueView
+from linkflow.contracts.matching import ConfigureRequest, QueueRule, QueueSettings, QueuesRequest, QueueView, WorkerSeen
 from linkflow.domain.errors import InvalidInput
+from linkflow.domain.events import iso
 
 from .admin import on_stores
 from .client import say
@@ -30,12 +32,36 @@ def list_queues(home: str, as_json: bool) -> int:
         if as_json:
             print(json.dumps([_data(view) for view in views], indent=2))
         else:
-            print(f"{'queue':<24} {'waiting':>9} {'leased':>7} {'dead':>6} {'oldest':>9} {'workers':>8} {'parts':>6}")
+            print(
+                f"{'queue':<24} {'waiting':>9} {'leased':>7} {'dead':>6} {'oldest':>9} {'in/min':>8} {'out/min':>8} "
+                f"{'workers':>8} {'parts':>6}"
+            )
             for view in views:
                 print(_line(view))
         return 1 if any(map(_is_forsaken, views)) else 0
 
     return _asking(home, work)
+
+
+def workers(home: str, as_json: bool) -> int:
+    """Who has asked for work within the hour."""
+
+    async def work(frontend: FrontendApi) -> int:
+        found = (await frontend.queues(QueuesRequest(with_workers=True))).workers
+        if as_json:
+            print(json.dumps([_worker(one) for one in found], indent=2))
+            return 0
+        now = SystemClock().now_ms()
+        print(f"{'worker':<44} {'last seen':>12}  queues")
+        for one in found:
+            print(f"{one.name:<44} {_age(max(0, now - one.seen_at)):>8} ago  {', '.join(one.queues)}")
+        return 0
+
+    return _asking(home, work)
+
+
+def _worker(one: WorkerSeen) -> Any:
+    return {"name": one.name, "queues": list(one.queues), "seen_at": iso(one.seen_at)}
 
 
 def show(home: str, queue: str, as_json: bool) -> int:
@@ -120,7 +146,7 @@ def _line(view: QueueView) -> str:
     note = "  nobody serves it" if _is_forsaken(view) else ""
     return (
         f"{view.settings.queue:<24} {view.waiting:>9,} {view.leased:>7,} {view.dead:>6,} {oldest:>9} "
-        f"{view.workers:>8} {parts:>6}{note}"
+        f"{view.added_per_minute:>8,.1f} {view.taken_per_minute:>8,.1f} {view.workers:>8} {parts:>6}{note}"
     )
 
 

@@ -228,6 +228,16 @@ class QueuesRequest(Struct, frozen=True, omit_defaults=True):
 
     workspace_id: str = ""
     names: tuple[str, ...] = ()
+    with_workers: bool = False
+    """Say also which workers there are; for operators."""
+
+
+class WorkerSeen(Struct, frozen=True):
+    """A worker, the queues that it serves, and when (ms) it last asked for work or said that it works."""
+
+    name: str
+    queues: tuple[str, ...]
+    seen_at: int
 
 
 class QueueView(Struct, frozen=True, omit_defaults=True):
@@ -236,6 +246,9 @@ class QueueView(Struct, frozen=True, omit_defaults=True):
 
     For a workspace `waiting`, `leased` and `dead` stay unsaid: `open` and `oldest_ms` are of its own tasks, waiting or
     with a worker, and the rules are those about it.
+
+    The rates are tasks a minute that came into the queue, and that workers took from it, over the last five minutes
+    (for a workspace: its own). What a worker takes along with a result's reply does not pass the queue.
     """
 
     settings: QueueSettings
@@ -245,10 +258,13 @@ class QueueView(Struct, frozen=True, omit_defaults=True):
     oldest_ms: int = 0
     workers: int = 0
     open: int = 0
+    added_per_minute: float = 0.0
+    taken_per_minute: float = 0.0
 
 
-class QueuesReply(Struct, frozen=True):
+class QueuesReply(Struct, frozen=True, omit_defaults=True):
     queues: tuple[QueueView, ...]
+    workers: tuple[WorkerSeen, ...] = ()
 
 
 class MatchingApi(Protocol):

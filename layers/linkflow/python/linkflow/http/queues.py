@@ -75,6 +75,8 @@ def _queue(view: QueueView, workspace_id: str) -> dict[str, Any]:
         "name": view.settings.queue,
         "open": view.open,
         "oldest_seconds": view.oldest_ms / 1000 if view.open else None,
+        "added_per_minute": round(view.added_per_minute, 2),
+        "taken_per_minute": round(view.taken_per_minute, 2),
         "workers": view.workers,
         "is_served": view.workers > 0,
         "limits": {

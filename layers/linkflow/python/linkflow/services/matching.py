@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextvars import Context
 
+import msgspec
+
 from linkflow.config import Config
 from linkflow.contracts.base import caller
 from linkflow.contracts.history import CompleteBatch, HistoryApi, Report
@@ -37,6 +39,7 @@ from linkflow.contracts.matching import (
     QueuesReply,
     QueuesRequest,
     QueueStats,
+    QueueView,
     ReleaseReply,
     ReleaseRequest,
     SettingsRequest,
@@ -48,6 +51,7 @@ from linkflow.domain.outcomes import DEAD_LETTER_CODE, Failed, NodeError
 from linkflow.metrics import DEAD_LETTERS, QUEUE_LEASED, QUEUE_OLDEST_SECONDS, QUEUE_WAITING, QUEUE_WORKERS, Gauge
 from linkflow.ports import Clock, Dispatcher, QueueBook, SettingsCopies, TaskQueue
 
+from .flow import Flow
 from .queue_settings import QueueSettingsDesk
 
 RECLAIM_INTERVAL = 1.0
@@ -86,6 +90,7 @@ class Matching:
         copies: SettingsCopies,
         book: QueueBook,
         *,
+        flow: Flow | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
@@ -94,6 +99,7 @@ class Matching:
         self._config = config
         self._clock = clock
         self._desk = QueueSettingsDesk(queue, copies, book, max_backlog=config.max_backlog, monotonic=monotonic)
+        self._flow = flow
         self._monotonic = monotonic
         self._full: dict[str, tuple[float, frozenset[str]]] = {}
         self._reclaim_at: dict[tuple[str, ...], float] = {}
@@ -116,6 +122,8 @@ class Matching:
         if full:
             tasks = tuple(task for task in tasks if task.workspace_id not in full.get(task.queue, ()))
         added = await self._queue.add(tasks) if tasks else 0
+        if tasks and self._flow is not None:
+            self._flow.added(tasks)
         await self._wake(Counter(task.queue for task in tasks))
         if len(tasks) < len(request.tasks):
             raise _full({q: sorted(full[q]) for q in sorted(full)}, {q: self._desk.bound(q) for q in full})
@@ -135,6 +143,8 @@ class Matching:
             if not leases:
                 leases = await self._queue.claim(request.queues, request.worker, request.limit, wait, lease)
             if leases or left <= wait or self._draining:
+                if self._flow is not None:
+                    self._flow.taken(request.worker, request.queues, leases)
                 return ClaimReply(tuple(leases), self._desk.paced(request.queues))
 
     def drain(self) -> None:
@@ -144,6 +154,8 @@ class Matching:
     async def heartbeat(self, request: HeartbeatRequest) -> HeartbeatReply:
         """Renew leases; the reply names those that are lost."""
         caller().require("matching.claim")
+        if self._flow is not None:
+            self._flow.alive(request.worker)
         lost = await self._queue.heartbeat(request.worker, request.tokens, self._lease(request.lease))
         return HeartbeatReply(tuple(lost))
 
@@ -215,7 +227,12 @@ class Matching:
     async def queues(self, request: QueuesRequest) -> QueuesReply:
         """Queues with their settings and numbers: all, or what a workspace may know of those it uses."""
         caller().require("matching.read", request.workspace_id or None)
-        return await self._desk.views(request)
+        reply = await self._desk.views(request)
+        if self._flow is None:
+            return reply
+        rates = await self._flow.rates([view.settings.queue for view in reply.queues], request.workspace_id)
+        workers = await self._flow.workers() if request.with_workers and not request.workspace_id else []
+        return QueuesReply(tuple(_paced(view, rates) for view in reply.queues), tuple(workers))
 
     def _lease(self, seconds: float) -> float:
         return seconds if seconds > 0 else self._config.lease
@@ -288,3 +305,8 @@ def _failure(letter: Lease) -> Report:
     )
     error = NodeError(code=DEAD_LETTER_CODE, message=message, retryable=False)
     return Report(task.execution_id, task.node_key, task.attempt, Failed(error), worker="matching")
+
+
+def _paced(view: QueueView, rates: Mapping[str, tuple[float, float]]) -> QueueView:
+    added, taken = rates.get(view.settings.queue, (0.0, 0.0))
+    return msgspec.structs.replace(view, added_per_minute=added, taken_per_minute=taken)
