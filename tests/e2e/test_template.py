@@ -9,9 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.topologies import http_event, settings
+from tests.lambda_environment import Environment, Function
 
 ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
@@ -86,6 +90,39 @@ def test_the_layer_is_compiled_and_its_code_does_not_look_at_file_times(layer: P
     assert all(path.exists() for path in compiled)
     flags = {int.from_bytes(path.read_bytes()[4:8], "little") for path in compiled}
     assert flags == {0b01}  # PEP 552: by hash, unchecked
+
+
+CALL = {"method": "nothing", "token": "", "body": {}}
+EVENTS: dict[str, tuple[dict[str, object], str]] = {
+    "api": (http_event("GET", "/health/ready", [("host", "lf")], b""), '"statusCode":200'),
+    **{name: ({**CALL, "service": name}, '"unauthenticated"') for name in ("frontend", "history", "matching")},
+    "worker": ({"drain": {"queues": ["default"], "idle": 0.01}}, '"ok"'),
+    "timer": ({"tick": {"seconds": 0}}, '"ok"'),
+    "migrate": ({}, '{"ok":{"applied":{"default":[]}}}'),
+}
+"""An event that each function answers only where it and its stores are there, and what is in the answer."""
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_every_function_boots_from_the_layer(layer: Path, name: str, database_url: str, redis_url: str) -> None:
+    """In Lambda's own runtime. Cold starts have targets in docs/performance.md; here they are printed (pytest -s)."""
+    env = settings(database_url, redis_url, "", {}) | {
+        "LINKFLOW_ENVIRONMENT": "aws", "LINKFLOW_WORKER_URL": "lambda:lf-worker", "LINKFLOW_TIMER_URL": "lambda:lf-timer",
+        "PYTHONPATH": str(layer),
+    }  # fmt: skip
+    event, wanted = EVENTS[name]
+    environment = Environment(f"lf-{name}", Function(ROOT / "functions" / name, env=env), None)
+    try:
+        answer = environment.invoke(json.dumps(event).encode())
+        cold = time.perf_counter() - environment.started
+    finally:
+        environment.kill()
+    print(f"{name}: {1000 * cold:.0f} ms from nothing to its first answer")
+    assert wanted in answer.body.decode().replace(": ", ":").replace(", ", ","), answer.body
+
+
+def test_every_function_is_booted() -> None:
+    assert set(EVENTS) == {path.parent.name for path in ROOT.glob("functions/*/handler.py")}
 
 
 IMPORTS = """
