@@ -132,6 +132,8 @@ class _Session:
     def _tick(self) -> dict[str, float]:
         """The clock's invocation while nothing falls due: means of a few."""
         count = min(10, self._size.lambda_runs)
+        self._cache.set("lf:{clock}:since", 1)  # nobody has worked for long: the clock rests
+        self._cache.delete("lf:{clock}:state")
         self._deployment.invoke("timer", {"tick": {"seconds": 55}})
         before = self._read(0.0)
         for _ in range(count):

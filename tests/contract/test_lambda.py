@@ -12,7 +12,9 @@ import pytest
 
 from linkflow.contracts.base import client
 from linkflow.domain.errors import DeadlineExceeded, LinkFlowError, RateLimited, Unavailable
-from linkflow.ports import Dispatcher
+from linkflow.ports import Dispatcher, Invitations
+from linkflow.streams.connection import connect
+from linkflow.streams.invitations import StreamInvitations
 from linkflow.transports.aws_lambda import AwsLambda
 from linkflow.transports.dispatch import LambdaDispatcher, QueueDispatcher
 from linkflow.transports.lambda_invoke import _from_answer, _from_runtime
@@ -186,6 +188,65 @@ async def test_a_burst_of_wakes_makes_few_invocations(pool: LambdaPool) -> None:
     await asyncio.sleep(0.3)
     assert pool.invocations("worker") == before + 3
     await dispatcher.close()
+
+
+async def test_a_burst_in_many_processes_makes_few_invocations(pool: LambdaPool, redis_url: str) -> None:
+    """Each environment of the API starts runs, and each knows of the workers that the others have invoked."""
+    clients = connect(redis_url)
+    processes = [
+        LambdaDispatcher("worker", capacity=100, idle=5.0, invitations=StreamInvitations(clients)) for _ in range(10)
+    ]
+    before = pool.invocations("worker")
+    await asyncio.gather(*(dispatcher.wake({"default": 1}) for dispatcher in processes for _ in range(10)))
+    await _until(lambda: pool.invocations("worker") > before)
+    await asyncio.sleep(0.3)
+    assert pool.invocations("worker") == before + 1
+    await processes[3].wake({"default": 1})  # the hundred and first
+    await _until(lambda: pool.invocations("worker") == before + 2)
+    await asyncio.gather(*(dispatcher.wake({"default": 500}) for dispatcher in processes))
+    await _until(lambda: pool.invocations("worker") >= before + 10)
+    await asyncio.sleep(0.3)
+    assert pool.invocations("worker") == before + 10, "never more than so many at a time"
+    for dispatcher in processes:
+        await dispatcher.close()
+    await clients.close()
+
+
+async def test_a_worker_that_could_not_be_invoked_stands_for_nothing(pool: LambdaPool, redis_url: str) -> None:
+    clients = connect(redis_url)
+    invited = StreamInvitations(clients)
+    broken = LambdaDispatcher("nothing", idle=60.0, invitations=invited)
+    await broken.wake({"default": 1})
+    before = pool.invocations("worker")
+    whole = LambdaDispatcher("worker", idle=60.0, invitations=invited)
+    await whole.wake({"default": 1})
+    await _until(lambda: pool.invocations("worker") == before + 1)
+    await broken.close()
+    await whole.close()
+    await clients.close()
+
+
+async def test_without_the_store_everybody_invokes_for_himself(pool: LambdaPool) -> None:
+    clients = connect("redis://127.0.0.1:1/0")
+    dispatcher = LambdaDispatcher("worker", invitations=StreamInvitations(clients))
+    before = pool.invocations("worker")
+    await dispatcher.wake({"default": 1})
+    await _until(lambda: pool.invocations("worker") == before + 1)
+    await dispatcher.close()
+    await clients.close()
+
+
+async def test_invitations_count_for_their_time(redis_url: str) -> None:
+    clients = connect(redis_url)
+    invited: Invitations = StreamInvitations(clients)
+    assert await invited.needed("a", 250, 100, 10, 150) == 3
+    assert await invited.needed("a", 50, 100, 10, 150) == 0, "there is room for fifty"
+    assert await invited.needed("b", 1, 100, 10, 150) == 1, "another queue"
+    await asyncio.sleep(0.2)
+    assert await invited.needed("a", 1, 100, 10, 150) == 1, "who was invoked may have gone"
+    await invited.forget(["a", "b"])
+    assert await invited.needed("a", 1, 100, 10, 150) == 1
+    await clients.close()
 
 
 async def test_tasks_beyond_what_was_invoked_for_wake_more_workers(pool: LambdaPool) -> None:

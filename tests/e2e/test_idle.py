@@ -73,12 +73,12 @@ def test_an_idle_deployment_leaves_its_database_alone(
     pool.invoke("lf-timer", TICK)
     assert cache.get(STATE) is None, "a store that has just begun to know anything is not believed"
     cache.set(SINCE, 1)  # long ago
-    assert pool.invoke("lf-timer", TICK) == {"ok": {"timers": 0, "schedules": 0, "swept": 0}}
+    assert pool.invoke("lf-timer", TICK) == {"ok": {"timers": 0, "schedules": 0, "swept": 0, "rested": False}}
     assert cache.get(STATE) == b"rest"
     assert cache.pttl(STATE) > 5 * 3_600_000
     before = _closed(seen)
     for _ in range(5):
-        pool.invoke("lf-timer", TICK)
+        assert pool.invoke("lf-timer", TICK)["ok"]["rested"]
     assert seen() == (before, 0)
 
     event = http_event("GET", "/health/ready", [("host", "lf")], b"")

@@ -95,6 +95,7 @@ def test_nothing_but_the_clock_and_the_stores_costs_while_nothing_runs() -> None
     found = costing.idle_month(tick)
     assert found["clock"] == pytest.approx(43_800 * (0.05 * 0.0000133334 + 0.0000002 + 0.000001))
     assert found["database"] == pytest.approx(730 / 6 * 8 / 60 * 0.5 * 0.12)
+    assert found["key and secrets"] == pytest.approx(1.8)
     assert found["valkey"] == pytest.approx(0.1 * 730 * 0.084)
 
 

@@ -391,10 +391,12 @@ class System:
         url = self.config.peers.get("worker", "")
         if not url.startswith("lambda:"):
             return None
+        from linkflow.streams.invitations import StreamInvitations
         from linkflow.transports.dispatch import LambdaDispatcher, QueueDispatcher
 
         names = {url.removeprefix("lambda:"), *self.config.worker_functions.values()}
-        each = {name: LambdaDispatcher(name, capacity=self.config.worker_capacity) for name in names}
+        invited, capacity = StreamInvitations(self.valkey), self.config.worker_capacity
+        each = {name: LambdaDispatcher(name, capacity=capacity, invitations=invited) for name in names}
         own = {queue: each[name] for queue, name in self.config.worker_functions.items()}
         made: Dispatcher = self._closing(QueueDispatcher(each[url.removeprefix("lambda:")], own))
         return made

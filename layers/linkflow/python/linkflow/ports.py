@@ -796,6 +796,20 @@ class FileStore(Protocol):
         ...
 
 
+class Invitations(Protocol):
+    """Workers that were just invoked, as all processes know of them (Lambda): so that a burst of adds in many of them
+    makes one invocation or a few. Raises `Unavailable` while the store does not answer."""
+
+    async def needed(self, queue: str, count: int, capacity: int, most: int, ms: int) -> int:
+        """How many workers to invoke for `count` new tasks. Each stands for `capacity` tasks for the next `ms`; at most
+        `most` in that time, who then take what comes as well."""
+        ...
+
+    async def forget(self, queues: Sequence[str]) -> None:
+        """Those that were to be invoked were not."""
+        ...
+
+
 class Idleness(Protocol):
     """Whether the clock of a deployment on Lambda may leave the database alone.
 

@@ -8,6 +8,7 @@ from linkflow import __version__
 
 from .approvals import approval
 from .certs import certs
+from .cost import cost
 from .credentials import credential, variable
 from .dead_letters import dead_letters
 from .egress import egress
@@ -99,6 +100,7 @@ main.add_command(credential)
 main.add_command(variable)
 main.add_command(keys)
 main.add_command(certs)
+main.add_command(cost)
 main.add_command(webhook)
 main.add_command(workflow)
 main.add_command(template)

@@ -20,6 +20,8 @@ class TickReply(Struct, frozen=True):
     timers: int
     schedules: int
     swept: int = 0
+    rested: bool = False
+    """Nothing was looked at, as it is known that nothing wants to be done."""
 
 
 class TimerApi(Protocol):

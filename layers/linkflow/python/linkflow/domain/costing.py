@@ -32,6 +32,8 @@ LOOK_HOURS = 6.0
 """How often LinkFlow's clock looks at an idle database (`Config.clock_rest`). Between two looks it may pause."""
 AWAKE_HOURS = 8 / 60
 """How long Aurora is up for a look: three minutes until nothing more is to be done, five until it pauses."""
+SECRETS = 2
+"""That the template makes: what signs tokens, and the database's password."""
 LEAST_CACHE_GB = 0.1
 """What ElastiCache Serverless for Valkey asks for at least."""
 
@@ -115,6 +117,7 @@ def idle_month(tick: Usage, prices: Prices = AWS, architecture: str = "arm64") -
     return {
         "clock": clock + ticks / MILLION * prices["scheduler.invocations"].dollars,
         "database": LEAST_ACU * HOURS_A_MONTH / LOOK_HOURS * AWAKE_HOURS * prices["aurora.capacity"].dollars,
+        "key and secrets": prices["kms.key"].dollars + SECRETS * prices["secrets.secret"].dollars,
         "valkey": LEAST_CACHE_GB * HOURS_A_MONTH * prices["valkey.storage"].dollars,
     }
 

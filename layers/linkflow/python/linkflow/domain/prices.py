@@ -41,7 +41,21 @@ AWS: Mapping[str, Price] = {
     "valkey.storage": Price(0.084, "GB-hour, ElastiCache Serverless", _ELASTICACHE),
     "logs.ingestion": Price(0.50, "GB", "https://aws.amazon.com/cloudwatch/pricing/"),
     "scheduler.invocations": Price(1.00, "million invocations", "https://aws.amazon.com/eventbridge/pricing/"),
+    "kms.key": Price(1.00, "key and month", "https://aws.amazon.com/kms/pricing/"),
+    "secrets.secret": Price(0.40, "secret and month", "https://aws.amazon.com/secrets-manager/pricing/"),
+    "ec2.t4g.medium": Price(
+        0.0336, "hour, on demand, 2 vCPU and 4 GB", "https://aws.amazon.com/ec2/pricing/on-demand/"
+    ),
+    "ebs.gp3": Price(0.08, "GB-month", "https://aws.amazon.com/ebs/pricing/"),
     "step_functions.transitions": Price(25.00, "million state transitions, Standard", _STEP_FUNCTIONS),
     "step_functions.requests": Price(1.00, "million requests, Express", _STEP_FUNCTIONS),
     "step_functions.duration": Price(0.00001667, "GB-second, Express", _STEP_FUNCTIONS),
+}
+
+_TEMPORAL = "https://docs.temporal.io/cloud/pricing"
+
+TEMPORAL_CLOUD: Mapping[str, Price] = {
+    "actions": Price(50.00, "million actions, pay as you go, Developer plan", _TEMPORAL),
+    "retained": Price(0.00105, "GB-hour of retained history", _TEMPORAL),
+    "plan": Price(0.10, "dollar of usage, Developer plan", _TEMPORAL),
 }

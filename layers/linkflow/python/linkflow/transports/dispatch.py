@@ -6,10 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 
 from linkflow.domain.errors import LinkFlowError
+from linkflow.ports import Invitations
 
 from .calls import DEADLINE
 from .lambda_invoke import Invoker
@@ -21,8 +23,9 @@ class LambdaDispatcher:
     """`linkflow.ports.Dispatcher`: invokes the worker function asynchronously with a request to drain queues.
 
     An invocation stands for `capacity` tasks of each queue it names, for as long as its worker stays though idle; so
-    a burst of adds makes one invocation or a few. A wake returns when the invocation that covers it was handed over,
-    since a Lambda may be frozen right after. One that fails is logged and forgotten: the sweep offers tasks again.
+    a burst of adds makes one invocation or a few: in this process, and with `invitations` in all of them. A wake
+    returns when the invocation that covers it was handed over, since a Lambda may be frozen right after. One that fails
+    is logged and forgotten: the sweep offers tasks again.
     """
 
     def __init__(
@@ -34,8 +37,10 @@ class LambdaDispatcher:
         idle: float = 0.5,
         endpoint: str | None = None,
         now: Callable[[], float] = time.monotonic,
+        invitations: Invitations | None = None,
     ) -> None:
         """`capacity` tasks a worker, `most` invocations at a time, `idle` seconds that a worker stays without tasks."""
+        self._invitations = invitations
         self._invoker = Invoker(function, deadline=DEADLINE, concurrency=most, endpoint=endpoint)
         self._capacity = capacity
         self._most = most
@@ -71,19 +76,40 @@ class LambdaDispatcher:
         return max(0, count - credit)
 
     async def _send(self, waiting: dict[str, int]) -> None:
-        workers = min(self._most, max(-(-count // self._capacity) for count in waiting.values()))
+        until = self._now() + self._idle
+        needs = {queue: await self._needed(queue, count) for queue, count in waiting.items()}
+        waiting = {queue: count for queue, count in waiting.items() if needs[queue]}
+        if not waiting:
+            return
+        workers = max(needs.values())
         payload = msgspec.json.encode({"drain": {"queues": sorted(waiting), "idle": self._idle}})
         # The worker cannot be up before now, and stays idle for so long: what is added until then it will see.
-        until = self._now() + self._idle
         for queue, count in waiting.items():
-            self._credit[queue] = (until, max(0, workers * self._capacity - count))
+            if self._invitations is None:
+                self._credit[queue] = (until, max(0, workers * self._capacity - count))
         calls = (self._invoker.invoke(payload, DEADLINE, "Event") for _ in range(workers))
         for outcome in await asyncio.gather(*calls, return_exceptions=True):
             if isinstance(outcome, LinkFlowError):
                 _log.warning("waking a worker failed: %s", outcome.message)
                 self._credit.clear()  # the next wake tries again
+                await self._forget(waiting)
             elif isinstance(outcome, BaseException):
                 raise outcome
+
+    async def _needed(self, queue: str, count: int) -> int:
+        """Where nobody can be asked, as if nobody else invoked any."""
+        alone = min(self._most, -(-count // self._capacity))
+        if self._invitations is None:
+            return alone
+        try:
+            return await self._invitations.needed(queue, count, self._capacity, self._most, round(self._idle * 1000))
+        except LinkFlowError:
+            return alone
+
+    async def _forget(self, queues: Mapping[str, int]) -> None:
+        if self._invitations is not None:
+            with suppress(LinkFlowError):
+                await self._invitations.forget(sorted(queues))
 
 
 class QueueDispatcher:

@@ -131,7 +131,7 @@ class ServiceDoor:
         )
         async with self._vigil():
             reply = await server.handle(method.name, msgspec.convert(body, method.request), token)
-        if self._measures:
+        if self._measures and not getattr(reply, "rested", False):  # what is looked up may wake a database that pauses
             await _measured()
         done: dict[str, Any] = {"ok": msgspec.to_builtins(reply)}
         return done

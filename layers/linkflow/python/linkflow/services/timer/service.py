@@ -60,7 +60,7 @@ class Timer:
         if self._rest is None:
             return await self._tick(request)
         if not request.look and await self._rest.goes_on():
-            return TickReply(0, 0)
+            return TickReply(0, 0, rested=True)
         if request.look:
             await self._rest.wake()
         seen = await self._rest.begin(self._clock.now_ms() + int(max(request.seconds, 0) * 1000))
