@@ -14,9 +14,13 @@ from aiosmtpd.smtp import AuthResult
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linkflow.domain.drawers import Room
+from linkflow.local.drawer import MemoryFiles
+from linkflow.local.trying import FixedClock
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.mails import addresses
+from linkflow.services.worker.filing import WorkspaceFiles
 from tests.unit.nodes.peers import codes, failing, http_peer, reply, run
 from tests.unit.nodes.test_messages import Mailbox, serve
 
@@ -194,3 +198,21 @@ async def test_a_token_in_place_of_a_password(egress: EgressClient):
             assert (failure.error.code, failure.error.retryable) == ("smtp_auth", True), "the next attempt asks anew"
             await run("email", config, egress=egress, credentials=given)
     assert (len(server.mails), len(peer.requests)) == (3, 2)
+
+
+async def test_a_file_of_the_workspace(egress: EgressClient, mailbox: Mailbox, smtp: dict[str, Any]):
+    files = WorkspaceFiles(MemoryFiles(), Room(100, 150, 3), FixedClock(), "ws")
+    await files.put("out/r.csv", b"a;b", "text/csv")
+    mailbox.mails.clear()
+    config = {"to": "a@example.com", "subject": "Hi", "stored_files": ["out/r.csv"]}
+    await run("email", config, egress=egress, connections={"smtp": smtp}, files=files)
+    [(_, _, mail)] = mailbox.mails
+    [file] = mail.iter_attachments()
+    assert (file.get_filename(), file.get_content_type(), file.get_payload(decode=True)) == (
+        "r.csv",
+        "text/csv",
+        b"a;b",
+    )
+    data = {**config, "stored_files": [], "attachments": {"filename": "x", "text": "y", "file": "out/r.csv"}}
+    await run("email", data, egress=egress, connections={"smtp": smtp}, files=files)
+    assert b"a;b" not in bytes(mailbox.mails[-1][2])

@@ -104,3 +104,48 @@ async def test_objects_of_s3_go_by_way_of_files(ask: Any, files: Any, egress: Eg
         assert (peer.requests[1].body, peer.requests[1].headers["content-type"]) == (b"large", "text/csv")
     both = {"operation": "put", "bucket": "files", "key": "n", "file": "a", "content": "x"}
     assert codes("s3", both) == [("", "invalid_value")]
+
+
+class TestOtherNodes:
+    """They take files from the workspace, and keep them there."""
+
+    async def test_an_answer_is_kept(self, files: Any, egress: EgressClient):
+        async with http_peer(lambda _: reply(200, b"%PDF", {"Content-Type": "application/pdf"})) as peer:
+            config = {"url": peer.url, "save_as": "in/a.pdf"}
+            output = (await run("http", config, egress=egress, files=files("ws"))).output
+        assert (output["status"], output["body"]["path"], output["body"]["size"]) == (200, "in/a.pdf", 4)
+        info, data = await files("ws").get("in/a.pdf")
+        assert (info.content_type, data) == ("application/pdf", b"%PDF")
+        async with http_peer(lambda _: reply(404, b"no")) as peer:
+            config = {"url": peer.url, "save_as": "in/b", "never_error": True}
+            assert (await run("http", config, egress=egress, files=files("ws"))).output["body"] == "no"
+        assert await files("ws").head("in/b") is None
+        for many in ({"pagination": {"mode": "link"}}, {"batch": {"requests": [{}]}}):
+            assert codes("http", {"url": "http://a.example", "save_as": "a", **many}) == [("", "invalid_value")]
+
+    async def test_a_body_is_a_file(self, files: Any, egress: EgressClient):
+        await files("ws").put("a/b.bin", b"\x00\xff", "image/x")
+        async with http_peer(lambda _: reply(200, b"")) as peer:
+            config = {"url": peer.url, "method": "PUT", "body_file": "a/b.bin"}
+            await run("http", config, egress=egress, files=files("ws"))
+            config = {"url": peer.url, "method": "PUT", "body": {"file": "a/b.bin"}, "body_type": "multipart"}
+            await run("http", config, egress=egress, files=files("ws"))
+        plain, form = peer.requests
+        assert (plain.body, plain.headers["content-type"]) == (b"\x00\xff", "image/x")
+        assert b"\x00\xff" not in form.body, "what data say is no path"
+        config = {"url": peer.url, "body_file": "none"}
+        assert (await failing(run("http", config, egress=egress, files=files("ws")))).error.code == "storage_not_found"
+        assert codes("http", {"url": "http://a.example", "body": 1, "body_file": "a"}) == [("", "invalid_value")]
+
+    async def test_messages_have_files(self, files: Any, egress: EgressClient):
+        await files("ws").put("out/r.csv", b"a;b", "text/csv")
+        async with http_peer(lambda _: reply(200, {"id": "1"})) as peer:
+            secrets = {"discord": {"webhook_url": f"{peer.url}/api/webhooks/1/x"}}
+            config = {"stored_files": "out/r.csv", "files": {"filename": "t.txt", "text": "t"}}
+            await run("discord", config, egress=egress, files=files("ws"), credentials=secrets)
+        [sent] = peer.requests
+        assert all(part in sent.body for part in (b"a;b", b"text/csv", b'"r.csv"', b'"t.txt"'))
+        given = await failing(
+            run("discord", {"stored_files": "no"}, egress=egress, files=files("ws"), credentials=secrets)
+        )
+        assert given.error.code == "storage_not_found"

@@ -10,14 +10,15 @@ from pydantic import Field, model_validator
 from linkflow.domain.outcomes import Completed, Outcome
 from linkflow.nodes.about import Call, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, Params
-from linkflow.nodes.fields import Secret, Text
+from linkflow.nodes.fields import Secret, Text, TextList
 from linkflow.nodes.given_files import Files
 from linkflow.nodes.json_api import LISTED, faults
 from linkflow.nodes.operations import Operated, part
 from linkflow.nodes.slots import Slot
+from linkflow.nodes.storage import FAULTS as STORAGE_FAULTS
 
 FAMILY = "discord"
-SAYS = ("content", "embeds", "files", "components", "poll")
+SAYS = ("content", "embeds", "files", "stored_files", "components", "poll")
 _OPTIONS = "Options"
 
 
@@ -32,6 +33,7 @@ class DiscordParams(Operated):
     files: Files = part(
         [], "`{filename, base64 | text | content, content_type}`, one or a list.", of="send edit", also="file"
     )
+    stored_files: TextList = part([], "Files of the workspace, by their paths.", of="send edit")
     components: list[dict[str, Any]] = part([], "Buttons and the like.", of="send edit", group=_OPTIONS)
     poll: dict[str, Any] = part({}, of="send", group=_OPTIONS)
     message_id: Text = part(needed="edit delete get react", of="create_thread")
@@ -94,6 +96,7 @@ class Discord(Base):
         }
     }
     faults = (
+        *STORAGE_FAULTS,
         Fault("bad_file", "A file is no base64, or its media type is none."),
         *faults("Discord", "discord", credential="There is no webhook and no token, or not the one that is needed."),
     )

@@ -11,6 +11,7 @@ import msgspec
 from linkflow.nodes.base import Context, EgressResponse, NodeFailure
 from linkflow.nodes.connections import connection
 from linkflow.nodes.discord import FAMILY, DiscordParams
+from linkflow.nodes.given_files import File, stored
 from linkflow.nodes.json_api import Api, Trouble, gather, relative, set_up
 from linkflow.nodes.operations import picked, segment
 
@@ -98,9 +99,10 @@ async def _say(
         body["content"] = params.content  # also nothing, which takes the text away
     if method == "POST":
         body |= ({"tts": True} if params.tts else {}) | ({"flags": _SILENT} if params.silent else {})
-    if not params.files:
+    files = [*params.files, *map(File.model_validate, await stored(params.stored_files, api.context))]
+    if not files:
         return await api.ask(method, path, query=query, body=body)
-    parts = {f"files[{place}]": file.part() for place, file in enumerate(params.files)}
+    parts = {f"files[{place}]": file.part() for place, file in enumerate(files)}
     payload = {"payload_json": msgspec.json.encode(body).decode()}
     return await api.ask(method, path, query=query, body=payload | parts, body_type="multipart")
 

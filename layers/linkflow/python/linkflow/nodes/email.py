@@ -17,10 +17,11 @@ from linkflow.domain.outcomes import Completed, Outcome
 from linkflow.nodes.about import GOING_OUT, Example, Fault, Refusal
 from linkflow.nodes.base import Base, Context, NodeFailure, Params
 from linkflow.nodes.connections import connection
-from linkflow.nodes.fields import Headers, Secret, Text, ui
-from linkflow.nodes.given_files import File, one_or_many
+from linkflow.nodes.fields import Headers, Secret, Text, TextList, ui
+from linkflow.nodes.given_files import File, one_or_many, stored
 from linkflow.nodes.hiding import Hiding
 from linkflow.nodes.slots import Slot
+from linkflow.nodes.storage import FAULTS as STORAGE_FAULTS
 
 if TYPE_CHECKING:
     from linkflow.nodes.smtp import Server
@@ -69,6 +70,11 @@ class EmailParams(Params):
     attachments: Annotated[list[Attachment], BeforeValidator(one_or_many)] = Field(
         default_factory=list,
         description="`{filename, base64 | text | content, content_type, cid}`, one or a list.",
+    )
+    stored_files: TextList = Field(
+        default_factory=list,
+        description="Files of the workspace to attach, by their paths.",
+        json_schema_extra=ui("list"),
     )
     reply_to: People = Field(default_factory=list)
     sender: Text = Field("", validation_alias=AliasChoices("from", "from_email", "sender"), title="From")
@@ -129,6 +135,7 @@ class Email(Base):
         }
     }
     faults = (
+        *STORAGE_FAULTS,
         Fault("email_invalid", "An address, or a line, that no mail can have."),
         Fault("bad_file", "An attachment is no base64, or its media type is none."),
         Fault("smtp_connect", "The server cannot be reached.", True),
@@ -174,6 +181,8 @@ class Email(Base):
         from linkflow.nodes.smtp import send  # ssl and aiosmtplib are for those who send mail
 
         server, default_sender = _server(params, context)
+        kept = map(Attachment.model_validate, await stored(params.stored_files, context))
+        params.attachments = [*params.attachments, *kept]
         made = mail(params, params.sender or default_sender, context)
         if consent := context.credentials.get(CONSENT):
             server = await _with_token(server, consent, context)

@@ -6,11 +6,12 @@ import base64
 import binascii
 import mimetypes
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 
-from linkflow.nodes.base import NodeFailure, Params
+from linkflow.nodes.base import Context, NodeFailure, Params
 from linkflow.nodes.contents import encoded
 from linkflow.nodes.fields import Text, to_text
 
@@ -67,6 +68,17 @@ class File(Params):
         """As `http_bodies` takes it for a multipart body."""
         content = base64.b64encode(self.data()).decode()
         return {"filename": self.name, "base64": content, "content_type": self.kind}
+
+
+async def stored(paths: Iterable[str], context: Context) -> list[dict[str, str]]:
+    """Files of the workspace as a `File` takes them. Their paths are fields of their own: data that come from outside
+    must not name them. Raises `NodeFailure` ``storage_not_found`` and the like."""
+    found = []
+    for path in paths:
+        info, data = await context.storage().get(path)
+        content = base64.b64encode(data).decode()
+        found.append({"filename": path, "base64": content, "content_type": info.content_type})
+    return found
 
 
 def one_or_many(value: Any) -> Any:

@@ -15,12 +15,14 @@ import msgspec
 from linkflow.nodes.base import Context, EgressResponse, NodeFailure
 from linkflow.nodes.connections import credential
 from linkflow.nodes.fields import header_key
+from linkflow.nodes.given_files import stored
 from linkflow.nodes.going import Going, Proxy, Tls
 from linkflow.nodes.http_auth import TOKENS, WITH_TOKENS, Prepared, authorized, kind_of, with_parameter
 from linkflow.nodes.http_bodies import encode, origin, with_query
 from linkflow.nodes.http_request import PROXY_SLOT, SLOT, TLS_SLOT
 from linkflow.nodes.paths import MISSING, get
 from linkflow.nodes.replies import body_of, content_type, failure, is_retryable, next_link
+from linkflow.nodes.storage import shown
 
 if TYPE_CHECKING:
     from linkflow.nodes.http_request import HttpParams, Pagination
@@ -32,6 +34,9 @@ MAX_TOTAL = 32 * 1024 * 1024
 async def call(params: HttpParams, context: Context, nth: str = "") -> dict[str, Any]:
     """The output of one call; `nth` tells it from others of the same node run."""
     started = time.perf_counter()
+    if params.body_file:
+        [body] = await stored([params.body_file], context)
+        params = params.model_copy(update={"body": body, "body_type": "binary"})
     client = _Client(params, context, nth)
     output = await (_Pages(client, params.pagination, context).run() if params.pagination else client.one())
     return {**output, "duration_ms": round((time.perf_counter() - started) * 1000)}
@@ -108,7 +113,12 @@ class _Client:
         self.peer = urlsplit(params.url).hostname or "The server"
 
     async def one(self) -> dict[str, Any]:
-        return self.output(await self.ask(self.url, self.body, self.nth))
+        response = await self.ask(self.url, self.body, self.nth)
+        if not self.params.save_as or response.status_code >= 400:
+            return self.output(response)
+        kind = response.headers.get("content-type", "")
+        info = await self.context.storage().put(self.params.save_as, response.content, kind)
+        return self.output(response, shown(info))
 
     async def ask(self, url: str, body: Any, nth: str, trusted: bool = True) -> EgressResponse:
         """One request with its redirects. One that is not `trusted` goes without what is secret.
@@ -174,8 +184,8 @@ class _Client:
             "filename": _filename(response),
         }
 
-    def output(self, response: EgressResponse) -> dict[str, Any]:
-        body = self.read(response)
+    def output(self, response: EgressResponse, body: Any = None) -> dict[str, Any]:
+        body = self.read(response) if body is None else body
         status = response.status_code
         return {
             "status": status, "status_code": status, "headers": dict(response.headers), "body": body, "data": body,

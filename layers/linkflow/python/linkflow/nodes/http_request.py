@@ -16,6 +16,7 @@ from linkflow.nodes.auth import Auth, gather
 from linkflow.nodes.base import Base, Context, Params
 from linkflow.nodes.fields import Headers, Text, to_list, ui
 from linkflow.nodes.slots import Slot
+from linkflow.nodes.storage import FAULTS as STORAGE_FAULTS
 
 SLOT, TLS_SLOT, PROXY_SLOT = "http", "tls", "proxy"
 KINDS_OF_HTTP = (
@@ -107,6 +108,7 @@ class HttpParams(Params):
     body_type: Literal["", "json", "form", "multipart", "text", "raw", "binary"] = Field(
         "", description="Left out: json, or text for text. multipart: files are {filename, base64, content_type}."
     )
+    body_file: Text = Field("", description="A file of the workspace as the body, by its path.")
     auth: Auth = Field(default_factory=Auth, validation_alias=AliasChoices("auth", "authentication"))
     timeout: float = Field(30, gt=0, le=600, description="Seconds for a request, redirects included.")
     never_error: bool = Field(False, description="Complete whatever the status is.")
@@ -116,6 +118,11 @@ class HttpParams(Params):
         json_schema_extra=ui("list", "Answer"),
     )
     response_type: Literal["auto", "json", "text", "binary"] = Field("auto", json_schema_extra=ui(group="Answer"))
+    save_as: Text = Field(
+        "",
+        description="Keep the answer as a file of the workspace in place of handing it on.",
+        json_schema_extra=ui(group="Answer"),
+    )
     max_size: int = Field(
         0, ge=0, description="Bytes of an answer; 0: the operator's limit.", json_schema_extra=ui(group="Answer")
     )
@@ -135,6 +142,14 @@ class HttpParams(Params):
 
     _gather = model_validator(mode="before")(gather)
 
+    @model_validator(mode="after")
+    def _files_fit(self) -> HttpParams:
+        if self.body_file and self.body is not None:
+            raise ValueError("use either `body` or `body_file`")
+        if self.save_as and (self.pagination or self.batch):
+            raise ValueError("`save_as` is for one answer, not for pages or a batch")
+        return self
+
 
 class HttpRequest(Base):
     type: ClassVar[str] = "action_http_request"
@@ -151,9 +166,10 @@ class HttpRequest(Base):
     help = """
     - A body that is text is sent as text, anything else as JSON; null sends none. With `body_type: json`, text that is
       JSON is sent as it is. `form` and `multipart` take an object; in a list each value is a part of its own. `binary`
-      takes base64, or `{base64, content_type}`.
+      takes base64, or `{base64, content_type}`. `body_file` sends [a file of the workspace](action_storage.md).
     - The answer is JSON by its content type, else text, else `{"base64": …}` for bytes that are no text; with
-      `response_type: binary` always `{base64, content_type, size, filename}`.
+      `response_type: binary` always `{base64, content_type, size, filename}`. With `save_as` it is kept as a file of
+      the workspace, and `body` is `{path, size, content_type, sha256, updated_at}`: for what is larger than an output.
     - Status 408, 425, 429 and 5xx fail retryably (`http_status`, honouring `Retry-After`), other 4xx fail for good,
       unless `never_error`. `details` has `status` and the start of the body. `retry_on` names other statuses.
     - Every method but GET, HEAD and OPTIONS carries `Idempotency-Key`, the same on every attempt of the node run; pages
@@ -188,6 +204,7 @@ class HttpRequest(Base):
         }
     }
     faults = (
+        *STORAGE_FAULTS,
         Fault("http_status", "The server answered 400 or more; retryable for 408, 425, 429 and 5xx.", True),
         Fault("http_bad_json", "The answer is not the JSON that was asked for."),
         Fault("http_too_many_pages", "There are more pages or items than may be, or they go round in circles."),
