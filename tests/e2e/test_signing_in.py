@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from click.testing import CliRunner, Result
 from linkflow.cli import main
 from linkflow.cli.client import Api
 from linkflow.cli.keeping import SignIns
+from linkflow.services.second_factor import STEP, code_at
 from tests.conftest import TEST_REDIS_DATABASE, fresh_database
 from tests.e2e.topologies import Topology, in_process
 from tests.integration.control.provider import CLIENT, SECRET, StandIn, stand_in
@@ -126,6 +129,23 @@ def test_one_signs_in_once(stack: Topology, tmp_path: Path):
     assert stack.url not in ada.file.read_text()
     ada.change(**before["at"][stack.url])
     assert "linkflow login" in ada.tried("whoami").stderr, "the session is over, wherever it was copied to"
+
+
+def test_one_signs_in_with_a_second_factor(stack: Topology, tmp_path: Path):
+    ada = Terminal(tmp_path, stack.url)
+    email = register(stack.url, "careful")
+    ada.types("login", "--email", email, typed=f"{PASSWORD}\n")
+    entry = SignIns(ada.config).of(stack.url) or {}
+    auth = {"Authorization": f"Bearer {entry['access_token']}"}
+    factor = f"{stack.url}/api/v1/user/second-factor"
+    secret = base64.b32decode(
+        httpx.post(factor, json={"password": PASSWORD}, headers=auth, trust_env=False).json()["secret"]
+    )
+    code = code_at(secret, int(time.time()) // STEP)
+    confirmed = httpx.post(f"{factor}/confirm", json={"code": code}, headers=auth, trust_env=False)
+    spare = confirmed.json()["recovery_codes"][0]
+    assert ada.tried("login", "--email", email, typed=f"{PASSWORD}\n123456\n").exit_code == 2
+    assert email in ada.types("login", "--email", email, typed=f"{PASSWORD}\n{spare}\n")
 
 
 def test_commands_at_once_trade_a_refresh_token_once(stack: Topology, tmp_path: Path):

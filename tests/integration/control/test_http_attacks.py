@@ -191,6 +191,15 @@ async def test_whoever_has_no_password_needs_a_young_session_for_what_is_grave(p
         check_problem(await plane.client.request(method, path, json=body, headers=ada.auth), 403, "sign_in_again")
 
 
+async def test_a_key_is_on_record_as_one_whatever_it_says_it_is(plane: Plane):
+    ada = await plane.somebody()
+    key = await key_of(plane, ada, "/api/v1/user/keys")
+    headers = {**bearer(key), "User-Agent": "linkflow-cli/1"}
+    assert (await plane.client.put(ada.base, json={"name": "W"}, headers=headers)).status_code == 200
+    found = await plane.client.get(f"{ada.base}/audit", params={"action": "workspaces.update"}, headers=ada.auth)
+    assert [one["via"] for one in found.json()["data"]] == ["key"]
+
+
 async def test_mails_tell_of_what_opens_an_account(plane: Plane):
     ada = await plane.somebody()
     await key_of(plane, ada, "/api/v1/user/keys")

@@ -104,6 +104,8 @@ class _Waiting:
         found, path = self._found, f"/{secrets.token_urlsafe(16)}"
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = 5  # who connects and says nothing keeps nobody waiting
+
             def do_GET(self) -> None:
                 there = urlsplit(self.path)
                 ours = there.path == path

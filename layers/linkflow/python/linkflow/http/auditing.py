@@ -23,6 +23,8 @@ from .wiring import services_of
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 API = "/api/"
+LARGEST = 65_536
+"""Bytes of a body that is looked through for words: larger ones hold data of runs."""
 WORDS = (
     "reason", "decision", "note", "name", "action", "verb", "filter", "version", "environment", "from", "to", "overlap",
     "node", "trigger_node", "tags", "description", "is_active", "active", "dry_run", "from_event_id", "event_id",
@@ -86,8 +88,11 @@ async def _write(request: Request, entry: Entry, response: Response) -> None:
 
 def _asked(request: Request) -> tuple[audit.Change, ...]:
     """What was asked for of things whose state is elsewhere, such as runs."""
+    sent = getattr(request, "_body", b"")  # which the route has read
+    if not 0 < len(sent) <= LARGEST:
+        return ()
     try:
-        body = msgspec.json.decode(getattr(request, "_body", b"") or b"{}")  # which the route has read
+        body = msgspec.json.decode(sent)
     except msgspec.DecodeError:
         return ()
     if not isinstance(body, dict):
@@ -124,7 +129,7 @@ def named(*, actor: str, user_id: str, workspace_id: str = "", key_id: str = "",
         return
     entry.actor, entry.user_id, entry.workspace_id = actor, user_id, workspace_id
     entry.via, entry.via_id = ("key", key_id) if key_id else ("session", session)
-    if entry.user_agent.startswith(CLI):
+    if not key_id and entry.user_agent.startswith(CLI):  # which anybody may say, so it hides no key
         entry.via = "cli"
     if entry.target_type == "workspace":
         entry.target_id = workspace_id
