@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.conftest import fresh_database
@@ -13,6 +16,7 @@ from tests.e2e.conftest import emptied
 from tests.e2e.documents import node, workflow
 from tests.e2e.person import Json, Person
 from tests.e2e.soundness import assert_sound
+from tests.e2e.test_signing_in import PASSWORD, Terminal, register
 from tests.e2e.topologies import Topology
 
 BIG = "x" * 100_000
@@ -113,3 +117,46 @@ def test_a_sub_workflow_with_a_large_input_waits_for_its_slot(person: Person) ->
     _go(person, "c2")
     person.end(parent).check()
     assert person.end(inner).check().shown["trigger_data"]["text"] == BIG
+
+
+def test_schedules_approvals_and_webhooks_on_the_command_line(topology: Topology, tmp_path: Path) -> None:
+    ada = Terminal(tmp_path, topology.url)
+    ada.types("login", "--email", register(topology.url, "operator"), typed=f"{PASSWORD}\n")
+    file = tmp_path / "ask.json"
+    ask = node("ask", "approval", {"title": "Ship it?", "assignees": "role:owner"})
+    file.write_text(json.dumps({**workflow(node("in", "trigger_webhook"), ask, ask | {"id": "too"}), "name": "Asking"}))
+    ada.types("workflow", "import", str(file))
+    other = workflow(node("in", "trigger_webhook"), node("a", "noop"))
+    file.write_text(json.dumps({**other, "name": "Other"}))
+    ada.types("workflow", "import", str(file))
+    id = next(one["workflow_id"] for one in ada.asks("webhook", "list"))
+    assert {one["workflow_id"] for one in ada.asks("webhook", "list", "--workflow", id)} == {id}
+
+    made = ada.asks("schedule", "add", "Asking", "--cron", "0 9 * * 1", "--timezone", "Europe/Berlin")
+    assert [one["id"] for one in ada.asks("schedule", "list", "--workflow", "Asking")] == [made["id"]]
+    assert ada.asks("schedule", "list", "--workflow", "Other") == []
+    changed = ada.asks("schedule", "set", made["id"], "--every", "2h", "--timezone", "")
+    assert (changed["every_seconds"], changed["cron"], changed["timezone"]) == (7200, None, "UTC")
+    ada.types("schedule", "pause", made["id"], "--note", "holidays")
+    shown = ada.asks("schedule", "show", made["id"], "--count", "2")
+    assert (shown["pause"]["note"], len(shown["next"])) == ("holidays", 2)
+    assert "switched off" in ada.tried("schedule", "run", made["id"]).stderr
+    ada.types("workflow", "activate", "Asking")
+    assert ada.asks("schedule", "run", made["id"])["firing"]["cause"] == "trigger"
+    assert len(ada.types("schedule", "preview", "--every", "1h", "--count", "3").splitlines()) == 3
+
+    until = time.monotonic() + 30
+    while not (found := ada.asks("approval", "list", "--mine")) and time.monotonic() < until:
+        time.sleep(0.1)
+    [one] = found
+    assert ada.asks("approval", "list", "--assignee", "nobody") == []
+    link = ada.asks("approval", "link", one["id"])["url"]
+    assert "Ship it?" in httpx.get(link, trust_env=False).text
+    answer = ada.asks("approval", "approve", one["id"], "--comment", "Fine.", "--payload", '{"n": 1}')
+    assert answer["approval"]["status"] == "approved"
+    shown = ada.asks("approval", "show", one["id"])
+    assert (shown["comment"], shown["decision_payload"]) == ("Fine.", {"n": 1})
+    assert "not open" in ada.tried("approval", "reject", one["id"]).stderr
+    ada.types("execution", "cancel", one["execution_id"])
+    ada.types("schedule", "rm", made["id"], "--yes")
+    assert ada.asks("schedule", "list") == []

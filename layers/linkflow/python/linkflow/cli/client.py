@@ -151,7 +151,9 @@ class Api:
         return f"/api/v1/workspaces/{self.workspace}"
 
     def get(self, path: str, **params: Any) -> Any:
-        return checked(self._http.get(path, params={k: v for k, v in params.items() if v not in ("", None)}))
+        given = {name: value for name, value in params.items() if value not in ("", None)}
+        # An empty mapping would take away the query that the path has.
+        return checked(self._http.get(path, params=given or None))
 
     def ask(self, path: str, query: Sequence[tuple[str, str]]) -> Any:
         """Like `get`, where a parameter may come several times."""
