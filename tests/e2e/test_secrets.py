@@ -339,6 +339,8 @@ def test_credentials_are_tried_by_a_worker(person: Person, web: Web) -> None:
         person, "Model", "ai", api_key="sk-0123456789abcdef", base_url=web.url("/v1"), provider="compatible"
     )
     base = credential(person, "Nobody", "postgres", connection_string=DATABASE)
+    web.place("/jwks", {"keys": [{"kty": "RSA", "n": "x", "e": "AQAB", "d": "private"}, {"kty": "oct", "k": "x"}]})
+    keys = credential(person, "Keys", "webhook_jwt", jwks_url=web.url("/jwks"))
 
     def tried(id: str, **form: str) -> tuple[int, Json]:
         answer = person.send("POST", f"{person.base}/credentials/{id}/test", json=form)
@@ -349,6 +351,7 @@ def test_credentials_are_tried_by_a_worker(person: Person, web: Web) -> None:
     status, body = tried(bearer, url=web.url("/refused"))
     assert (status, body["code"]) == (422, "refused")
     assert tried(ai)[1]["message"] == "The provider took it."
+    assert tried(keys)[1]["message"] == "The key set has 1 keys."
     status, body = tried(base)
     assert (status, body["code"]) == (422, "db_connect")
     assert "d4t4b4se" not in str(body)

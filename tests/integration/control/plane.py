@@ -595,7 +595,7 @@ def build(
 
     executions = Executions(frontend, definitions)
     following = Following(executions, SmallAudience(), Bells(), clock, Silence())
-    hook_keys = HookKeys(vault, sealer, clock)
+    hook_keys = HookKeys(vault, sealer, clock, credentials.probe)
     links = SecretLinks(vault, values, Registry.load(), HookSecrets(credentials, vault, hook_keys))
     engine = Pool(1)
     checks = ScriptChecks(Registry.load(), lambda: engine)

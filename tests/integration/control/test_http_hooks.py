@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from linkflow.contracts.frontend import RunReply
+from linkflow.contracts.worker import ProbeReply
 from linkflow.domain.ids import uuid7
 from linkflow.postgres.credentials import PostgresCredentials
 from linkflow.services.hook_keys import HookKeys
@@ -98,7 +99,12 @@ async def test_a_foreign_or_missing_key_lets_nobody_in(plane: Plane, monkeypatch
     monkeypatch.setattr(
         plane.services.webhooks,
         "_keys",
-        HookKeys(PostgresCredentials(plane.database), Sealer(None, plane.clock), plane.clock),
+        HookKeys(
+            PostgresCredentials(plane.database),
+            Sealer(None, plane.clock),
+            plane.clock,
+            plane.services.credentials.probe,
+        ),
     )
     gone = check_problem(await plane.client.post(hook, content=b"x", headers=headers), 503)
     assert "LINKFLOW" not in gone["detail"]
@@ -207,6 +213,34 @@ async def test_tokens(plane: Plane) -> None:
             assert (await plane.client.post(hook, headers=headers)).status_code == status
         forged = {"Authorization": f"Bearer {token(claims, 'HS256', pem)}"}
         check_problem(await plane.client.post(hook, headers=forged), 401)
+
+
+async def test_keys_from_elsewhere(plane: Plane) -> None:
+    """A worker fetches them; they are kept for minutes, and for a day while their server is away."""
+    ada = await plane.somebody()
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    n = private.public_key().public_numbers().n
+    jwk = {"kty": "RSA", "kid": "k1", "e": "AQAB", "n": part(n.to_bytes(256, "big")).decode()}
+    plane.worker.answer = ProbeReply(True, json.dumps({"keys": [jwk]}))
+    auth = {"type": "jwt", "jwks_url": "https://id.example/jwks.json"}
+    hook = await plane.webhook(ada, auth=auth)
+
+    async def knock() -> int:
+        said = token({"exp": now(plane) + 60}, "RS256", private)
+        return (await plane.client.post(hook, headers={"Authorization": f"Bearer {said}"})).status_code
+
+    assert [await knock() for _ in range(3)] == [202] * 3
+    assert [(asked.verb, asked.workspace_id) for asked in plane.worker.asked] == [("jwks", ada.workspace_id)]
+    plane.worker.answer = ProbeReply(False, "The key set's server answered 500.")
+    plane.clock.ahead_ms += 6 * 60_000
+    assert (await knock(), len(plane.worker.asked)) == (202, 2)
+    plane.clock.ahead_ms += 25 * 3_600_000
+    assert await knock() == 503
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key().public_numbers().n
+    plane.worker.answer = ProbeReply(
+        True, json.dumps({"keys": [{**jwk, "n": part(other.to_bytes(256, "big")).decode()}]})
+    )
+    assert await knock() == 401
 
 
 def token(claims: dict[str, Any], algorithm: str, key: Any) -> str:

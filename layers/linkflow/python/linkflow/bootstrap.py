@@ -524,7 +524,7 @@ class System:
         following = Following(executions, self.audience, self.doorbell, clock, self.live)
         vault, values = PostgresCredentials(database), PostgresVariables(database)
         credentials = Credentials(vault, self.sealer, self.client(WorkerApi), clock)
-        hook_keys = HookKeys(vault, self.sealer, clock)
+        hook_keys = HookKeys(vault, self.sealer, clock, credentials.probe)
         links = SecretLinks(vault, values, self.registry, HookSecrets(credentials, vault, hook_keys))
         policies = PostgresPolicies(database)
         checks = ScriptChecks(self.registry, self._checking_engine)

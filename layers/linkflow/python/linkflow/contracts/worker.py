@@ -30,8 +30,8 @@ class PingReply(Struct, frozen=True):
 
 
 class ProbeRequest(Struct, frozen=True, omit_defaults=True):
-    """Use a credential now, outside of any run. `verb` is ``test`` (a light call), or ``connect``: give an OAuth 2
-    `code` for tokens, and keep them."""
+    """Use a credential now, outside of any run. `verb` is ``test`` (a light call), ``connect``: give an OAuth 2
+    `code` for tokens, and keep them; or ``jwks``: the JWK Set that it names comes back as `message`."""
 
     workspace_id: str
     credential_id: str

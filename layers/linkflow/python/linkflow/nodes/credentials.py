@@ -221,11 +221,14 @@ class WebhookJwt(Credential):
     previous_secret: Secret = Field("", description="The one before, while it is changed.")
     public_key: Text = Field("", description="In PEM.", json_schema_extra={"widget": "textarea"})
     jwks: Text = Field("", description="A JWK Set.", json_schema_extra={"widget": "textarea"})
+    jwks_url: Text = Field("", description="Where a JWK Set is: https://…/.well-known/jwks.json")
 
     @model_validator(mode="after")
     def _has_a_key(self) -> WebhookJwt:
-        if not (self.secret or self.public_key or self.jwks):
-            raise ValueError("give a `secret`, a `public_key` or `jwks`")
+        if not (self.secret or self.public_key or self.jwks or self.jwks_url):
+            raise ValueError("give a `secret`, a `public_key`, `jwks` or a `jwks_url`")
+        if self.jwks_url and not self.jwks_url.startswith(("https://", "http://")):
+            raise ValueError("`jwks_url` is an address: https://…")
         if self.public_key and "-----BEGIN PUBLIC KEY-----" not in self.public_key:
             raise ValueError("`public_key` is in PEM: -----BEGIN PUBLIC KEY-----")
         if self.jwks and not _is_jwk_set(self.jwks):

@@ -11,7 +11,16 @@ from linkflow.nodes.kinds import find
 Ask = Callable[[str], Awaitable[Mapping[str, Any]]]
 """Asks for new tokens with a refresh token; the answer is that of RFC 6749, 5.1."""
 
-URL_FIELDS = ("token_url", "authorize_url", "base_url", "webhook_url", "connection_string", "url", "endpoint")
+URL_FIELDS = (
+    "token_url",
+    "authorize_url",
+    "base_url",
+    "webhook_url",
+    "connection_string",
+    "url",
+    "endpoint",
+    "jwks_url",
+)
 """Fields that say where a credential is at home."""
 
 

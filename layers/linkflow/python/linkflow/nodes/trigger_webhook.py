@@ -54,7 +54,7 @@ class CustomSignature(Params):
         return self
 
 
-INLINE = ("secret", "previous_secret", "public_key", "jwks")
+INLINE = ("secret", "previous_secret", "public_key", "jwks", "jwks_url")
 """What signatures are checked with, where it is written here: it becomes a credential when the workflow is saved."""
 
 
@@ -72,6 +72,7 @@ class WebhookAuth(Auth):
     previous_secret: Secret = Field("", description="hmac, jwt: the one before, while it is changed.")
     public_key: Text = Field("", description="jwt: a public key in PEM.", json_schema_extra={"widget": "textarea"})
     jwks: Text = Field("", description="jwt: a JWK Set.", json_schema_extra={"widget": "textarea"})
+    jwks_url: Text = Field("", description="jwt: where a JWK Set is.")
     preset: Literal["standard", "stripe", "github", "slack", "shopify", "custom"] = Field(
         "standard", description="hmac: whose signatures."
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from linkflow.contracts.secrets import SealedCredential, credential_about
-from linkflow.domain.errors import Conflict, Internal, NotFound, Unavailable
+from linkflow.contracts.worker import ProbeReply, ProbeRequest
+from linkflow.domain.errors import Conflict, Internal, LinkFlowError, NotFound, Unavailable
 from linkflow.domain.ids import is_uuid
 from linkflow.ports import Clock
 
@@ -24,6 +25,8 @@ KINDS: Mapping[str, frozenset[str]] = {
 }
 """Which kinds of credential have such a key, by the webhook's authentication."""
 
+SET_MS, STALE_MS = 5 * 60_000, 24 * 3_600_000
+"""How old a key set from elsewhere is at most, and how old it may get while its server is away."""
 KEPT_MS = 5_000
 """How long a change takes at most to hold here. Only the sealed text is kept."""
 MANY = 1_000
@@ -32,7 +35,13 @@ _log = logging.getLogger(__name__)
 
 
 class HookKeys:
-    def __init__(self, store: CredentialStore, sealer: Sealer, clock: Clock) -> None:
+    def __init__(
+        self, store: CredentialStore, sealer: Sealer, clock: Clock, worker: Callable[..., Awaitable[ProbeReply]]
+    ) -> None:
+        """`worker` asks one for a credential's JWK Set (`Credentials.probe`): nothing goes out from here."""
+        self._worker = worker
+        self._sets: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._fetched = Together(self._fetch)
         self._store = store
         self._sealer = sealer
         self._clock = clock
@@ -54,7 +63,37 @@ class HookKeys:
         except (Internal, Conflict) as error:  # how the keys are set up is not for callers to know
             _log.error("The key of a webhook does not open: %s", error.message, extra={"credential_id": found.id})
             raise Unavailable("What this call is checked with cannot be had now.") from None
+        if opened.get("jwks_url"):
+            opened["jwks"] = await self._key_set(f"{found.workspace_id}/{found.id}/{found.version}")
         return {name: value for name, value in opened.items() if isinstance(value, str)}
+
+    async def _key_set(self, name: str) -> str:
+        """The JWK Set of a credential, as old as `SET_MS` at most; while it cannot be had, the one before."""
+        text, at = self._sets.get(name, ("", 0))
+        now = self._clock.now_ms()
+        if text and now - at < SET_MS:
+            return text
+        found = await self._fetched.find(name)
+        if found is None and (not text or now - at > STALE_MS):
+            raise Unavailable("What this call is checked with cannot be had now.")
+        self._sets[name] = (found or text, now if found else at + SET_MS // 2)
+        while len(self._sets) > MANY:
+            self._sets.popitem(last=False)
+        return found or text
+
+    async def _fetch(self, names: Sequence[str]) -> Mapping[str, str]:
+        found = {}
+        for name in names:
+            workspace_id, id, _ = name.split("/")
+            try:
+                reply = await self._worker(workspace_id, ProbeRequest(workspace_id, id, "jwks"))
+            except LinkFlowError as error:
+                reply = ProbeReply(False, error.message, error.code)
+            if reply.ok:
+                found[name] = reply.message
+            else:
+                _log.warning("A webhook's key set cannot be had: %s", reply.message, extra={"credential_id": id})
+        return found
 
     async def _sealed(self, workspace_id: str, id: str) -> SealedCredential | None:
         at, now = (workspace_id, id), self._clock.now_ms()

@@ -35,7 +35,7 @@ WEBHOOK, SCHEDULE = "trigger_webhook", "trigger_schedule"
 
 _SECRETS = ("password", "token", "header_value", "api_key")
 _NESTED = ("auth", "auth_config")
-_KEYS = ("secret", "previous_secret", "public_key", "jwks")
+_KEYS = ("secret", "previous_secret", "public_key", "jwks", "jwks_url")
 _NOT_KEPT = "Secrets are not kept in a workflow: make a credential, and name it in `credential`."
 _SEALED = re.compile(r"sha256:[0-9a-f]{64}")
 

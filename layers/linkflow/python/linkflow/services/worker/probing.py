@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from linkflow.contracts.secrets import SealedCredential, TokensRequest
 from linkflow.contracts.worker import ProbeReply, ProbeRequest
 from linkflow.domain.errors import LinkFlowError
@@ -54,6 +56,8 @@ async def _probe(request: ProbeRequest, vault: Vault, egress: Egress, clock: Clo
     given = Given(sealed.kind, fields, tokens)
     hosts = any_of([(*sealed.hosts, *home_of(fields))]) if sealed.hosts else ()
     context = _context(request.workspace_id, HostBound(egress, hosts) if hosts else egress, clock, secrets)
+    if request.verb == "jwks":
+        return (await _key_set(given, context)).decode()
     if request.verb == "connect":
         return await _connect(request, vault, sealed, fields, context, secrets)
     if request.url and sealed.kind in KINDS_OF_HTTP:
@@ -156,6 +160,35 @@ async def _smtp(given: Given, context: Context) -> str:
     return "The mail server took the sign-in." if given.get("username") else "The mail server answers."
 
 
+async def _key_set(given: Given, context: Context) -> bytes:
+    """The JWK Set at a credential's address, with nothing in it that is private."""
+    url = str(given.get("jwks_url") or "")
+    response = await context.http().request("GET", url, headers={"Accept": "application/json"}, timeout=10.0)
+    if response.status_code != 200:
+        raise NodeFailure("http_status", f"The key set's server answered {response.status_code}.")
+    try:
+        keys = msgspec.json.decode(response.content[:_MOST], type=_KeySet).keys
+    except msgspec.DecodeError:
+        raise NodeFailure("bad_key_set", "There is no JWK Set at this address.", retryable=False) from None
+    public = [{name: value for name, value in key.items() if name in _PUBLIC} for key in keys]
+    return msgspec.json.encode({"keys": [key for key in public if key.get("kty") != "oct"]})
+
+
+class _KeySet(msgspec.Struct):
+    keys: list[dict[str, Any]]
+
+
+_MOST = 256 * 1024
+_PUBLIC = frozenset(("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y"))
+
+
+async def _jwt(given: Given, context: Context) -> str:
+    if not given.get("jwks_url"):
+        return "It opens. Its keys are in it."
+    count = len(msgspec.json.decode(await _key_set(given, context), type=_KeySet).keys)
+    return f"The key set has {count} keys."
+
+
 async def _postgres(given: Given, context: Context) -> str:
     from linkflow.nodes import sql
     from linkflow.nodes.sql_params import Bounds
@@ -185,5 +218,6 @@ TESTS: Mapping[str, Test] = {
     "aws": _aws,
     "smtp": _smtp,
     "postgres": _postgres,
+    "webhook_jwt": _jwt,
     **CHECKS,
 }
