@@ -29,7 +29,7 @@ def topology(postgres, migrated_template: str, valkey, tmp_path_factory: pytest.
     with fresh_database(postgres.url, migrated_template) as database_url:
         with topologies.in_process(database_url, emptied(valkey.url, "templates"), folder) as made:
             yield made
-        assert_sound(database_url)
+        assert_sound(database_url, expect=0)
 
 
 @dataclass

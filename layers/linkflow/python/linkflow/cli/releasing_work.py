@@ -9,7 +9,7 @@ import click
 
 from .client import Api, ApiError
 from .work import read_document
-from .workflows_work import over, path_of, printed
+from .workflows_work import over, pages, path_of, printed
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def draft(home: str, url: str, name: str, file: str, drop: bool, as_json: bool) 
 
 def versions(home: str, url: str, name: str, as_json: bool) -> int:
     def act(api: Api) -> int:
-        found = list(_all(api, f"{path_of(api, name)}/versions"))
+        found = list(pages(api, f"{path_of(api, name)}/versions"))
         rows = (
             f"{one['version']:>5}  {one['created_at']}  {one['author'] or '-':<24} {one['summary']}" for one in found
         )
@@ -70,7 +70,7 @@ def switch(home: str, url: str, name: str, verb: str, body: Json, as_json: bool)
 
 def releases(home: str, url: str, name: str, environment: str, as_json: bool) -> int:
     def act(api: Api) -> int:
-        found = list(_all(api, f"{path_of(api, name)}/environments/releases", environment=environment))
+        found = list(pages(api, f"{path_of(api, name)}/environments/releases", [("environment", environment)]))
         rows = (
             f"{one['number']:>5}  {one['released_at']}  {one['environment']:<12} v{one['version']:<5} {one['verb']:<9}"
             f" {one['note']}".rstrip()
@@ -160,11 +160,3 @@ def _environment(found: Json) -> str:
 def _running(found: Json) -> str:
     since = found["release"]["released_at"] if found["release"] else "-"
     return f"{found['environment']:<20} v{found['version']:<5} {'on' if found['is_active'] else 'off':<4} since {since}"
-
-
-def _all(api: Api, path: str, **filters: str) -> Any:
-    cursor: str | None = ""
-    while cursor is not None:
-        page = api.get(path, cursor=cursor, per_page=100, **filters)
-        yield from page["data"]
-        cursor = page["meta"]["next_cursor"]

@@ -54,12 +54,16 @@ def show(slug: str, as_json: bool, home: str, url: str) -> None:
 def use(slug: str, title: str, as_json: bool, home: str, url: str) -> None:
     """Make a workflow of a template, switched off."""
     from .client import say
-    from .workflows_work import line_of, over, printed
+    from .workflows_work import line_of, over, pages, printed
 
     def act(api: Any) -> int:
         made = api.post(f"{api.base}/templates/{slug}/use", {"name": title} if title else {})["workflow"]
         for warning in made["warnings"]:
             say(f"  {warning['path']}: {warning['message']}")
+        there = {one["key"] for one in pages(api, f"{api.base}/variables")}
+        for one in api.get(f"/api/v1/templates/{slug}")["template"]["variables"]:
+            if one["key"] not in there:
+                say(f"  There is no variable {one['key']}. {one['description']}")
         return printed(made, as_json, line_of(made))
 
     raise SystemExit(over(home, url, act))

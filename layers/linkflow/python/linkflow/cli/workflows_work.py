@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def list_workflows(home: str, url: str, text: str, filters: Mapping[str, Any], a
             query.append((name, "" if filters[name] is None else str(filters[name]).lower()))
         if folder := filters["folder"]:
             query += [("folder", folder if folder == "none" else _folder(api, folder)), ("below", "true")]
-        found = list(_pages(api, "workflows", [(name, value) for name, value in query if value]))
+        found = list(pages(api, f"{api.base}/workflows", [(name, value) for name, value in query if value]))
         if not found and not as_json:
             say("There are none.")
             return 0
@@ -162,7 +162,9 @@ def change(home: str, url: str, name: str, method: str, tail: str, body: Json, a
     """One call about a workflow, which answers it."""
 
     def act(api: Api) -> int:
-        found = api.send(method, f"{path_of(api, name)}/{tail}", body)["workflow"]
+        answer = api.send(method, f"{path_of(api, name)}/{tail}", body)
+        found = answer["workflow"]
+        say(answer["message"])
         return printed(found, as_json, line_of(found))
 
     return over(home, url, act)
@@ -222,15 +224,14 @@ def _folder(api: Api, path: str, make: bool = False) -> str:
     return id
 
 
-def _pages(api: Api, tail: str, query: list[tuple[str, str]]) -> Iterator[Json]:
-    cursor = ""
-    while True:
+def pages(api: Api, path: str, query: Sequence[tuple[str, str]] = ()) -> Iterator[Json]:
+    """All that a list has."""
+    cursor: str | None = ""
+    while cursor is not None:
         more = [("cursor", cursor)] if cursor else []
-        page = api.ask(f"{api.base}/{tail}", [*query, ("per_page", "100"), *more])
+        page = api.ask(path, [*query, ("per_page", "100"), *more])
         yield from page["data"]
         cursor = page["meta"]["next_cursor"]
-        if not cursor:
-            return
 
 
 def _content(file: str) -> bytes:
