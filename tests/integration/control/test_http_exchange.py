@@ -83,6 +83,9 @@ async def test_each_document_is_for_itself(plane: Plane):
         ("/5", "created", set()),
     ]
     assert (done["created"], done["failed"]) == (2, 4)
+    lines = (await desk.ask("GET", "/audit?action=exchange.import_"))["data"]
+    made = {one["workflow_id"] for one in done["results"] if one["workflow_id"]}
+    assert made < {line["target"]["id"] for line in lines}
     assert await desk.names("sort=name") == ["Fine", "Wrapped"]
     alone = await desk.ask("POST", "/workflows/import", broken, 422)
     assert "/nodes/2/type" in {fault["pointer"] for fault in alone["errors"]}

@@ -6,9 +6,12 @@ Credentials go by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 
 from linkflow.domain.bundles import MOST, exported, id_of, name_of, renamed, tags_of
@@ -24,6 +27,7 @@ from linkflow.domain.events import iso
 from linkflow.domain.ids import is_uuid, uuid7
 from linkflow.ports import Clock
 
+from . import audit
 from .control_ports import WorkflowStore
 from .shelf import Shelf, Wanted
 from .workflows import Shown, Workflows
@@ -70,6 +74,18 @@ class _Work(Struct):
 
     def fail(self, problems: Sequence[Problem]) -> None:
         self.status, self.definition, self.problems = FAILED, None, tuple(problems)
+
+
+@contextmanager
+def _line_of_its_own() -> Iterator[None]:
+    """Each workflow that comes in is in the audit log."""
+    entry = audit.current()
+    if entry is None:
+        yield
+        return
+    own = msgspec.structs.replace(entry, target_type="", target_id="", changes=(), written=False)
+    with audit.recording(own):
+        yield
 
 
 class Exchange:
@@ -148,9 +164,11 @@ class Exchange:
         for work in works:
             version = 0
             if work.definition is not None and not dry_run:
-                version = await self._save(who, work, folder_id)
+                with _line_of_its_own():
+                    version = await self._save(who, work, folder_id)
             id = "" if work.status == FAILED or (dry_run and work.status == CREATED) else work.id
             results.append(Result(work.document.source, work.name, work.status, id, version, work.problems))
+        audit.changed(None, dict(Counter(one.status for one in results)))
         return results
 
     async def _placed(self, who: Membership, documents: Sequence[Document], on_conflict: str) -> list[_Work]:
