@@ -58,6 +58,7 @@ fuzz: .venv/.ready ## schemathesis against a whole LinkFlow, as each role (ARGS=
 
 chaos: .venv/.ready .tools/sam/.ready ## the long fault suites, then every fault TIMES (100) times
 	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model tests/e2e/test_containers.py tests/e2e/test_fleet.py $(ARGS)
+	@ENGINE_EXAMPLES=$${ENGINE_EXAMPLES:-3000} $(PY) -m pytest tests/unit/engine
 	@$(PY) -m tests.chaos --times $(TIMES)
 
 .tools/sam/.ready: scripts/sam-tools.sh scripts/sam.lock

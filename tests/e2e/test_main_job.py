@@ -266,13 +266,14 @@ def test_an_attempt_that_takes_too_long_is_ended(person: Person, web: Web) -> No
 def test_a_timeout_counts_as_an_attempt(person: Person, web: Web) -> None:
     service = web.place("/slow-once")
     service.hold()
-    retry = {"max_attempts": 2, "initial_interval": 0.05}
+    retry = {"max_attempts": 10, "initial_interval": 0.05}  # on a busy machine a second one may be late, too
     saved = person.save(workflow(http("call", web.url("/slow-once"), timeout={"start_to_close": 0.5}, retry=retry)))
     execution = person.start(saved["id"])
     person.wait_event(execution, "NodeTimedOut", "call")
     service.let_go()
     run = person.end(execution).check()
-    assert run.nodes["call"]["attempt"] == 2
+    late = sum(event["type"] == "NodeTimedOut" for event in run.events)
+    assert run.nodes["call"]["attempt"] == late + 1 >= 2
 
 
 def test_a_long_call_beats_and_the_api_shows_it(person: Person, web: Web) -> None:

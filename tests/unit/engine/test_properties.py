@@ -25,7 +25,7 @@ from tests.unit.engine.drawing import World, busy, definitions
 from tests.unit.engine.support import AT, ID, Run, start
 
 ENGINE = settings(
-    max_examples=int(os.environ.get("ENGINE_EXAMPLES", "300")),
+    max_examples=int(os.environ.get("ENGINE_EXAMPLES", "150")),
     deadline=None,
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
