@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 import pytest
+from botocore.eventstream import EventStreamBuffer
 
 from linkflow.config import Egress
 from linkflow.nodes.base import NodeFailure
@@ -13,7 +15,7 @@ from linkflow.nodes.egress import EgressClient
 from linkflow.nodes.models.params import Prices
 from linkflow.nodes.models.pricing import price_of, usage_of
 from linkflow.nodes.models.schemas import fault, faults
-from linkflow.nodes.models.streams import Events
+from linkflow.nodes.models.streams import Events, Frames
 from linkflow.nodes.models.talk import Tokens
 from tests.unit.nodes.peers import HttpPeer, http_peer, reply, run
 
@@ -180,6 +182,73 @@ OPENAI_STREAM = (
     {"model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
     {"model": "m", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 20}},
 )  # fmt: skip
+
+
+BEDROCK_STREAM = (
+    ("messageStart", {"role": "assistant"}),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hel"}}),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "lo"}}),
+    ("contentBlockStop", {"contentBlockIndex": 0}),
+    ("contentBlockStart", {"contentBlockIndex": 1, "start": {"toolUse": {"toolUseId": "t", "name": "weather"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolUse": {"input": '{"city":'}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolUse": {"input": '"Bern"}'}}}),
+    ("contentBlockStop", {"contentBlockIndex": 1}),
+    ("messageStop", {"stopReason": "tool_use"}),
+    ("metadata", {"usage": {"inputTokens": 9, "outputTokens": 20, "totalTokens": 29}, "metrics": {"latencyMs": 5}}),
+)
+
+
+def frame(kind: str, event: Any, message: str = "event") -> bytes:
+    """One frame, as AWS sends it."""
+    pairs = ((f":{message}-type", kind), (":content-type", "application/json"), (":message-type", message))
+    headers = b"".join(
+        bytes([len(name)]) + name.encode() + b"\x07" + len(value).to_bytes(2) + value.encode() for name, value in pairs
+    )
+    payload = json.dumps(event).encode()
+    prelude = (16 + len(headers) + len(payload)).to_bytes(4) + len(headers).to_bytes(4)
+    whole = prelude + zlib.crc32(prelude).to_bytes(4) + headers + payload
+    return whole + zlib.crc32(whole).to_bytes(4)
+
+
+def test_frames_are_what_aws_reads():
+    """AWS's own reader takes the frames of these tests, and ours takes them wherever the bytes are cut."""
+    data = b"".join(frame(*one) for one in BEDROCK_STREAM)
+    theirs = EventStreamBuffer()
+    theirs.add_data(data)
+    found = [(one.headers[":event-type"], json.loads(one.payload)) for one in theirs]
+    assert found == list(BEDROCK_STREAM)
+    for size in (1, 7, 12, 100, len(data)):
+        frames = Frames()
+        cut = [data[at : at + size] for at in range(0, len(data), size)]
+        assert [json.loads(text) for part in cut for text in frames.feed(part)] == [dict([one]) for one in found]
+    for bad in (data[:40] + b"x" + data[41:], b"HTTP/1.1 500 and more", b"\xff" * 40):
+        with pytest.raises(ValueError):  # noqa: PT011
+            list(Frames().feed(bad))
+
+
+KEYS = {"access_key_id": "AKIAEXAMPLE", "secret_access_key": "s", "region": "eu-west-1"}
+
+
+async def test_bedrock_streams_in_frames(egress: EgressClient):
+    heard: list[tuple[str, str]] = []
+    kind = {"Content-Type": "application/vnd.amazon.eventstream"}
+    answers = [BEDROCK_STREAM, (*BEDROCK_STREAM[:4], ("messageStop", {"stopReason": "end_turn"}), BEDROCK_STREAM[-1])]
+    async with http_peer(lambda _: reply(200, b"".join(frame(*one) for one in answers.pop(0)), kind)) as peer:
+        keys = {**KEYS, "base_url": peer.url}
+        config = {**AGENT, "model": "eu.amazon.nova-lite-v1:0", "stream": True}
+        say = {"say": lambda kind, text: heard.append((kind, text))}
+        outcome = await run("ai_agent", config, egress=egress, credentials={"ai": keys}, **say)
+        assert (outcome.output["content"], outcome.output["usage"]["completion_tokens"]) == ("Hello", 40)
+        assert [text for kind, text in heard if kind == "text"] == ["Hel", "lo"] * 2
+        assert peer.requests[0].path == "/model/eu.amazon.nova-lite-v1%3A0/converse-stream"
+        call = peer.requests[1].json()["messages"][1]["content"][1]
+        assert call == {"toolUse": {"toolUseId": "t", "name": "weather", "input": {"city": "Bern"}}}
+        throttled = frame("throttlingException", {"message": "slower"}, "exception")
+        for cut in (b"", frame(*BEDROCK_STREAM[1]), frame(*BEDROCK_STREAM[1]) + throttled, throttled[:-1] + b"x"):
+            peer.answer = lambda _, cut=cut: reply(200, cut, kind)
+            with pytest.raises(NodeFailure) as caught:
+                await run("ai", {"prompt": "x", "stream": True}, egress=egress, credentials={"ai": keys})
+            assert (caught.value.error.code, caught.value.error.retryable) == ("ai_bad_answer", True)
 
 
 @pytest.mark.parametrize(("provider", "events"), [("anthropic", ANTHROPIC_STREAM), ("openai", OPENAI_STREAM)])

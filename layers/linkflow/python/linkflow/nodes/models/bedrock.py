@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+from msgspec.structs import replace
+
+from linkflow.nodes.models.streams import FRAMES
 from linkflow.nodes.models.talk import (
     Answer,
     Ask,
@@ -86,7 +91,8 @@ class Bedrock:
         )
 
     def stream(self, request: Request) -> tuple[Request, Streamed] | None:
-        return None  # its streams are frames of a format of AWS's own; the answer is told when it is whole
+        headers = {**request.headers, "Accept": FRAMES}
+        return replace(request, path=f"{request.path}-stream", headers=headers), _Pieces()
 
     def fault(self, status: int, body: Any) -> str:
         text = str(body.get("message") or body.get("Message") or "").lower() if isinstance(body, dict) else ""
@@ -94,6 +100,49 @@ class Bedrock:
             return "ai_context_too_long"
         known = "model identifier is invalid" in text or "could not resolve the foundation model" in text
         return "ai_unknown_model" if known else ""
+
+
+class _Pieces:
+    """Events of a streamed conversation."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, dict[str, Any]] = {}
+        self._given: dict[int, str] = {}
+        self._usage: dict[str, Any] = {}
+        self._finish: str | None = None
+
+    def feed(self, data: Mapping[str, Any]) -> str:
+        kind = next(iter(data), "")
+        event: Mapping[str, Any] = data[kind] if kind else {}
+        at = int(event.get("contentBlockIndex") or 0)
+        if kind == "contentBlockStart" and "toolUse" in event.get("start", {}):
+            self._parts[at] = {"toolUse": {**event["start"]["toolUse"], "input": {}}}
+        elif kind == "contentBlockDelta":
+            return self._delta(at, event["delta"])
+        elif kind == "messageStop":
+            self._finish = str(event.get("stopReason") or "")
+        elif kind == "metadata":
+            self._usage = event.get("usage") or {}
+        elif kind.lower().endswith("exception"):
+            raise ValueError(str(event.get("message") or "the stream broke off"))
+        return ""
+
+    def _delta(self, at: int, delta: Mapping[str, Any]) -> str:
+        if "toolUse" in delta:
+            self._given[at] = self._given.get(at, "") + delta["toolUse"]["input"]
+        if "text" not in delta:
+            return ""
+        part = self._parts.setdefault(at, {"text": ""})
+        part["text"] += delta["text"]
+        return str(delta["text"])
+
+    def whole(self) -> dict[str, Any]:
+        if self._finish is None:
+            raise ValueError("the stream broke off")
+        for at, text in self._given.items():
+            self._parts[at]["toolUse"]["input"] = msgspec.json.decode(text) if text.strip() else {}
+        content = [self._parts[at] for at in sorted(self._parts)]
+        return {"output": {"message": {"content": content}}, "stopReason": self._finish, "usage": self._usage}
 
 
 def _bearer(key: str) -> dict[str, str]:

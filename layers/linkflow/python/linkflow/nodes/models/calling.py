@@ -14,7 +14,7 @@ from linkflow.nodes.base import Context, EgressResponse, NodeFailure
 from linkflow.nodes.fields import header_key
 from linkflow.nodes.models.params import ModelParams
 from linkflow.nodes.models.peers import Peer
-from linkflow.nodes.models.streams import Events
+from linkflow.nodes.models.streams import FRAMES, Events, Frames
 from linkflow.nodes.models.talk import Answer, Ask, Request, Streamed
 from linkflow.nodes.replies import failure, parse_json, retry_after_ms
 
@@ -61,7 +61,7 @@ async def post(peer: Peer, request: Request, params: ModelParams, context: Conte
 async def _streamed(
     peer: Peer, request: Request, pieces: Streamed, params: ModelParams, context: Context, id: str, hear: Hear
 ) -> Any:
-    events = Events()
+    events: Events | Frames = Frames() if request.headers.get("Accept") == FRAMES else Events()
     broken: list[Exception] = []
 
     def watch(status: int, headers: Mapping[str, str], data: bytes) -> bool:
@@ -76,7 +76,8 @@ async def _streamed(
         return bool(broken)
 
     response = await _sent(peer, request, params, context, id, watch)
-    if "text/event-stream" not in response.headers.get("content-type", ""):  # a server that streams nothing
+    kind = response.headers.get("content-type", "")
+    if "text/event-stream" not in kind and FRAMES not in kind:  # a server that streams nothing
         try:
             return parse_json(response.content)
         except ValueError:
@@ -99,7 +100,7 @@ async def _sent(
     key = header_key(f"{context.idempotency_key}/{id}" if id else context.idempotency_key)
     headers = {"Content-Type": "application/json", "Idempotency-Key": key, **request.headers}
     if watch is not None:
-        headers |= {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        headers = {"Accept": "text/event-stream", **headers, "Accept-Encoding": "identity"}
     if peer.keys is not None:
         from linkflow.nodes.sigv4 import canonical_url, signed
 
