@@ -6,7 +6,7 @@ PEERS ?=
 TIMES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs bench fuzz chaos sam sam-check deploy-local lock clean
+.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos sam sam-check deploy-local lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -48,10 +48,17 @@ node-docs-check: .venv/.ready ## are the pages of docs/nodes current?
 api-docs: .venv/.ready ## what the API answers, into http/answers, from what it answers to the tests (ARGS=tests: to these)
 	@rm -rf .tools/answers && mkdir -p .tools/answers
 	@LINKFLOW_SEEN_ANSWERS=$(CURDIR)/.tools/answers $(PY) -m pytest -q -n 2 $(or $(ARGS),tests/integration/control)
-	@$(PY) scripts/api_answers.py .tools/answers
+	@$(PY) scripts/api_answers.py .tools/answers && $(PY) scripts/api_client.py
+
+client: .venv/.ready ## write linkflow/client/generated from the OpenAPI document
+	@$(PY) scripts/api_client.py
+
 
 bench: .venv/.ready ## benchmarks: prints a table, writes bench/results/latest.json (PEERS=1: peers beside it)
 	@$(PY) -m bench $(if $(PEERS),--peers) $(ARGS)
+
+migrations-check: .venv/.ready ## all migrations on a million runs, beside writers: prints the longest wait (ARGS="--runs 100000")
+	@$(PY) -m bench.migrations $(ARGS)
 
 fuzz: .venv/.ready ## schemathesis against a whole LinkFlow, as each role (ARGS="--roles viewer --examples 100")
 	@$(PY) -m tests.fuzz $(ARGS)

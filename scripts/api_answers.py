@@ -93,6 +93,8 @@ def singular(name: str) -> str:
 
 def _object(objects: list[Json], name: str) -> Json:
     names = dict.fromkeys(key for value in objects for key in value)
+    if name == "data":  # of a credential; where it is a page's rows it is a list
+        return {"additionalProperties": True}
     if name in MAPS or not all(_NAME.fullmatch(key) for key in names):
         items = [item for value in objects for item in value.values()]
         return {"additionalProperties": infer(items) if items else True}

@@ -26,6 +26,7 @@ import httpx
 ROOT = Path(__file__).parents[2]
 ROLES = ("owner", "admin", "member", "viewer", "nobody")
 PASSWORD = "Correct1horse"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ENDS = {"workspaces_delete", "workspaces_leave", "accounts_logout"}
 """What would end the round for all that comes after: these come last."""
 
@@ -86,7 +87,7 @@ class Town:
             self.post("/members", form)
         document = {
             "name": "Fuzzed",
-            "nodes": [{"id": "start", "type": "trigger_manual"}, {"id": "hook", "type": "trigger_webhook", "config": {}},
+            "nodes": [{"id": "start", "type": "trigger_manual"}, {"id": "hook", "type": "trigger_webhook", "config": {"methods": list(METHODS)}},
                       {"id": "ask", "type": "approval", "config": {"title": "May I?"}}],
             "edges": [{"id": "e1", "source": "start", "target": "ask"}],
         }  # fmt: skip

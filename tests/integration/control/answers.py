@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from starlette.types import Message, Receive, Scope, Send
 
 from linkflow.http.document import answers, module_of
+from linkflow.http.problems import MEDIA_TYPE
 
 NOTED = os.environ.get("LINKFLOW_SEEN_ANSWERS", "")
 MEND = (
@@ -49,7 +50,7 @@ class Watched:
 
         await self.app(scope, heard, told)
         route = scope.get("route")
-        if not self.on or route is None or not 200 <= status < 400 or status == 304 or not route.include_in_schema:
+        if not self.on or route is None or not route.include_in_schema or kind == MEDIA_TYPE or status == 304:
             return
         operation = f"{scope['method']} {route.path_format}"
         answer = json.loads(parts) if kind == "application/json" and parts else None

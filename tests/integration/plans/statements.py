@@ -446,7 +446,7 @@ COLD: dict[str, dict[str, str]] = {
     "reach": {"read": "one row by its key, once in some seconds", "write": _PERSON},
     "audit": {"states_with_events": "a check that an operator runs, page by page"},
     "migrate": {
-        "lock": "migration", "table": "migration", "applied": "migration", "record": "migration",
+        "lock": "migration", "index": "migration", "table": "migration", "applied": "migration", "record": "migration",
         "partitions": "migration",
     },
     "retention": {

@@ -149,7 +149,7 @@ def _responses(known: Json, route: APIRoute, method: str, public: bool) -> Json:
     found: Json = {}
     statuses = {status: one for status, one in known.items() if status.isdecimal()}
     for status, one in sorted(statuses.items() or {str(route.status_code or 200): {}}.items()):
-        response: Json = {"description": _SUCCESS.get(status, "Done")}
+        response: Json = {"description": _SUCCESS.get(status, "Refused")}
         if "schema" in one or not statuses:
             kind = one.get("type", "application/json")
             content = {"schema": one.get("schema", {}), **({"example": one["example"]} if "example" in one else {})}

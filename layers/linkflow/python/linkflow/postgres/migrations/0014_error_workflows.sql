@@ -1,3 +1,4 @@
 -- Error workflows: from a failed run to those that were started for it.
 
-CREATE INDEX executions_by_failure ON executions (parent_id) WHERE mode = 'error';
+-- concurrently
+CREATE INDEX CONCURRENTLY executions_by_failure ON executions (parent_id) WHERE mode = 'error';

@@ -1,6 +1,10 @@
 -- name: lock
 -- One migrator at a time; released by the end of the transaction.
-SELECT pg_advisory_xact_lock(%s)
+SELECT pg_try_advisory_xact_lock(%s)
+
+-- name: index
+-- Is there such an index, and is it whole?
+SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)
 
 -- name: table
 -- What was applied.

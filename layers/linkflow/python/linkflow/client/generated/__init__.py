@@ -1,0 +1,1 @@
+"""Written by scripts/api_client.py: operations and types."""
