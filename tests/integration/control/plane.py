@@ -498,6 +498,8 @@ class Plane:
     down: set[str] = field(default_factory=set)
     outbox: Path = Path()
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    idle: set[str] = field(default_factory=set)
+    """Calls that left everything as it was."""
 
     async def remember(self, response: httpx.Response) -> None:
         """Keep what changed something: the request id, method and path."""
@@ -505,6 +507,8 @@ class Plane:
         done = response.status_code < 400 and "idempotency-replayed" not in answered
         if asked.method not in ("GET", "HEAD", "OPTIONS") and done:
             self.changes[answered["x-request-id"]] = (asked.method, asked.url.path)
+            if asked.method in ("PUT", "PATCH") and not asked.content:
+                self.idle.add(answered["x-request-id"])
 
     async def mails(self, to: str) -> list[str]:
         """What was sent to somebody, the oldest first."""
