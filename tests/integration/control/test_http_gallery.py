@@ -22,7 +22,8 @@ async def test_the_gallery_is_looked_at_and_used(plane: Plane):
 
     assert len((await look(""))["data"]) == len(templates()) >= 10
     await look("/categories")
-    await look("/checkout-saga")
+    for one in templates():
+        assert (await look(f"/{one.slug}"))["template"]["name"] == one.name
     await look("/none", 404)
     made = (await desk.ask("POST", "/templates/webhook-to-slack/use", {"name": "Mine"}, 201))["workflow"]
     assert (made["name"], made["is_active"]) == ("Mine", False)

@@ -48,6 +48,8 @@ async def test_tags_are_made_hung_and_found(plane: Plane):
     assert [(tag["name"], tag["workflows"]) for tag in listed] == [("Billing", 2), ("new", 1)]
     await desk.ask("PUT", f"/tags/{made['id']}", {"name": "NEW"}, 409)
     assert (await desk.ask("PUT", f"/tags/{made['id']}", {"name": "Money"}))["tag"]["name"] == "Money"
+    bare = (await desk.ask("PUT", f"/tags/{made['id']}", {"color": ""}))["tag"]
+    assert (bare["name"], bare["color"], bare["workflows"]) == ("Money", None, 2)
     await desk.ask("DELETE", f"/tags/{made['id']}")
     await desk.ask("DELETE", f"/tags/{made['id']}", status=404)
     assert (await desk.ask("GET", f"/workflows/{b}"))["workflow"]["tags"] == []
