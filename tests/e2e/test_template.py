@@ -65,7 +65,7 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_layer_is_small_enough(layer: Path, tmp_path: Path) -> None:
     size = Path(shutil.make_archive(str(tmp_path / "layer"), "zip", layer.parent)).stat().st_size
-    print(f"layer: {size / 1024 / 1024:.1f} MB zipped")
+    print(f"layer: {size / 1024 / 1024:.1f} MB zipped, of 50")
     assert size <= LIMIT
 
 
@@ -117,7 +117,7 @@ def test_every_function_boots_from_the_layer(layer: Path, name: str, database_ur
         cold = time.perf_counter() - environment.started
     finally:
         environment.kill()
-    print(f"{name}: {1000 * cold:.0f} ms from nothing to its first answer")
+    print(f"{name}: {1000 * cold:.0f} ms from nothing to its first answer, of 800")
     assert wanted in answer.body.decode().replace(": ", ":").replace(", ", ","), answer.body
 
 
