@@ -256,12 +256,15 @@ async def test_work_under_way_is_wanted_as_well(database_url: str) -> None:
             " VALUES (%s, 'n', 1, 'default', 0, 0, %s + 700)",
             "INSERT INTO bulk_operations (id, workspace_id, verb, request, actor, targets, more, created_at, updated_at,"
             " offer_at) VALUES (%s, gen_random_uuid(), 'cancel', '', '', '{}', false, 0, 0, %s + 600)",
+            "WITH w AS (INSERT INTO workspaces VALUES (%s, 'w', 0, 0, 0) RETURNING id)"
+            " INSERT INTO notification_rules SELECT id, id, 'late', true, '{}', '{}', 0, 0, '', 1, 0, 0, 0, %s + 550 FROM w",
         ):
             await connection.execute(statement, (run, START))
             places.append(await store.wanted())
         await connection.execute("UPDATE bulk_operations SET status = 'completed'")
+        await connection.execute("UPDATE notification_rules SET look_at = NULL")
     places.append(await store.wanted())
     await store.add_schedule(schedule(2, START + 500))
     places.append(await store.wanted())
     await database.close()
-    assert [at - START for at in places if at] == [900, 800, 700, 600, 700, 500]
+    assert [at - START for at in places if at] == [900, 800, 700, 600, 550, 700, 500]

@@ -253,6 +253,8 @@ async def test_how_long_runs_are_kept(plane: Plane):
     refused = check_problem(await plane.client.put(f"{ada.base}/retention", json=wrong, headers=ada.auth), 422)
     assert {fault["code"] for fault in refused["errors"]} == {"unknown_workflow", "bad_days"}
     assert (await _get(plane, ada, "/retention"))["retention"]["workflows"] == {workflow["id"]: 7}
+    cleared = await plane.client.put(f"{ada.base}/retention", json={}, headers=ada.auth)
+    assert cleared.json()["retention"] == {"days": None, "workflows": {}, "unset_days": 90}
 
 
 HOUR = 3_600_000

@@ -167,10 +167,11 @@ def watch(home: str, url: str, bulk_id: str, as_json: bool) -> None:
 
 @bulk.command()
 @click.argument("bulk_id")
+@JSON
 @HOME
 @URL
-def cancel(home: str, url: str, bulk_id: str) -> None:
+def cancel(home: str, url: str, bulk_id: str, as_json: bool) -> None:
     """Stop an operation; runs that it has not come to stay as they are."""
     from .forking import stop
 
-    raise SystemExit(stop(home, url, bulk_id))
+    raise SystemExit(stop(home, url, bulk_id, as_json))

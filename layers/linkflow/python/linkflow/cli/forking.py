@@ -122,12 +122,12 @@ def operations(home: str, url: str, as_json: bool) -> int:
     return guarded(work)
 
 
-def stop(home: str, url: str, bulk_id: str) -> int:
+def stop(home: str, url: str, bulk_id: str, as_json: bool) -> int:
     """Stop one."""
 
     def work() -> int:
         with connected(home, url) as api:
-            return _report(api.post(f"{api.base}/executions/bulk/{bulk_id}/cancel")["bulk"], False)
+            return _report(api.post(f"{api.base}/executions/bulk/{bulk_id}/cancel")["bulk"], as_json)
 
     return guarded(work)
 

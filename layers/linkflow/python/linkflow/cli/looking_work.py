@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from .client import Api, say
+from .client import Api, ApiError, say
 from .work import connected, guarded
 
 Shown = Callable[[Any], None]
@@ -84,7 +84,10 @@ def follow(home: str, url: str, execution_id: str, as_json: bool) -> int:
                     for event in batch:
                         print(json.dumps(event), flush=True)
                 return 0
-            workflow = api.get(f"{api.base}/workflows/{run['workflow_id']}")["workflow"]
+            try:
+                workflow = api.get(f"{api.base}/workflows/{run['workflow_id']}")["workflow"]
+            except ApiError:  # it was deleted, or is a rule's own: its nodes go by their ids
+                workflow = {"name": run["mode"], "nodes": []}
             timeline = Timeline(names_of(workflow), f"{workflow['name']}  {execution_id}")
             show(timeline, api.watch(execution_id))
         return 0 if timeline.status == "completed" else 1

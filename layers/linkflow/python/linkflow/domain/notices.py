@@ -106,9 +106,14 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
         }
 
 
+def is_quiet(decision: Decision) -> bool:
+    """Has this transition surely nothing that somebody may want to know? Asked of each, so it is quick."""
+    return _LOUD.isdisjoint(map(type, decision.events))
+
+
 def occurrences(decision: Decision, name: str) -> Iterator[Occurrence]:
-    """What this transition of a run of the workflow `name` has that somebody may want to know. Quick where it is
-    nothing. Test runs and deliveries have nothing, and a sub-workflow's end is its parent's to tell."""
+    """What this transition of a run of the workflow `name` has that somebody may want to know. Test runs
+    and deliveries have nothing, and a sub-workflow's end is its parent's to tell."""
     for event in decision.events:
         if type(event) in _LOUD:
             state = decision.state

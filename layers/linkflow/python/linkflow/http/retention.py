@@ -28,7 +28,7 @@ class Days(BaseModel):
 
 @router.get("")
 async def show(services: Given, who: Annotated[Membership, can("workspace.view")]) -> Response:
-    """What the workspace has set, and what holds where it says nothing."""
+    """What the workspace has set, and what holds where it says nothing (`unset_days`; 0: for ever)."""
     return reply({"retention": _shape(await services.retention.show(who))})
 
 
@@ -40,4 +40,4 @@ async def update(form: Days, services: Given, who: Annotated[Membership, can("wo
 
 
 def _shape(kept: Kept) -> Json:
-    return {"days": kept.days or None, "workflows": kept.workflows, "unset_days": kept.unset or None}
+    return {"days": kept.days or None, "workflows": kept.workflows, "unset_days": kept.unset}

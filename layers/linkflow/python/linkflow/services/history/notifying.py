@@ -18,7 +18,7 @@ from linkflow.domain import commands as c
 from linkflow.domain import definition as d
 from linkflow.domain.errors import LinkFlowError, Unavailable
 from linkflow.domain.ids import floor_of
-from linkflow.domain.notices import MODE, TRIGGER, Occurrence, Rule, long_running, occurrences
+from linkflow.domain.notices import MODE, TRIGGER, Occurrence, Rule, is_quiet, long_running, occurrences
 from linkflow.observability import logger
 from linkflow.ports import Clock, EventStore, Message, RuleBook
 
@@ -62,7 +62,7 @@ class Notifier:
         """Add to transitions what is to be told of them."""
         for written in batch:
             row = written.row
-            if row is None:
+            if row is None or is_quiet(written.decision):
                 continue
             found = [
                 one
