@@ -6,17 +6,22 @@ import base64
 import html
 import json
 import logging
+import secrets
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import psycopg
 import pytest
 import redis
+from click.testing import CliRunner
 
+from linkflow.cli import main
 from linkflow.observability import JsonLines
 from linkflow.services.signatures import PRESETS, sign
 from tests.conftest import fresh_database
@@ -38,10 +43,14 @@ PLANTED = (TOKEN, PASSWORD, QUERY, VARIABLE, NUMBER, "d4t4b4se-p4ss")
 
 
 @pytest.fixture(scope="module")
-def topology(postgres, migrated_template: str, valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
-    folder = tmp_path_factory.mktemp("secrets")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("secrets")
+
+
+@pytest.fixture(scope="module")
+def topology(postgres, migrated_template: str, valkey, home: Path) -> Iterator[Topology]:
     with fresh_database(postgres.url, migrated_template) as database_url:
-        with topologies.in_process(database_url, emptied(valkey.url, "secrets"), folder) as made:
+        with topologies.in_process(database_url, emptied(valkey.url, "secrets"), home) as made:
             yield made
         assert_sound(database_url, expect=5)
 
@@ -299,6 +308,47 @@ def test_a_run_keeps_its_plain_variables_and_secret_ones_are_of_now(person: Pers
     assert run.nodes["set"]["output"] == {"a": "hello", "b": "hello!", "none": None}
     assert place.calls[0].body == {"greeting": "hello", "key": "second-secret-value"}
     assert run.nodes["call"]["output"]["data"] == {"sent": {"greeting": "hello", "key": "••••••••"}}
+
+
+def test_master_keys_are_changed_while_it_runs(topology: Topology, person: Person, web: Web, home: Path) -> None:
+    """By the command line, in another process' place; workers and the API take up the new key by themselves."""
+    place = web.place("/keyed", {})
+    id = credential(person, "Rotated", "http_bearer", token="a-token-that-stays")
+    call = workflow({**http("call", web.url("/keyed")), "credentials": {"http": id}})
+
+    def keys(*words: str) -> str:
+        done = CliRunner().invoke(main, ["keys", *words, "--home", str(home)])
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.stdout
+
+    auth = {"type": "hmac", "preset": "github", "secret": "a-secret-that-stays"}
+    hook = person.hook(workflow(node("in", "trigger_webhook", {"auth": auth}), node("a", "noop")))
+
+    def knock() -> None:
+        headers = sign(PRESETS["github"], "a-secret-that-stays", b"x", 0, secrets.token_hex(4))
+        began = person.send("POST", hook, content=b"x", headers={**headers, "Authorization": ""})
+        person.end(began.json()["execution_id"]).check()
+
+    variable(person, "KEPT_KEY", "a-value-that-stays", secret=True)
+    spelt = workflow(http("call", web.url("/keyed"), headers={"authorization": "Bearer {{ KEPT_KEY }}"}))
+    person.run(spelt).check()
+    person.run(call).check()
+    knock()
+    before = json.loads(keys("list", "--json"))
+    assert before["sealed"][before["current"]] > 0
+    now = json.loads(keys("rotate", "--json"))["key_id"]
+    after = json.loads(keys("list", "--json"))
+    assert after == {"current": now, "sealed": {now: sum(before["sealed"].values())}}
+    assert now != before["current"]
+    keys("drop", before["current"])
+    person.run(call).check()
+    person.run(spelt).check()
+    knock()
+    assert Counter(call.headers["authorization"] for call in place.calls) == {
+        "Bearer a-token-that-stays": 2, "Bearer a-value-that-stays": 2,
+    }  # fmt: skip
+    credential(person, "Newer", "http_bearer", token="another-token-12")
+    assert json.loads(keys("list", "--json"))["sealed"] == {now: after["sealed"][now] + 1}
 
 
 def test_a_credential_that_is_missing_or_over_fails_its_node(person: Person, web: Web) -> None:

@@ -60,7 +60,10 @@ class HookKeys:
         about = credential_about(found.workspace_id, found.id, found.version)
         try:
             opened: dict[str, Any] = msgspec.json.decode(await self._sealer.open(found.sealed, about))
-        except (Internal, Conflict) as error:  # how the keys are set up is not for callers to know
+        except (Internal, Conflict) as error:
+            if not fresh:  # it may be sealed under a master key that has been dropped since
+                return await self.fields(workspace_id, credential, fresh=True)
+            # How the keys are set up is not for callers to know.
             _log.error("The key of a webhook does not open: %s", error.message, extra={"credential_id": found.id})
             raise Unavailable("What this call is checked with cannot be had now.") from None
         if opened.get("jwks_url"):

@@ -40,7 +40,7 @@ class ScheduleEdits:
         node = {"id": id, "type": SCHEDULE, "config": dict(config), **({"name": name} if name else {})}
         known = {edge.id for edge in shown.definition.edges}
         for target in targets:
-            edge = _free(f"{id}-{target}"[:100], known)
+            edge = _free(f"{id}-{target}"[:90], known)
             known.add(edge)
             document["edges"].append({"id": edge, "source": id, "target": target})
         part = {"nodes": [*document["nodes"], node], "edges": document["edges"]}

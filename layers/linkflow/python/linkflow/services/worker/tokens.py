@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from linkflow.contracts.secrets import SealedCredential, TokensReply, TokensRequest, tokens_about
-from linkflow.domain.errors import LinkFlowError
+from linkflow.domain.errors import Internal, LinkFlowError
 from linkflow.domain.redaction import Redactor
 from linkflow.nodes.base import NodeFailure
 from linkflow.nodes.given import Ask
@@ -66,6 +66,16 @@ class StoredTokens:
         raise NodeFailure("credentials_unavailable", "Another worker is taking too long to renew the token.")
 
     async def _read(self) -> dict[str, Any]:
+        try:
+            return await self._opened()
+        except Internal:  # it may be sealed under a master key that has been dropped since
+            fresh = await self._vault.ask(self._sealed.workspace_id, self._sealed.id)
+            if fresh is None or fresh.sealed.key_id == self._sealed.sealed.key_id:
+                raise
+            self._sealed = fresh
+            return await self._opened()
+
+    async def _opened(self) -> dict[str, Any]:
         sealed = self._sealed
         if sealed.tokens is None:
             return {}

@@ -115,7 +115,7 @@ class Vault:
             for key in step.refs.variables:
                 found = self._find(state, "variable", key)
                 if isinstance(found, SealedVariable) and key not in state.vars:
-                    opened.variables[key] = await self._variable(found)
+                    opened.variables[key] = await self._variable(found, _environment(state))
                     opened.redactor.add((opened.variables[key],))
         opened.hosts = any_of(bound)
 
@@ -133,7 +133,7 @@ class Vault:
                     if sealed.tokens is not None:
                         opened.redactor.add(await StoredTokens(self, sealed).secrets())
                 elif sealed is not None:
-                    opened.redactor.add((await self._variable(sealed),))
+                    opened.redactor.add((await self._variable(sealed, _environment(state)),))
             except LinkFlowError as error:  # what does not open here, nobody here has used
                 logger.warning("A secret of a run does not open", extra={"code": error.code, "reference": name})
 
@@ -155,11 +155,32 @@ class Vault:
         return Given(sealed.kind, fields, tokens)
 
     async def fields(self, sealed: SealedCredential) -> dict[str, Any]:
+        """The fields of a credential. What is at hand may be sealed under a master key that has been dropped since."""
+        try:
+            return await self._fields(sealed)
+        except Internal:
+            fresh = await self.ask(sealed.workspace_id, sealed.id)
+            if fresh is None or fresh.sealed.key_id == sealed.sealed.key_id:
+                raise
+            self.keep(fresh)
+            return await self._fields(fresh)
+
+    async def _fields(self, sealed: SealedCredential) -> dict[str, Any]:
         about = credential_about(sealed.workspace_id, sealed.id, sealed.version)
         found: dict[str, Any] = msgspec.json.decode(await self.sealer.open(sealed.sealed, about))
         return found
 
-    async def _variable(self, sealed: SealedVariable) -> str:
+    async def _variable(self, sealed: SealedVariable, environment: str) -> str:
+        try:
+            return await self._value(sealed)
+        except Internal:  # as with credentials
+            request = SecretsRequest(sealed.workspace_id, variables=(sealed.key,), environment=environment)
+            fresh = next(iter((await self.history.secrets(request)).variables), sealed)
+            if fresh.sealed.key_id == sealed.sealed.key_id:
+                raise
+            return await self._value(fresh)
+
+    async def _value(self, sealed: SealedVariable) -> str:
         about = variable_about(sealed.workspace_id, sealed.id, sealed.version)
         return (await self.sealer.open(sealed.sealed, about)).decode()
 
