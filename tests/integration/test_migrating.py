@@ -70,6 +70,17 @@ def test_it_says_so_where_a_lock_is_never_free(empty_database_url: str, monkeypa
             migrate(empty_database_url, 9)
 
 
+def test_batches_end_though_there_is_always_more(empty_database_url: str) -> None:
+    batch = "UPDATE t SET n = n + 1 WHERE id IN (\n  SELECT id FROM t WHERE n < {most}\n  LIMIT 5\n)"
+    with psycopg.connect(empty_database_url, autocommit=True) as database:
+        database.execute("CREATE TABLE t AS SELECT id, 0 AS n FROM generate_series(1, 12) id")
+        module._alone(database, batch.format(most=1))
+        assert database.execute("SELECT count(*) FROM t WHERE n = 1").fetchone() == (12,)
+        database.execute("DELETE FROM t WHERE id > 3")
+        module._alone(database, batch.format(most=1000))
+        assert database.execute("SELECT max(n) FROM t").fetchone() == (2,)
+
+
 def test_an_index_that_was_half_made_is_made_again(empty_database_url: str) -> None:
     migrate(empty_database_url, 13)
     with psycopg.connect(empty_database_url, autocommit=True) as database:

@@ -4,8 +4,8 @@ while they are applied: none may keep writers waiting.
 - Each is a transaction of its own that gives up after a second of waiting for a lock, since all who come behind it
   would wait as well, and tries again.
 - What follows a line ``-- concurrently`` is outside of a transaction, paragraph by paragraph: indexes that are made and
-  dropped ``CONCURRENTLY``, and UPDATEs of a batch of rows, which are repeated until they find none. What stands before
-  that line has to bear being repeated, too.
+  dropped ``CONCURRENTLY``, and UPDATEs with a ``LIMIT``, repeated while they find that many rows: others may make new
+  ones for ever. What stands before that line has to bear being repeated, too.
 - An empty database gets all of it in one transaction.
 """
 
@@ -29,6 +29,7 @@ from .shards import MAIN
 _LOCK = 0x4C_46_4D_49  # "LFMI": one migrator at a time
 _ALONE = re.compile(r"^-- concurrently\b.*$", re.MULTILINE)
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (\w+)")
+_BATCH = re.compile(r"^\s*LIMIT (\d+)$", re.MULTILINE)
 _TRIES = 120
 _WAIT_FOR_LOCK, _WAIT_FOR_INDEX = "1s", "10min"  # an index that is made concurrently holds nobody up while it waits
 
@@ -131,7 +132,8 @@ def _alone(connection: Connection, statement: str) -> None:
             return
         if row:  # who made it died over it
             connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(index[1])))
-    while connection.execute(sql.SQL(statement)).rowcount > 0:
+    batch = _BATCH.search(statement)
+    while connection.execute(sql.SQL(statement)).rowcount >= (int(batch[1]) if batch else 1 << 60):
         pass
 
 
