@@ -67,14 +67,14 @@ class Generator:
         return {"seconds": time.perf_counter() - begin}
 
     async def hooks(self, ask: dict[str, Any]) -> dict[str, Any]:
-        """POST to an address over so many kept-open connections."""
+        """Ask an address, by POST if nothing else is said, over so many kept-open connections."""
         body, path, wanted = ask["body"].encode(), ask["path"], ask["status"]
         connections = [Connection("127.0.0.1", ask["port"]) for _ in range(ask["in_flight"])]
 
         def caller(connection: Connection) -> Call:
             async def call() -> str:
                 try:
-                    status, answer = await connection.post(path, body)
+                    status, answer = await connection.ask(path, body, ask.get("method", "POST"), ask.get("token", ""))
                 except (OSError, asyncio.IncompleteReadError) as error:
                     connection.close()
                     return type(error).__name__

@@ -61,6 +61,7 @@ class Lab:
         config = msgspec.structs.replace(
             config,
             rate_limit=1_000_000,
+            api_rate_limit=0,
             worker_queues=("default", STEP_QUEUE),
             egress=msgspec.structs.replace(config.egress, allow=(*config.egress.allow, self.address)),
         )

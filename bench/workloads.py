@@ -8,7 +8,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from . import expressions, standing, workflows
+from . import api, expressions, standing, workflows
 from .lab import Lab
 from .on_lambda import on_lambda
 from .processes import processes
@@ -194,6 +194,9 @@ EXTRA: dict[str, Callable[[Lab, Size], Figures]] = {
     "chain-step-bare": chain_step_bare,
     "idle-step": idle_step,
     "idle-webhook": idle_webhook,
+    "api-list": api.api_list,
+    "api-show": api.api_show,
+    "api-execute": api.api_execute,
     "expressions": lambda _lab, size: expressions.measure(size),
     "growth": standing.growth,
     "in-flight": standing.in_flight,
