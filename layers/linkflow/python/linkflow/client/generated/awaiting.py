@@ -2201,7 +2201,7 @@ class Retention(Part):
     """Executions."""
 
     async def show(self) -> models.RetentionShowReply:
-        """What the workspace has set, and what holds where it says nothing."""
+        """What the workspace has set, and what holds where it says nothing (`unset_days`; 0: for ever)."""
         found: models.RetentionShowReply = await self._call(
             Call("GET", ("api", "v1", "workspaces", WORKSPACE, "retention"))
         )
@@ -2459,9 +2459,9 @@ class Shelf(Part):
 
     async def change_tag(
         self, tag_id: str, *, name: str | None | Unset = UNSET, color: str | None | Unset = UNSET, if_match: str = ""
-    ) -> models.ShelfChangeTagReply:
+    ) -> models.ShelfAddTagReply:
         """Give it another name or colour."""
-        found: models.ShelfChangeTagReply = await self._call(
+        found: models.ShelfAddTagReply = await self._call(
             Call(
                 "PUT",
                 ("api", "v1", "workspaces", WORKSPACE, "tags", tag_id),

@@ -2170,7 +2170,7 @@ class Retention(Part):
     """Executions."""
 
     def show(self) -> models.RetentionShowReply:
-        """What the workspace has set, and what holds where it says nothing."""
+        """What the workspace has set, and what holds where it says nothing (`unset_days`; 0: for ever)."""
         found: models.RetentionShowReply = self._call(Call("GET", ("api", "v1", "workspaces", WORKSPACE, "retention")))
         return found
 
@@ -2420,9 +2420,9 @@ class Shelf(Part):
 
     def change_tag(
         self, tag_id: str, *, name: str | None | Unset = UNSET, color: str | None | Unset = UNSET, if_match: str = ""
-    ) -> models.ShelfChangeTagReply:
+    ) -> models.ShelfAddTagReply:
         """Give it another name or colour."""
-        found: models.ShelfChangeTagReply = self._call(
+        found: models.ShelfAddTagReply = self._call(
             Call(
                 "PUT",
                 ("api", "v1", "workspaces", WORKSPACE, "tags", tag_id),

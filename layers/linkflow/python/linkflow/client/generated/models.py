@@ -2081,15 +2081,9 @@ class RetentionShowReply(TypedDict):
     retention: Retention
 
 
-class RetentionUpdateRetention(TypedDict):
-    days: int
-    unset_days: int
-    workflows: dict[str, int]
-
-
 class RetentionUpdateReply(TypedDict):
     message: NotRequired[str | None]
-    retention: RetentionUpdateRetention
+    retention: Retention
 
 
 class Channel(TypedDict):
@@ -2344,20 +2338,6 @@ class ShelfTagsReply(TypedDict):
 class ShelfAddTagReply(TypedDict):
     message: NotRequired[str | None]
     tag: ShelfTagsData
-
-
-class ShelfChangeTagTag(TypedDict):
-    color: str
-    created_at: str | None
-    id: str
-    name: str
-    updated_at: str | None
-    workflows: int
-
-
-class ShelfChangeTagReply(TypedDict):
-    message: NotRequired[str | None]
-    tag: ShelfChangeTagTag
 
 
 class ShelfFoldersData(TypedDict):
@@ -2622,7 +2602,8 @@ class Retry(TypedDict):
 
 
 class GalleryShowNode(TypedDict):
-    config: Any
+    config: NotRequired[Any]
+    credentials: NotRequired[dict[str, str]]
     id: str
     name: NotRequired[str]
     on_error: NotRequired[str]
@@ -2635,6 +2616,7 @@ class GalleryShowWorkflow(TypedDict):
     edges: list[GalleryShowEdge]
     name: str
     nodes: list[GalleryShowNode]
+    settings: NotRequired[Any]
 
 
 class Template(TypedDict):
@@ -2642,7 +2624,7 @@ class Template(TypedDict):
     description: str
     input: Any
     name: str
-    needs: list[Any]
+    needs: list[Need]
     node_types: list[str]
     slug: str
     variables: list[Variable]
