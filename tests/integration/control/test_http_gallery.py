@@ -24,6 +24,8 @@ async def test_the_gallery_is_looked_at_and_used(plane: Plane):
     await look("/categories")
     for one in templates():
         assert (await look(f"/{one.slug}"))["template"]["name"] == one.name
+        taken = (await desk.ask("POST", f"/templates/{one.slug}/use", {}, 201))["workflow"]
+        assert taken["name"] == one.name
     await look("/none", 404)
     made = (await desk.ask("POST", "/templates/webhook-to-slack/use", {"name": "Mine"}, 201))["workflow"]
     assert (made["name"], made["is_active"]) == ("Mine", False)

@@ -2635,14 +2635,6 @@ class GalleryShowReply(TypedDict):
     template: Template
 
 
-class GalleryUseNode(TypedDict):
-    config: Any
-    credentials: NotRequired[dict[str, str]]
-    id: str
-    name: NotRequired[str]
-    type: str
-
-
 class GalleryUseWorkflow(TypedDict):
     created_at: str | None
     description: str
@@ -2655,10 +2647,10 @@ class GalleryUseWorkflow(TypedDict):
     lock: Any
     lock_version: int
     name: str
-    nodes: list[GalleryUseNode]
+    nodes: list[GalleryShowNode]
     settings: Any
     tags: list[Any]
-    triggers: list[Trigger]
+    triggers: list[WorkflowsCreateTrigger]
     updated_at: str | None
     version: int
     warnings: list[Warning]
