@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linkflow import signed
@@ -27,6 +27,7 @@ values = st.recursive(
 claims = st.dictionaries(texts.filter(lambda name: name not in ("exp", "nbf", "iat", "iss", "sub", "jti")), values)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(claims, st.binary(min_size=32, max_size=80))
 def test_each_side_reads_what_the_other_signed(said: dict[str, Any], key: bytes) -> None:
     said = {**said, "aud": "history"}
