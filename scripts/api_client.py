@@ -129,7 +129,7 @@ class Operation:
         if not done:
             return "None"
         kinds = {kind for one in done for kind in one["content"]}
-        if kinds != {"application/json"}:
+        if "application/json" not in kinds:
             return "bytes"
         schemas = [one["content"]["application/json"].get("schema", {}) for one in done]
         self.schema = schemas[0]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from linkflow.http.accounts import Forgotten
 from linkflow.http.emails import Email
 
 EMAIL: TypeAdapter[str] = TypeAdapter(Email)
@@ -64,3 +65,9 @@ def test_any_text_is_an_address_or_is_not(text: str) -> None:
 
 def test_the_form_says_what_it_takes() -> None:
     assert EMAIL.json_schema() == {"type": "string", "format": "email"}
+
+
+def test_spaces_around_an_address_count_for_its_length() -> None:
+    assert Forgotten(email=" ada@example.com ").email == "ada@example.com"
+    with pytest.raises(ValidationError):
+        Forgotten(email=" " * 250 + "a@example.com")

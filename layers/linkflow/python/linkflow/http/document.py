@@ -147,13 +147,13 @@ def _header(name: str, words: str, **schema: Any) -> Json:
 
 def _responses(known: Json, route: APIRoute, method: str, public: bool) -> Json:
     found: Json = {}
-    statuses = {status: one for status, one in known.items() if status.isdecimal()}
+    statuses = {status: one for status, one in known.items() if status != "request"}
     for status, one in sorted(statuses.items() or {str(route.status_code or 200): {}}.items()):
         response: Json = {"description": _SUCCESS.get(status, "Refused")}
         if "schema" in one or not statuses:
             kind = one.get("type", "application/json")
             content = {"schema": one.get("schema", {}), **({"example": one["example"]} if "example" in one else {})}
-            response["content"] = {kind: content}
+            response["content"] = {kind: content, **({one["also"]: {"schema": _HEADER}} if "also" in one else {})}
         if not public:
             response["headers"] = {name: {"description": words, "schema": _HEADER} for name, words in _LIMITS.items()}
             if method == "GET" and status == "200":
