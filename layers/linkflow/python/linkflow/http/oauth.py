@@ -32,8 +32,8 @@ _HEADERS = {
 
 @router.get(CALLBACK)
 async def callback(
-    request: Request, services: Given, _: Anybody, state: Annotated[str, Query(max_length=8000)] = "",
-    code: Annotated[str, Query(max_length=8000)] = "", error: Annotated[str, Query(max_length=1000)] = "",
+    request: Request, services: Given, _: Anybody, state: Annotated[str, Query(max_length=4000)] = "",
+    code: Annotated[str, Query(max_length=4000)] = "", error: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:  # fmt: skip
     """Ends what `connect` began, in the browser that began it. Another one is shown a ticket for `connect/finish`."""
     try:
