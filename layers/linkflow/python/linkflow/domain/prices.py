@@ -12,7 +12,7 @@ from msgspec import Struct
 
 REGION = "us-east-1"
 CHECKED = "2026-11-23"
-"""When the figures below were last held against their pages."""
+"""The day of these figures. Hold them against their pages before you rely on them."""
 
 
 class Price(Struct, frozen=True):
