@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from linkflow import coldstart
+from linkflow import coldstart, tracing
 from linkflow.observability import concealed
 
 from .emf import Emf
+from .xray import Xray, daemon
 
 _log = logging.getLogger("linkflow.transports.invocations")
 _HANDLER_NAME = "linkflow-lambda"
@@ -43,6 +44,16 @@ class LazyFormatter(logging.Formatter):
         return concealed(str(inner.format(record)))
 
 
+def _xray() -> Xray | None:
+    """Spans go to X-Ray where the function is traced."""
+    where = daemon()
+    if where is None:
+        return None
+    made = Xray(where)
+    tracing.begin(made)
+    return made
+
+
 class InvocationLog:
     """The log of one door."""
 
@@ -58,6 +69,7 @@ class InvocationLog:
         log.propagate = False  # the runtime's own handler would write every line again
         log.setLevel(os.environ.get("LINKFLOW_LOG_LEVEL", "INFO"))
         self._count = 0
+        self._xray = _xray()
         self._emf = Emf(os.environ.get("POWERTOOLS_SERVICE_NAME", ""))
 
     @contextmanager
@@ -74,6 +86,8 @@ class InvocationLog:
         trace = os.environ.get("_X_AMZN_TRACE_ID", "")
         root = next((part[5:] for part in trace.split(";") if part.startswith("Root=")), "")
         self._formatter.about(correlation_id=root or request, function_request_id=request)
+        if self._xray is not None:
+            self._xray.invoked(trace)
         self._count += 1
         begun = time.perf_counter()
         try:
