@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import secrets
 import shutil
 import subprocess
 import sys
@@ -44,7 +43,7 @@ def deploy(emulator: Emulator, template: Path, parameters: Mapping[str, str]) ->
     emulator.client("s3").create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": emulator.environ["AWS_REGION"]}
     )
-    given = {**TARGET, "SigningSecret": secrets.token_urlsafe(48), **parameters}
+    given = {**TARGET, **parameters}
     _sam(
         "deploy", "--template-file", str(template), "--stack-name", STACK, "--s3-bucket", BUCKET, "--capabilities",
         "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides", *overrides(given),

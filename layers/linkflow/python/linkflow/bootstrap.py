@@ -668,13 +668,22 @@ def lambda_awake() -> Vigil | None:
     return _system.vigil if _system else None
 
 
+def _settings() -> Config:
+    """Those of the environment, with the secrets that are only named there."""
+    from linkflow import config
+
+    if any("{{secretsmanager:" in value for value in os.environ.values()):
+        from linkflow.transports.secrets_manager import fill_process
+
+        fill_process()
+    return config.load()
+
+
 async def lambda_service(name: str) -> Server:
     """What a Lambda door serves, configured by its environment: a service, with those that it needs and that have no
     peer."""
-    from linkflow import config
-
     global _system
-    _system = system = System(config.load(), name, on_lambda=True)
+    _system = system = System(_settings(), name, on_lambda=True)
     server = system.serve(name)
     system.serve_all(_beside(name))
     return server
@@ -693,20 +702,17 @@ def _beside(name: str) -> tuple[str, ...]:
 
 def lambda_migrate() -> dict[str, Any]:
     """Bring every database up to date; what was applied, by name."""
-    from linkflow import config
     from linkflow.postgres.migrate import migrate_all
 
-    settings = config.load()
+    settings = _settings()
     return {"applied": migrate_all(settings.database_url, settings.databases)}
 
 
 def lambda_http_app() -> FastAPI:
     """The control plane on Lambda, with Frontend, History and Matching beside it, unless they have peers."""
-    from linkflow import config
-
     global _system
     _light_models()
-    _system = system = System(config.load(), "api", on_lambda=True)
+    _system = system = System(_settings(), "api", on_lambda=True)
     system.serve_all(("frontend", "history", "matching"))
     return system.http_app()
 
