@@ -178,7 +178,7 @@ async def test_tls(tmp_path: Path):
         async def ask(host: str, query: str, ca: str) -> Any:
             secrets = {"mysql": {"connection_string": found.replace("127.0.0.1", host) + query, "ca": ca}}
             return (
-                await run("mysql", {"query": "select 1 as a", "timeout": 2}, egress=client, credentials=secrets)
+                await run("mysql", {"query": "select 1 as a", "timeout": 20}, egress=client, credentials=secrets)
             ).output["rows"]
 
         assert await ask("db.example", "", ca) == [{"a": 1}]

@@ -153,7 +153,7 @@ def _responses(known: Json, route: APIRoute, method: str, public: bool) -> Json:
         if "schema" in one or not statuses:
             kind = one.get("type", "application/json")
             content = {"schema": one.get("schema", {}), **({"example": one["example"]} if "example" in one else {})}
-            response["content"] = {kind: content, **({one["also"]: {"schema": _HEADER}} if "also" in one else {})}
+            response["content"] = {kind: content, **{also: {"schema": _HEADER} for also in one.get("also", ())}}
         if not public:
             response["headers"] = {name: {"description": words, "schema": _HEADER} for name, words in _LIMITS.items()}
             if method == "GET" and status == "200":
