@@ -6,6 +6,7 @@ import click
 
 from linkflow import __version__
 
+from .answers import answer_in_json
 from .approvals import approval
 from .certs import certs
 from .cost import cost
@@ -296,3 +297,6 @@ def reset(home: str, yes: bool) -> None:
     from .admin import reset as clear
 
     raise SystemExit(clear(home, yes))
+
+
+answer_in_json(main)
