@@ -78,3 +78,10 @@ def test_it_can_be_read_by_line(spec: dict[str, Any]) -> None:
     assert execute["operationId"] == "workflows_execute"
     assert {one["name"] for one in execute["parameters"]} >= {"workspace_id", "workflow_id", "Idempotency-Key"}
     assert json.loads(json.dumps(spec)) == spec, "plain JSON"
+
+
+def test_what_answers_in_its_own_words_may_be_refused_as_well(spec: dict[str, Any]) -> None:
+    """`POST …/test` of a credential says 422 where the credential is no good, and where the body is none."""
+    path = "/api/v1/workspaces/{workspace_id}/credentials/{credential_id}/test"
+    content = spec["paths"][path]["post"]["responses"]["422"]["content"]
+    assert set(content) == {"application/json", "application/problem+json"}

@@ -145,6 +145,9 @@ def _header(name: str, words: str, **schema: Any) -> Json:
     return {"name": name, "in": "header", "required": False, "description": words, "schema": {**_HEADER, **schema}}
 
 
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
 def _responses(known: Json, route: APIRoute, method: str, public: bool) -> Json:
     found: Json = {}
     statuses = {status: one for status, one in known.items() if status != "request"}
@@ -154,6 +157,8 @@ def _responses(known: Json, route: APIRoute, method: str, public: bool) -> Json:
             kind = one.get("type", "application/json")
             content = {"schema": one.get("schema", {}), **({"example": one["example"]} if "example" in one else {})}
             response["content"] = {kind: content, **{also: {"schema": _HEADER} for also in one.get("also", ())}}
+            if status >= "4":  # whatever a route answers by itself, it may be refused like any other as well
+                response["content"].setdefault("application/problem+json", {"schema": _PROBLEM})
         if not public:
             response["headers"] = {name: {"description": words, "schema": _HEADER} for name, words in _LIMITS.items()}
             if method == "GET" and status == "200":
