@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -36,6 +37,11 @@ REDIS_DATABASES = {
 }
 
 
+WAYS = os.environ.get("LINKFLOW_TOPOLOGIES", "in_process,containers,lambda").split(",")
+"""In which ways the product is run. ``containers`` are the services of compose.yaml over gRPC, each in a network of its own
+where that is allowed (`tests.e2e.containers`); ``grpc`` are the same on loopback, without the file."""
+
+
 @pytest.fixture(scope="module")
 def web() -> Iterator[Web]:
     made = Web()
@@ -51,11 +57,11 @@ def emptied(valkey_url: str, name: str) -> str:
     return url
 
 
-@pytest.fixture(scope="module", params=["in_process", "grpc", "lambda"])
+@pytest.fixture(scope="module", params=WAYS)
 def topology(
     request: pytest.FixtureRequest, postgres, migrated_template: str, valkey, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Topology]:
-    """The whole product, in three ways, each with stores of its own."""
+    """The whole product, in three ways (`WAYS`), each with stores of its own."""
     folder = tmp_path_factory.mktemp(request.param)
     redis_url = emptied(valkey.url, request.param)
     with fresh_database(postgres.url, migrated_template) as database_url:
@@ -69,6 +75,11 @@ def _run(name: str, database_url: str, redis_url: str, folder: Path) -> Iterator
     elif name == "grpc":
         with topologies.grpc(database_url, redis_url, folder) as processes:
             yield processes.topology
+    elif name == "containers":
+        from tests.e2e.containers import Containers
+
+        with Containers(folder, database_url, redis_url) as made:
+            yield Topology(name, made.url, database_url, redis_url, made.logs, here=made.here)
     else:
         try:
             emulator()

@@ -17,6 +17,14 @@ from tests.e2e.stand_ins import Web
 from tests.e2e.topologies import Topology
 
 
+@pytest.fixture(scope="module")
+def web(topology: Topology) -> Iterator[Web]:
+    """Where this way of running the product reaches it."""
+    made = Web(host=topology.here)
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def sound(topology: Topology) -> Iterator[None]:
     """After all tests of a topology its database is looked through as a whole."""
@@ -24,8 +32,8 @@ def sound(topology: Topology) -> Iterator[None]:
     assert_sound(topology.database_url)
 
 
-def test_an_order_goes_through(person: Person, tmp_path: Any) -> None:
-    shop = SampleShop(tmp_path)
+def test_an_order_goes_through(person: Person, topology: Topology, tmp_path: Any) -> None:
+    shop = SampleShop(tmp_path, topology.here)
     answer = person.knock(person.hook(shop.workflow()), shop.order)
     assert answer.status_code == 202
     run = person.end(answer.json()["execution_id"]).check()

@@ -1,4 +1,4 @@
-"""The whole product, run in three ways: in this process, as six processes over gRPC, and as Lambda functions.
+"""The whole product, run in several ways: in this process, as six processes over gRPC, and as Lambda functions.
 
 Each is a `Topology`: the URL of its HTTP API and of its stores. Services are real processes with real stores; a test
 may kill, stop and start those of `GrpcTopology`.
@@ -49,6 +49,8 @@ class Topology:
     """What its processes have said, for a test that failed."""
     pool: LambdaPool | None = field(default=None, repr=False)
     """The functions, where it has some."""
+    here: str = "127.0.0.1"
+    """Where what the tests serve is reached from."""
 
 
 def settings(database_url: str, redis_url: str, public_url: str, extra: Mapping[str, str]) -> dict[str, str]:

@@ -40,15 +40,16 @@ class _Stock(BaseHTTPRequestHandler):
 class SampleShop:
     """Serves the stock service in a thread; its port stays the same for a home."""
 
-    def __init__(self, home: str | Path) -> None:
+    def __init__(self, home: str | Path, host: str = "127.0.0.1") -> None:
+        """`host` is where it listens: an address that workers reach."""
         self.order = ORDER
         path = Path(home) / "sample.port"
         wanted = int(path.read_text()) if path.exists() else 0
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", wanted), _Stock)
+            self._server = ThreadingHTTPServer((host, wanted), _Stock)
         except OSError:
-            self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Stock)
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+            self._server = ThreadingHTTPServer((host, 0), _Stock)
+        self.address = f"{host}:{self._server.server_address[1]}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(str(self._server.server_address[1]))
         threading.Thread(target=self._server.serve_forever, name="sample", daemon=True).start()
