@@ -89,6 +89,7 @@ from linkflow.postgres.replies import PostgresReplies
 from linkflow.postgres.retention_settings import PostgresRetentionSettings
 from linkflow.postgres.schedules import PostgresSchedules
 from linkflow.postgres.shelf import PostgresShelf
+from linkflow.postgres.teams import PostgresTeams
 from linkflow.postgres.variables import PostgresVariables
 from linkflow.postgres.webhooks import PostgresWebhooks
 from linkflow.postgres.workflows import PostgresWorkflows
@@ -591,7 +592,7 @@ def build(
     definitions, worker = Definitions(store), RecordingWorker()
     sealer = Sealer(connect([KEYS]), clock)
     vault, values = PostgresCredentials(database), PostgresVariables(database)
-    credentials = Credentials(vault, sealer, worker, clock)
+    credentials = Credentials(vault, PostgresTeams(database), sealer, worker, clock)
 
     async def valkey() -> None:
         if "valkey" in down:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from linkflow.contracts.worker import ProbeReply
+from linkflow.postgres.migrate import migrations
 from tests.integration.control.plane import Person, Plane, check_problem
 
 TOKEN = "tok_live_0123456789abcdef"
@@ -216,6 +218,77 @@ async def test_workflows_that_may_not_refer_to_it(plane: Plane):
     run = f"{ada.base}/workflows/{saved['id']}/execute"
     check_problem(await plane.client.post(run, json={}, headers=member.auth), 403, "forbidden")
     assert (await plane.client.post(run, json={}, headers=ada.auth)).status_code == 201
+
+
+async def own_role(plane: Plane, owner: Person, name: str) -> str:
+    rights = ["workflow.create", "workflow.execute", "credential.view", "credential.update", "role.manage"]
+    form = {"name": name, "permissions": rights}
+    made = await plane.client.post(f"{owner.base}/roles", json=form, headers=owner.auth)
+    assert made.status_code == 201, made.text
+    return str(made.json()["role"]["id"])
+
+
+async def test_it_is_for_a_role_not_for_whatever_has_its_name(plane: Plane):
+    ada = await plane.somebody()
+    finance, ops = await own_role(plane, ada, "Finance"), await own_role(plane, ada, "Ops")
+    mallory, fred = await with_role(plane, ada, "Ops"), await with_role(plane, ada, "Finance")
+    made = await make(plane, ada, roles=["finance", "owner"])
+    assert made["roles"] == ["Finance", "owner"]
+    saved = await plane.workflow(ada, **calling(credentials={"http": made["id"]}))
+    rights, count = ["workflow.execute", "credential.update", "role.manage"], itertools.count()
+
+    async def may(who: Person) -> bool:
+        path = f"{who.base}/credentials/{made['id']}"
+        changed = await plane.client.patch(path, json={"description": str(next(count))}, headers=who.auth)
+        run = await plane.client.post(f"{who.base}/workflows/{saved['id']}/execute", json={}, headers=who.auth)
+        assert (changed.status_code, run.status_code) in ((200, 201), (403, 403)), (changed.text, run.text)
+        return run.status_code == 201
+
+    async def rename(id: str, name: str) -> None:
+        form = {"name": name, "permissions": rights}
+        done = await plane.client.put(f"{mallory.base}/roles/{id}", json=form, headers=mallory.auth)
+        assert done.status_code == 200, done.text
+
+    assert (await may(mallory), await may(fred)) == (False, True)
+    await rename(finance, "Bookkeeping")
+    await rename(ops, "Finance")
+    assert (await may(mallory), await may(fred)) == (False, True)
+    shown = await plane.client.get(f"{ada.base}/credentials/{made['id']}", headers=ada.auth)
+    assert shown.json()["credential"]["roles"] == ["Bookkeeping", "owner"]
+    # One that is deleted leaves its place behind, so that nobody gets in by a new one of its name.
+    await plane.client.put(f"{ada.base}/members/{fred.user_id}", json={"role": "viewer"}, headers=ada.auth)
+    assert (await plane.client.delete(f"{ada.base}/roles/{finance}", headers=ada.auth)).status_code == 200
+    await rename(ops, "Bookkeeping")
+    assert not await may(mallory)
+    shown = await plane.client.get(f"{ada.base}/credentials/{made['id']}", headers=ada.auth)
+    assert shown.json()["credential"]["roles"] == [finance, "owner"]
+    back = {"roles": shown.json()["credential"]["roles"], "description": "as it was shown"}
+    path = f"{ada.base}/credentials/{made['id']}"
+    assert (await plane.client.patch(path, json=back, headers=ada.auth)).status_code == 200
+
+
+async def test_it_is_for_roles_that_there_are(plane: Plane):
+    ada = await plane.somebody()
+    bob = await plane.somebody()
+    others = await own_role(plane, bob, "Finance")
+    form = {**BEARER, "roles": ["member", "Finance", others]}
+    body = check_problem(await plane.client.post(f"{ada.base}/credentials", json=form, headers=ada.auth), 422)
+    assert [(one["pointer"], one["code"]) for one in body["errors"]] == [
+        ("/roles/1", "unknown_role"), ("/roles/2", "unknown_role"),
+    ]  # fmt: skip
+
+
+async def test_names_that_were_kept_become_ids(plane: Plane):
+    ada = await plane.somebody()
+    finance = await own_role(plane, ada, "Finance")
+    made = await make(plane, ada)
+    text = next(text for number, _, text in migrations() if number == 64)
+    async with plane.database.connection() as connection:
+        kept = (["owner", "Finance", "Nobody"], made["id"])
+        await connection.execute("UPDATE credentials SET roles = %s WHERE id = %s", kept)
+        await connection.execute(text)
+        row = await (await connection.execute("SELECT roles FROM credentials WHERE id = %s", kept[1:])).fetchone()
+    assert row == (["owner", finance, "Nobody"],)
 
 
 async def test_another_workspace_has_none_of_it(plane: Plane):

@@ -477,6 +477,7 @@ class System:
         from linkflow.postgres.retention_settings import PostgresRetentionSettings
         from linkflow.postgres.schedules import PostgresSchedules
         from linkflow.postgres.shelf import PostgresShelf
+        from linkflow.postgres.teams import PostgresTeams
         from linkflow.postgres.variables import PostgresVariables
         from linkflow.postgres.webhooks import PostgresWebhooks
         from linkflow.postgres.workflows import PostgresWorkflows
@@ -523,7 +524,7 @@ class System:
         executions = Executions(frontend, definitions)
         following = Following(executions, self.audience, self.doorbell, clock, self.live)
         vault, values = PostgresCredentials(database), PostgresVariables(database)
-        credentials = Credentials(vault, self.sealer, self.client(WorkerApi), clock)
+        credentials = Credentials(vault, PostgresTeams(database), self.sealer, self.client(WorkerApi), clock)
         hook_keys = HookKeys(vault, self.sealer, clock, credentials.probe)
         links = SecretLinks(vault, values, self.registry, HookSecrets(credentials, vault, hook_keys))
         policies = PostgresPolicies(database)

@@ -44,8 +44,8 @@ Type = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 class NewCredential(BaseModel):
     """`data` are the fields of the type (`GET /api/v1/credential-types/{type}`). `hosts`: where it may go; empty is
-    anywhere. `roles`: whose workflows may use it; empty is everybody's. No part of `data` that is secret is shown
-    again."""
+    anywhere. `roles`: whose workflows may use it, each by its name or id; empty is everybody's. No part of `data` that
+    is secret is shown again."""
 
     name: Name
     type: Type = Field(validation_alias=AliasChoices("type", "kind"))
@@ -223,7 +223,7 @@ def _shape(found: Credential, who: Membership) -> dict[str, Any]:
     data = found.shown if whole else {name: _hidden(value) for name, value in found.shown.items()}
     return {
         "id": found.id, "name": found.name, "slug": slug_of(found.name), "type": found.kind,
-        "description": found.description, "data": data, "hosts": list(found.hosts), "roles": list(found.roles),
+        "description": found.description, "data": data, "hosts": list(found.hosts), "roles": list(found.role_names),
         "status": found.status, "status_at": shapes.at(found.status_at), "status_detail": found.status_detail or None,
         "expires_at": shapes.at(found.expires_at) if found.expires_at else None, "key_id": found.key_id or None,
         "lock_version": found.lock_version, "created_by": found.created_by,

@@ -10,7 +10,7 @@ import msgspec
 from linkflow.contracts.secrets import SealedCredential
 from linkflow.domain.errors import Internal
 from linkflow.sealed import Sealed
-from linkflow.services.secret_ports import Credential, CredentialRow
+from linkflow.services.secret_ports import Brief, Credential, CredentialRow
 
 from .audit_log import Unchanged, recorded_if_changed
 from .database import Database
@@ -55,11 +55,9 @@ class PostgresCredentials:
         values = {"workspace": workspace_id, "ids": list(ids), "slugs": list(slugs)}
         return [_sealed(row) for row in await self._all("sealed", values)]
 
-    async def briefs(
-        self, workspace_id: str, ids: Sequence[str], slugs: Sequence[str]
-    ) -> list[tuple[str, str, str, str, tuple[str, ...]]]:
+    async def briefs(self, workspace_id: str, ids: Sequence[str], slugs: Sequence[str]) -> list[Brief]:
         values = {"workspace": workspace_id, "ids": list(ids), "slugs": list(slugs)}
-        return [(*row[:4], tuple(row[4])) for row in await self._all("briefs", values)]
+        return [(*row[:4], tuple(row[4]), tuple(row[5])) for row in await self._all("briefs", values)]
 
     async def uses(
         self, workspace_id: str, spelt: Sequence[str], before: str, limit: int
@@ -120,7 +118,7 @@ def _values(row: CredentialRow) -> dict[str, Any]:
 
 def _credential(row: Any) -> Credential:
     hosts, roles, shown = tuple(row[5]), tuple(row[6]), msgspec.json.decode(bytes(row[7]))
-    found: list[Any] = [*row[:5], hosts, roles, shown, *row[8:]]
+    found: list[Any] = [*row[:5], hosts, roles, shown, *row[8:-1], tuple(row[-1])]
     return Credential(*found)
 
 

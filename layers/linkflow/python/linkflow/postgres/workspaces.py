@@ -84,7 +84,7 @@ class PostgresWorkspaces:
 
 
 def _workspace(row: Sequence[Any]) -> Workspace:
-    return Workspace(*(*row[:-1], _grants(row[-1])))
+    return Workspace(*(*row[:-2], _grants(row[-2]), row[-1]))
 
 
 def _grants(permissions: Sequence[str] | None) -> tuple[str, ...] | None:

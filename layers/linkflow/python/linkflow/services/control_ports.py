@@ -35,7 +35,8 @@ class RefreshToken(Struct, frozen=True):
 
 
 class Workspace(Struct, frozen=True):
-    """A workspace as one of its members sees it. `grants`: what his role allows, where it is one of its own."""
+    """A workspace as one of its members sees it. `grants` and `role_id`: what his role allows and its id, where it is
+    one of the workspace's own."""
 
     id: str
     name: str
@@ -43,6 +44,7 @@ class Workspace(Struct, frozen=True):
     created_at: int
     updated_at: int
     grants: tuple[str, ...] | None = None
+    role_id: str = ""
 
 
 class OwnRole(Struct, frozen=True):

@@ -21,6 +21,8 @@ from linkflow.nodes.given import home_of
 from linkflow.ports import Clock
 
 from . import audit
+from .control_ports import Workspace
+from .role_refs import RoleStore, role_refs
 from .sealing import Sealer
 from .secret_ports import CONNECTED, READY, UNCONNECTED, Credential, CredentialRow, CredentialStore
 from .workspaces import Membership
@@ -54,8 +56,11 @@ class Kept(Struct, frozen=True):
 class Credentials:
     """`worker` tries them: nothing goes out from here."""
 
-    def __init__(self, store: CredentialStore, sealer: Sealer, worker: WorkerApi, clock: Clock) -> None:
+    def __init__(
+        self, store: CredentialStore, roles: RoleStore, sealer: Sealer, worker: WorkerApi, clock: Clock
+    ) -> None:
         self._store = store
+        self._roles = roles
         self._sealer = sealer
         self._worker = worker
         self._clock = clock
@@ -83,13 +88,15 @@ class Credentials:
         else:
             data, more = kinds.check(kind, draft.data or {})
             problems += more
+        roles, more = await role_refs(self._roles, who.workspace_id, draft.roles or ())
+        problems += more
         if problems:
             raise InvalidInput("The credential cannot be saved.", problems=problems)
         now = self._clock.now_ms()
         made = Credential(
             self._new_id(now), who.workspace_id, (draft.name or "").strip(), kind, draft.description or "",
-            _hosts(draft.hosts), tuple(draft.roles or ()), _shown(kind, data), _status(kind), now, "",
-            draft.expires_at or 0, 1, 1, who.actor, now, now,
+            _hosts(draft.hosts), tuple(roles), _shown(kind, data), _status(kind), now, "", draft.expires_at or 0, 1, 1,
+            who.actor, now, now, role_names=tuple(roles.values()),
         )  # fmt: skip
         _may_hold(who, made.roles)
         audit.about("credential", made.id)
@@ -116,6 +123,10 @@ class Credentials:
             problems += more
         if draft.name is not None and not slug_of(draft.name):
             problems.append(Problem("/name", "missing_field", "Give it a name with a letter or a digit in it."))
+        kept = dict(zip(before.roles, before.role_names, strict=True))
+        if draft.roles is not None:
+            kept, more = await role_refs(self._roles, who.workspace_id, draft.roles, kept)
+            problems += more
         if problems:
             raise InvalidInput("The credential cannot be saved.", problems=problems)
         made = msgspec.structs.replace(
@@ -123,7 +134,8 @@ class Credentials:
             name=before.name if draft.name is None else draft.name.strip(),
             description=before.description if draft.description is None else draft.description,
             hosts=before.hosts if draft.hosts is None else _hosts(draft.hosts),
-            roles=before.roles if draft.roles is None else tuple(draft.roles),
+            roles=tuple(kept),
+            role_names=tuple(kept.values()),
             expires_at=before.expires_at if draft.expires_at is None else draft.expires_at,
             shown=before.shown if data is None else _shown(before.kind, data),
             version=before.version + (data is not None),
@@ -225,17 +237,18 @@ def _told(made: Credential) -> dict[str, Any]:
     """What the audit log says of one."""
     return {
         "name": made.name, "type": made.kind, "description": made.description, "hosts": list(made.hosts),
-        "roles": list(made.roles), "data": made.shown, "expires_at": made.expires_at, "version": made.version,
+        "roles": list(made.role_names), "data": made.shown, "expires_at": made.expires_at, "version": made.version,
     }  # fmt: skip
 
 
-def may_use(role: str, roles: Sequence[str]) -> bool:
-    """May somebody with this role let a workflow use a credential that is for `roles`?"""
-    return not roles or role in roles
+def may_use(workspace: Workspace, roles: Sequence[str]) -> bool:
+    """May whoever sees the workspace so let a workflow use a credential that is for `roles`? Names of the workspace's
+    own roles count for nothing: whoever may manage roles could give his own another one's name."""
+    return not roles or (workspace.role_id or workspace.role) in roles
 
 
 def _may_hold(who: Membership, roles: Sequence[str]) -> None:
-    if not may_use(who.workspace.role, roles) and who.workspace.role not in MANAGERS:
+    if not may_use(who.workspace, roles) and who.workspace.role not in MANAGERS:
         raise Forbidden(f"This credential is for other roles than {who.workspace.role}.")
 
 

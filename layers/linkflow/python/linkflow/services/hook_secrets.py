@@ -68,7 +68,7 @@ class HookSecrets:
         for count in range(1, TRIES + 1):
             title = f"{name} {count}" if count > 1 else name
             for brief in await self._store.briefs(who.workspace_id, (), (slug_of(title),)):
-                if brief[3] == kind and may_use(who.workspace.role, brief[4]) and await self._has(who, brief[0], data):
+                if brief[3] == kind and may_use(who.workspace, brief[4]) and await self._has(who, brief[0], data):
                     return brief[1], brief[0]
             try:
                 return title, await self._make(who, title, kind, data)

@@ -20,14 +20,12 @@ from linkflow.nodes.given import takes_secrets
 from .credentials import may_use
 from .hook_keys import KINDS
 from .hook_secrets import HookSecrets, hook_credential
-from .secret_ports import CredentialStore, VariableStore
+from .secret_ports import Brief, CredentialStore, VariableStore
 from .triggers import without_keys
 from .workspaces import Membership
 
 MANY = 1_024
 """Versions whose references are remembered."""
-Brief = tuple[str, str, str, str, tuple[str, ...]]
-"""Id, name, slug, kind, roles."""
 
 
 class Types(Protocol):
@@ -110,8 +108,8 @@ class SecretLinks:
             if len(self._refs) > MANY:
                 self._refs.popitem(last=False)
         if refs.wants_credentials:
-            for _, name, _, _, roles in (await self._find(who.workspace_id, refs)).values():
-                if not may_use(who.workspace.role, roles):
+            for _, name, _, _, roles, _ in (await self._find(who.workspace_id, refs)).values():
+                if not may_use(who.workspace, roles):
                     raise Forbidden(f"The workflow uses the credential {name!r}, which is for other roles.")
 
     async def _find(self, workspace_id: str, refs: Refs) -> dict[str, Brief]:
@@ -192,9 +190,9 @@ def _misfit(type: NodeType | None, slot: str, brief: Brief) -> Sequence[tuple[st
 
 
 def _not_yours(who: Membership, brief: Brief, path: str) -> list[Problem]:
-    if may_use(who.workspace.role, brief[4]):
+    if may_use(who.workspace, brief[4]):
         return []
-    text = f"The credential {brief[1]!r} is for {', '.join(brief[4])}; you are a {who.workspace.role}."
+    text = f"The credential {brief[1]!r} is for {', '.join(brief[5])}; you are a {who.workspace.role}."
     return [Problem(path, "credential_not_allowed", text)]
 
 

@@ -41,9 +41,14 @@ class Keyring(Protocol):
         ...
 
 
+Brief = tuple[str, str, str, str, tuple[str, ...], tuple[str, ...]]
+"""Of a credential: id, name, slug, kind, roles, and their names."""
+
+
 class Credential(Struct, frozen=True):
     """A credential as its people see it. `shown` has the fields that are no secret, and of secrets whether they are set
-    and, of long ones, the last four characters. `roles`: who may use it; empty is everybody. Times are ms."""
+    and, of long ones, the last four characters. `roles`: who may use it, roles of the workspace's own by id; empty is
+    everybody. `role_names`: what they are called; one that is gone is its id. Times are ms."""
 
     id: str
     workspace_id: str
@@ -63,6 +68,7 @@ class Credential(Struct, frozen=True):
     created_at: int
     updated_at: int
     key_id: str = ""
+    role_names: tuple[str, ...] = ()
 
 
 class CredentialRow(Struct, frozen=True):
@@ -106,10 +112,8 @@ class CredentialStore(Protocol):
     async def sealed(
         self, workspace_id: str, ids: Sequence[str] = (), slugs: Sequence[str] = ()
     ) -> list[SealedCredential]: ...
-    async def briefs(
-        self, workspace_id: str, ids: Sequence[str], slugs: Sequence[str]
-    ) -> list[tuple[str, str, str, str, tuple[str, ...]]]:
-        """Id, name, slug, kind and roles of those that there are."""
+    async def briefs(self, workspace_id: str, ids: Sequence[str], slugs: Sequence[str]) -> list[Brief]:
+        """Of those that there are."""
         ...
 
     async def uses(
@@ -147,6 +151,7 @@ class Variable(Struct, frozen=True):
     created_at: int
     updated_at: int
     key_id: str = ""
+    role_names: tuple[str, ...] = ()
 
 
 class VariableStore(Protocol):

@@ -1,7 +1,10 @@
 -- name: page
 -- A page of a workspace's credentials, newest first.
 SELECT id::text, workspace_id::text, name, kind, description, hosts, roles, shown, status, status_at, status_detail,
-       expires_at, version, lock_version, created_by, created_at, updated_at, key_id
+       expires_at, version, lock_version, created_by, created_at, updated_at, key_id,
+       ARRAY(
+         SELECT coalesce(r.name, k.role) FROM unnest(c.roles) WITH ORDINALITY k (role, place)
+         LEFT JOIN roles r ON r.workspace_id = c.workspace_id AND r.id::text = k.role ORDER BY k.place)
 FROM credentials c
 WHERE workspace_id = %(workspace)s AND (%(before)s::uuid IS NULL OR c.id < %(before)s)
   AND (%(kind)s = '' OR kind = %(kind)s)
@@ -11,8 +14,11 @@ LIMIT %(limit)s
 -- name: get
 -- One of them.
 SELECT id::text, workspace_id::text, name, kind, description, hosts, roles, shown, status, status_at, status_detail,
-       expires_at, version, lock_version, created_by, created_at, updated_at, key_id
-FROM credentials
+       expires_at, version, lock_version, created_by, created_at, updated_at, key_id,
+       ARRAY(
+         SELECT coalesce(r.name, k.role) FROM unnest(c.roles) WITH ORDINALITY k (role, place)
+         LEFT JOIN roles r ON r.workspace_id = c.workspace_id AND r.id::text = k.role ORDER BY k.place)
+FROM credentials c
 WHERE id = %(id)s AND workspace_id = %(workspace)s
 
 -- name: insert
@@ -57,10 +63,18 @@ WHERE workspace_id = %(workspace)s AND slug = ANY (%(slugs)s) AND NOT id = ANY (
 
 -- name: briefs
 -- What a workflow that refers to them has to know.
-SELECT id::text, name, slug, kind, roles FROM credentials
+SELECT id::text, name, slug, kind, roles,
+       ARRAY(
+         SELECT coalesce(r.name, k.role) FROM unnest(c.roles) WITH ORDINALITY k (role, place)
+         LEFT JOIN roles r ON r.workspace_id = c.workspace_id AND r.id::text = k.role ORDER BY k.place)
+FROM credentials c
 WHERE workspace_id = %(workspace)s AND id = ANY (%(ids)s::uuid[])
 UNION ALL
-SELECT id::text, name, slug, kind, roles FROM credentials
+SELECT id::text, name, slug, kind, roles,
+       ARRAY(
+         SELECT coalesce(r.name, k.role) FROM unnest(c.roles) WITH ORDINALITY k (role, place)
+         LEFT JOIN roles r ON r.workspace_id = c.workspace_id AND r.id::text = k.role ORDER BY k.place)
+FROM credentials c
 WHERE workspace_id = %(workspace)s AND slug = ANY (%(slugs)s) AND NOT id = ANY (%(ids)s::uuid[])
 
 -- name: uses

@@ -4,7 +4,8 @@ INSERT INTO workspaces (id, name, created_at, updated_at) VALUES (%(id)s, %(name
 
 -- name: of_user
 -- The workspaces that somebody is a member of, oldest first.
-SELECT w.id::text, w.name, coalesce(r.name, m.role), w.created_at, w.updated_at, r.permissions
+SELECT w.id::text, w.name, coalesce(r.name, m.role), w.created_at, w.updated_at, r.permissions,
+       coalesce(r.id::text, '')
 FROM members m JOIN workspaces w ON w.id = m.workspace_id
 LEFT JOIN roles r ON r.id = m.role_id AND m.role = 'viewer'
 WHERE m.user_id = %s AND w.deleted_at = 0
@@ -12,7 +13,8 @@ ORDER BY w.id
 
 -- name: get
 -- One workspace as one of its members sees it.
-SELECT w.id::text, w.name, coalesce(r.name, m.role), w.created_at, w.updated_at, r.permissions
+SELECT w.id::text, w.name, coalesce(r.name, m.role), w.created_at, w.updated_at, r.permissions,
+       coalesce(r.id::text, '')
 FROM members m JOIN workspaces w ON w.id = m.workspace_id
 LEFT JOIN roles r ON r.id = m.role_id AND m.role = 'viewer'
 WHERE m.workspace_id = %(id)s AND m.user_id = %(user_id)s AND w.deleted_at = 0
@@ -20,7 +22,7 @@ WHERE m.workspace_id = %(id)s AND m.user_id = %(user_id)s AND w.deleted_at = 0
 -- name: enter
 -- Does the session live, and the workspace as the member sees it: asked at every call.
 SELECT EXISTS (SELECT FROM refresh_tokens WHERE family = %(family)s), w.id::text, w.name, coalesce(r.name, m.role),
-       w.created_at, w.updated_at, r.permissions
+       w.created_at, w.updated_at, r.permissions, coalesce(r.id::text, '')
 FROM (SELECT) one
 LEFT JOIN (members m JOIN workspaces w ON w.id = m.workspace_id AND w.deleted_at = 0)
   ON m.workspace_id = %(id)s AND m.user_id = %(user_id)s
