@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as Handler
 
-from linkflow.config import Egress, Smtp
+from linkflow.config import Egress, Smtp, load
 from linkflow.postgres.database import Database
 from linkflow.services.gate import FREE, Origin
 from linkflow.transports.mail import SmtpMailer
@@ -279,6 +279,42 @@ async def test_registering_tells_nobody_who_has_an_account(strict: tuple[Plane, 
     token = re.findall(r"#(\S+)", bytes(box.mails[0].get_payload(decode=True)).decode())[0]  # type: ignore[arg-type]
     assert (await plane.client.post("/api/v1/auth/verify-email", json={"token": token})).status_code == 200
     assert (await plane.client.post("/api/v1/auth/login", json=credentials)).status_code == 200
+
+
+async def test_where_registering_tells_who_has_an_account_it_tells_a_network_little(plane: Plane):
+    ada = await plane.somebody()
+    form = {"first_name": "A", "last_name": "L", "password": PASSWORD, "password_confirmation": PASSWORD}
+
+    async def register(ip: str, email: str) -> httpx.Response:
+        async with elsewhere(plane, ip) as client:
+            return await client.post("/api/v1/auth/register", json={**form, "email": email})
+
+    for host in range(5):
+        check_problem(await register(f"198.51.100.{host}", ada.email), 422)
+    refused = await register("198.51.100.77", "nobody-yet@example.com")
+    check_problem(refused, 429, "rate_limited")
+    assert int(refused.headers["retry-after"]) > 50
+    assert (await register("198.51.101.1", "nobody-yet@example.com")).status_code == 201
+    for host in range(5):
+        check_problem(await register(f"2001:db8:1:{host}::1", ada.email), 422)
+    check_problem(await register("2001:db8:1:ffff::1", ada.email), 429, "rate_limited")
+    plane.clock.ahead_ms += 61_000
+    check_problem(await register("198.51.100.77", ada.email), 422)
+    check_problem(await register("198.51.100.77", "nobody-else@example.com"), 429, "rate_limited")
+
+
+@pytest.mark.parametrize(
+    ("settings", "verifies"),
+    [
+        ({}, False),
+        ({"SMTP": '{"host": "mail.example"}'}, True),
+        ({"SMTP": '{"host": "mail.example"}', "OPEN_REGISTRATION": "false"}, False),
+        ({"SMTP": '{"host": "mail.example"}', "VERIFY_EMAIL": "false"}, False),
+        ({"VERIFY_EMAIL": "true"}, True),
+    ],
+)
+def test_addresses_are_verified_where_mails_arrive_and_anybody_may_register(settings: dict[str, str], verifies: bool):
+    assert load({f"LINKFLOW_{name}": value for name, value in settings.items()}).verifies is verifies
 
 
 async def test_where_mails_get_to_people_nobody_is_taken_for_one_whose_address_he_registered(

@@ -590,7 +590,7 @@ class System:
         rules = Rules(
             secret=config.secret, public_url=config.public_url, token_ttl=config.token_ttl,
             refresh_ttl=config.refresh_ttl, open_registration=config.open_registration,
-            only_verified=config.verify_email, rates=Rates(address=config.auth_rate), mail_at_once=self.on_lambda,
+            only_verified=config.verifies, rates=Rates(address=config.auth_rate), mail_at_once=self.on_lambda,
             least=2.0 if self.on_lambda else 0.3, oidc=config.oidc,
         )  # fmt: skip
         fetcher = self._closing(Fetcher(config.egress, [one.issuer for one in config.oidc.values()]))

@@ -151,8 +151,9 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Seconds an internal call token lives."""
     open_registration: bool = True
     smtp: Smtp = Smtp()
-    verify_email: bool = False
-    """Nobody gets in before he has verified his address."""
+    verify_email: bool | None = None
+    """Nobody gets in before he has verified his address. Not set: so where anybody may register and mails get to people
+    (see `verifies`), since else registering tells who has an account."""
     oidc: dict[str, OidcProvider] = {}
     """Providers by which people sign in, by name. See docs/accounts.md."""
     trusted_proxies: tuple[str, ...] = ()
@@ -165,6 +166,11 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Default connections by node family, for nodes without a credential of their own:
     ``{"slack": {"token": "…"}, "smtp": {"host": "…", "port": 25}}``. Read by workers alone."""
     egress: Egress = Egress()
+
+    @property
+    def verifies(self) -> bool:
+        """Does nobody get in before he has verified his address?"""
+        return bool(self.smtp.host) and self.open_registration if self.verify_email is None else self.verify_email
 
 
 class BadConfig(ValueError):

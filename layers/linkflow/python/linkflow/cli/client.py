@@ -128,6 +128,8 @@ class Api:
             answer = self._http.post("/api/v1/auth/register", json=form, auth=NOBODY)
             who.workspace = ""
         session = checked(answer)
+        if "verification" in session:
+            raise ApiError(f"A mail to {who.email} has a link: follow it, then try again.")
         auth = {"Authorization": f"Bearer {session['access_token']}"}
         spaces = checked(self._http.get("/api/v1/workspaces", headers=auth, auth=NOBODY))["data"]
         if who.workspace not in {space["id"] for space in spaces}:

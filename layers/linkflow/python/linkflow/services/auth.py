@@ -115,6 +115,8 @@ class Auth:
         await self._gate.registration(origin)
         if self._only_verified:
             await self._gate.mail(origin, form.email)  # there is one in each case
+        else:
+            await self._gate.telling(origin)
         check_password(form.password, form.password_confirmation, (form.email, form.first_name, form.last_name))
         now = self._clock.now_ms()
         user = User(
@@ -133,6 +135,7 @@ class Auth:
             await self._not_before(ends)
             return None
         if not made:
+            await self._gate.told(origin)
             taken = Problem("/email", "taken", "There is an account with this e-mail address. Sign in instead.")
             raise InvalidInput("The e-mail address is taken.", problems=[taken])
         await self._welcome(user)

@@ -41,6 +41,17 @@ class Origin(Struct, frozen=True):
             return self.ip
         return str(found.ipv4_mapped or f"{int(found) >> 64:x}/64")
 
+    @property
+    def network(self) -> str:
+        """What those have who have more than one address: /24 of IPv4, /48 of IPv6."""
+        try:
+            found = ip_address(self.ip)
+        except ValueError:
+            return self.ip
+        if found.version == 6 and found.ipv4_mapped is None:
+            return f"{int(found) >> 80:x}/48"
+        return f"{int(found) >> 8 & 0xFFFFFF:x}/24"
+
 
 NOWHERE = Origin()
 
@@ -125,6 +136,19 @@ class Gate:
     async def registration(self, origin: Origin) -> None:
         await self._take(f"register:{origin.place}", self._rates.mail, self._rates.mail * 2)
 
+    async def telling(self, origin: Origin) -> None:
+        """Something whose answer may tell who has an account. Raises `RateLimited` where too many such answers were
+        given to one network."""
+        left = await self._failures.locked_until(_told(origin)) - self._clock.now_ms()
+        if left > 0:
+            raise RateLimited(
+                "Too many addresses that have an account. Sign in, or wait.", details={"retry_after": left / 1000}
+            )
+
+    async def told(self, origin: Origin) -> None:
+        """An answer told it. From the fifth on there is none for a while, longer each time."""
+        await self.count(_told(origin), "", "registered")
+
     async def mail(self, origin: Origin, address: str) -> None:
         """Something that sends a mail: so many from one place, and three an hour to one address."""
         await self._take(f"mail:{origin.place}", self._rates.mail, self._rates.mail)
@@ -143,3 +167,7 @@ class Gate:
             return  # people can sign in without Valkey; the slots for hashing still slow a guesser down
         if wait > 0:
             raise RateLimited("Too many attempts. Wait a little.", details={"retry_after": wait})
+
+
+def _told(origin: Origin) -> bytes:
+    return hashlib.sha256(f"registered\0{origin.network}".encode(errors="replace")).digest()
