@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +13,14 @@ from linkflow import metrics
 from linkflow.domain.events import ExecutionFailed, ExecutionStarted, NodeScheduled
 from linkflow.transports.emf import MOST_VALUES, NAMESPACE, Emf
 
+NOW = time.time_ns() // 1_000_000  # CloudWatch takes no lines that are two weeks old, and Powertools warns of them
+
 
 @pytest.fixture
-def emf() -> Iterator[Emf]:
-    made = Emf()
-    made.lines(0)  # what other tests have counted
+def emf(capsys: pytest.CaptureFixture[str]) -> Iterator[Emf]:
+    made = Emf("blue")
+    made.tell(NOW)  # what other tests have counted
+    capsys.readouterr()
     for gauge in (metrics.QUEUE_OLDEST_SECONDS, metrics.DEAD_LETTERS):
         gauge.clear()
     yield made
@@ -26,26 +30,34 @@ def emf() -> Iterator[Emf]:
             one.recent = None
 
 
-def told(emf: Emf) -> dict[tuple[str, ...], Any]:
-    found = {}
-    for line in map(json.loads, emf.lines(1_700_000_000_000)):
+def lines(emf: Emf, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    emf.tell(NOW)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def told(emf: Emf, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], Any]:
+    found: dict[tuple[str, ...], Any] = {}
+    for line in lines(emf, capsys):
         about = line.pop("_aws")
-        assert about["Timestamp"] == 1_700_000_000_000
+        assert about["Timestamp"] == NOW
         (metric,) = about["CloudWatchMetrics"]
-        (labels,), (one,) = metric["Dimensions"], metric["Metrics"]
+        (labels,) = metric["Dimensions"]
         assert metric["Namespace"] == NAMESPACE
-        assert set(line) == {one["Name"], *labels}
-        found[one["Name"], *(line[label] for label in labels), one["Unit"]] = line[one["Name"]]
+        assert line["service"] == "blue"
+        assert set(line) == {*labels, *(one["Name"] for one in metric["Metrics"])}
+        for one in metric["Metrics"]:
+            about_it = (line[label] for label in labels if label != "service")
+            found[one["Name"], *about_it, one["Unit"]] = line[one["Name"]]
     return found
 
 
-def test_nothing_is_said_while_nothing_happens(emf: Emf) -> None:
+def test_nothing_is_said_while_nothing_happens(emf: Emf, capsys: pytest.CaptureFixture[str]) -> None:
     metrics.QUEUE_OLDEST_SECONDS.set(0, "default")
     metrics.DEAD_LETTERS.set(0, "default")
-    assert emf.lines(0) == []
+    assert lines(emf, capsys) == []
 
 
-def test_what_happened_since_the_last_look(emf: Emf) -> None:
+def test_what_happened_since_the_last_look(emf: Emf, capsys: pytest.CaptureFixture[str]) -> None:
     metrics.EVENTS.values.update([(ExecutionStarted,), (ExecutionStarted,), (ExecutionFailed,), (NodeScheduled,)])
     metrics.HTTP_REQUESTS.add("GET", "/x", "200")
     metrics.HTTP_REQUESTS.add("GET", "/x", "503")
@@ -55,29 +67,46 @@ def test_what_happened_since_the_last_look(emf: Emf) -> None:
     metrics.QUEUE_OLDEST_SECONDS.replace({("a",): 3.0, ("b",): 7.0})
     metrics.DEAD_LETTERS.replace({("a",): 1, ("b",): 2})
     gauges = {
-        ("linkflow_queue_oldest_age_seconds", "Seconds"): 7.0,
-        ("linkflow_dead_letters", "Count"): 3,
+        ("linkflow_queue_oldest_age_seconds", "Seconds"): [7.0],
+        ("linkflow_dead_letters", "Count"): [3.0],
     }
-    assert told(emf) == gauges | {
-        ("linkflow_events_total", "ExecutionStarted", "Count"): 2,
-        ("linkflow_events_total", "ExecutionFailed", "Count"): 1,
-        ("linkflow_http_requests_total", "5xx", "Count"): 2,
+    assert told(emf, capsys) == gauges | {
+        ("linkflow_events_total", "ExecutionStarted", "Count"): [2.0],
+        ("linkflow_events_total", "ExecutionFailed", "Count"): [1.0],
+        ("linkflow_http_requests_total", "5xx", "Count"): [2.0],
         ("linkflow_task_wait_seconds", "Seconds"): [0.25, 0.5],
     }
-    assert told(emf) == gauges
+    assert told(emf, capsys) == gauges
     metrics.EVENTS.values.update([(ExecutionStarted,)])
-    assert told(emf) == gauges | {("linkflow_events_total", "ExecutionStarted", "Count"): 1}
+    assert told(emf, capsys) == gauges | {("linkflow_events_total", "ExecutionStarted", "Count"): [1.0]}
 
 
-def test_a_line_has_at_most_as_many_values_as_cloudwatch_takes(emf: Emf) -> None:
+def test_a_line_has_at_most_as_many_values_as_cloudwatch_takes(emf: Emf, capsys: pytest.CaptureFixture[str]) -> None:
     for at in range(3 * MOST_VALUES):
         metrics.TIMER_LAG_SECONDS.observe(float(at))
-    (values,) = told(emf).values()
+    (values,) = told(emf, capsys).values()
     assert values == [float(at) for at in range(2 * MOST_VALUES, 3 * MOST_VALUES)]
 
 
-def test_names_are_those_of_prometheus(emf: Emf) -> None:
+def test_names_are_those_of_prometheus(emf: Emf, capsys: pytest.CaptureFixture[str]) -> None:
     metrics.EVENTS.values.update([(ExecutionStarted,)])
     metrics.DEAD_LETTERS.set(1, "a")
     names = {one.name for one in metrics.INSTRUMENTS}
-    assert {name for name, *_ in told(emf)} <= names
+    assert {name for name, *_ in told(emf, capsys)} <= names
+
+
+def test_numbers_with_the_same_labels_share_a_line(emf: Emf, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics.TASK_WAIT_SECONDS.observe(0.25, "default")
+    metrics.TIMER_LAG_SECONDS.observe(0.5)
+    (line,) = lines(emf, capsys)
+    (about,) = line["_aws"]["CloudWatchMetrics"]
+    assert [one["Name"] for one in about["Metrics"]] == [metrics.TASK_WAIT_SECONDS.name, metrics.TIMER_LAG_SECONDS.name]
+
+
+def test_a_stack_without_a_name_has_no_dimension_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    emf = Emf()
+    lines(emf, capsys)
+    metrics.EVENTS.values.update([(ExecutionStarted,)])
+    (line,) = lines(emf, capsys)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["type"]]
+    metrics.EVENTS.clear()

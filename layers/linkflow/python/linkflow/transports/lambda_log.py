@@ -57,7 +57,8 @@ def _xray() -> Xray | None:
 class InvocationLog:
     """The log of one door."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, *, busy: bool = False) -> None:
+        """Of a `busy` one each invocation has numbers to tell."""
         self._formatter = LazyFormatter(service)
         log = logging.getLogger("linkflow")
         for handler in [h for h in log.handlers if h.name == _HANDLER_NAME]:
@@ -70,7 +71,7 @@ class InvocationLog:
         log.setLevel(os.environ.get("LINKFLOW_LOG_LEVEL", "INFO"))
         self._count = 0
         self._xray = _xray()
-        self._emf = Emf(os.environ.get("POWERTOOLS_SERVICE_NAME", ""))
+        self._emf = Emf(os.environ.get("POWERTOOLS_SERVICE_NAME", ""), soon=busy)
 
     @contextmanager
     def invocation(self, context: Any) -> Iterator[None]:
@@ -93,8 +94,7 @@ class InvocationLog:
         try:
             yield
         finally:
-            for line in self._emf.lines(time.time_ns() // 1_000_000):
-                print(line)
+            self._emf.tell(time.time_ns() // 1_000_000)
             _log.debug(
                 "invocation",
                 extra={
