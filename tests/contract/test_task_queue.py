@@ -517,6 +517,14 @@ class TestStore:
 
 
 class TestCluster:
+    async def test_a_cluster_that_is_away_is_unavailable(self) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            clients = connect(f"redis://127.0.0.1:{unused.getsockname()[1]}?cluster=true")
+            with pytest.raises(Unavailable, match="does not answer"):
+                await StreamQueue(clients, partitions=2, max_deliveries=3).stats(Q)
+            await clients.close()
+
     async def test_settings_hold_in_a_cluster(self, cluster: StreamQueue) -> None:
         rules = [QueueRule("w", rate=2.0, burst=4), QueueRule("b", weight=2.0)]
         settings = await cluster.configure("default", 4, rules)

@@ -142,19 +142,40 @@ class System:
     @property
     def database(self) -> Database:
         """The main one."""
-        return self._database("database", self.config.database_url)
+        return self._database()
 
-    def _database(self, key: str, url: str) -> Database:
+    def _renew(self, which: Callable[[Config], str]) -> Callable[[], Awaitable[str]] | None:
+        """What gives an address anew to whom it did not let in; None where no secrets are named in the settings."""
+        if not self.on_lambda or not _named:
+            return None
+
+        async def renew() -> str:
+            from linkflow.transports.renewing import Renewal
+
+            renewal: Renewal = self._once("renewal", lambda: Renewal(_named))
+            return which(await renewal.settings())
+
+        return renew
+
+    def _database(self, name: str = "") -> Database:
+        """The main one, or one of the others."""
+
+        def url(settings: Config) -> str:
+            return settings.databases[name] if name else settings.database_url
+
         def build() -> Database:
             from linkflow.postgres.database import Database
 
             size = 1 if self.on_lambda else self.config.pool_size
             knows = ("default", *self.config.databases) if self.config.databases else ()
-            made = Database(url, size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda, knows=knows)
+            made = Database(
+                url(self.config), size=size, timeout=self.config.db_timeout, prepare=not self.on_lambda, knows=knows,
+                renew=self._renew(url),
+            )  # fmt: skip
             database: Database = self._closing(made)
             return database
 
-        found: Database = self._once(key, build)
+        found: Database = self._once(f"database:{name}", build)
         return found
 
     @property
@@ -166,7 +187,7 @@ class System:
         def build() -> Shards:
             from linkflow.postgres.shards import Shards
 
-            others = {name: self._database(f"database:{name}", url) for name, url in self.config.databases.items()}
+            others = {name: self._database(name) for name in self.config.databases}
             made: Shards = self._closing(Shards(self.database, others))
             return made
 
@@ -247,7 +268,7 @@ class System:
         def build() -> Clients:
             from linkflow.streams.connection import connect
 
-            clients: Clients = self._closing(connect(self.config.redis_url))
+            clients: Clients = self._closing(connect(self.config.redis_url, self._renew(lambda now: now.redis_url)))
             return clients
 
         found: Clients = self._once("valkey", build)
@@ -663,6 +684,9 @@ class System:
 _system: System | None = None
 """The one of this process, on Lambda."""
 
+_named: dict[str, str] = {}
+"""Settings of this process that had secrets named in them, as they were."""
+
 
 def lambda_awake() -> Vigil | None:
     """What a door says that its function works with."""
@@ -673,10 +697,13 @@ def _settings() -> Config:
     """Those of the environment, with the secrets that are only named there."""
     from linkflow import config
 
-    if any("{{secretsmanager:" in value for value in os.environ.values()):
-        from linkflow.transports.secrets_manager import fill_process
+    _named.update({name: value for name, value in os.environ.items() if "{{secretsmanager:" in value})
+    if _named:
+        from linkflow.transports.secrets_manager import fill
 
-        fill_process()
+        found = {**os.environ, **_named}
+        fill(found)
+        os.environ.update({name: found[name] for name in _named})
     return config.load()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,6 +31,8 @@ GONE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 RETRY_STATES = ("40001", "40P01")
 """Serialization failure and deadlock: nothing was written, try again at once."""
 
+_log = logging.getLogger("linkflow.postgres")
+
 NOT_HERE = "LF001"
 """The guard of a database refused a write: it does not have that shard, or not any more (migration 0021)."""
 
@@ -41,10 +44,13 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, size: int = 10, timeout: float = 10.0, prepare: bool = True, knows: Sequence[str] = ()
-    ) -> None:
-        """`knows` are the databases that this process has, by name, where there are several."""
+        self, url: str, *, size: int = 10, timeout: float = 10.0, prepare: bool = True, knows: Sequence[str] = (),
+        renew: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:  # fmt: skip
+        """`knows` are the databases that this process has, by name, where there are several. `renew` gives the address
+        as it is now: it is asked where the server does not let us in, for the password may have been rotated."""
         self.url = url
+        self._renew = renew
         self._name = application_name(knows)
         self._size = size
         self._timeout = timeout
@@ -57,7 +63,8 @@ class Database:
             async with self._opening:
                 if self._pool is None:
                     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-                        self.url,
+                        self._address,
+                        connection_class=self._admitted() if self._renew else AsyncConnection,
                         min_size=0 if self._size == 1 else 1,
                         max_size=self._size,
                         timeout=self._timeout,
@@ -76,6 +83,34 @@ class Database:
                     await pool.open()
                     self._pool = pool
         return self._pool
+
+    def _address(self) -> str:
+        return self.url
+
+    def _admitted(self) -> type[Connection]:
+        """Connections that are tried again with the address as it is now, where they were not let in."""
+        database = self
+
+        class Admitted(AsyncConnection[tuple[Any, ...]]):
+            @classmethod
+            async def connect(cls, conninfo: str = "", **settings: Any) -> Any:
+                try:
+                    return await super().connect(conninfo, **settings)
+                except psycopg.OperationalError as error:
+                    if not _refused(error) or not await database._renewed(conninfo):
+                        raise
+                return await super().connect(database.url, **settings)
+
+        return Admitted
+
+    async def _renewed(self, tried: str) -> bool:
+        """Is there another address than the one that was `tried`?"""
+        if self.url == tried and self._renew is not None:
+            try:
+                self.url = await self._renew()
+            except Exception as error:  # what was refused stays so, and says so
+                _log.warning("the database refused the password, and there is no other: %s", error)
+        return self.url != tried
 
     async def _configure(self, connection: Connection) -> None:
         connection.prepare_threshold = 3 if self._prepare else None
@@ -114,6 +149,12 @@ def application_name(knows: Sequence[str]) -> str:
     keeps 63 characters; ``*`` stands for names that are longer together."""
     names = ",".join(knows)
     return f"linkflow {names if len(names) < 54 else '*'}".strip()
+
+
+def _refused(error: psycopg.OperationalError) -> bool:
+    """Did it fail behind the question for the password? The server's words may be of any language."""
+    tried = error.pgconn
+    return tried is not None and (tried.used_password or tried.needs_password)
 
 
 async def _try_again(pool: AsyncConnectionPool[Connection]) -> None:

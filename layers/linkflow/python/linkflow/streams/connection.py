@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from linkflow.domain.errors import Internal, Unavailable
 
-from .resp import Command, Fault, Refused, Server, Several, Shared, Subscription
+from .resp import Command, Fault, Refused, Renew, Server, Several, Shared, Subscription
 
 SOCKET_TIMEOUT = 5.0
 """Seconds until a server that does not answer counts as down. Blocking reads get their own wait on top."""
@@ -64,19 +64,20 @@ class Clients:
         await self.blocking.aclose()
 
 
-def connect(url: str) -> Clients:
+def connect(url: str, renew: Renew | None = None) -> Clients:
     """Clients for ``redis://``, ``rediss://`` or ``unix://``; add ``?cluster=true`` for a cluster.
 
     A call whose connection is lost is tried again twice within 0.2 s (a restarted server, a stale socket); one that
-    is not answered in time is not.
+    is not answered in time is not. `renew` gives the address as it is now: it is asked where the server does not let us
+    in, for the password may have been rotated.
     """
     url, cluster = _split(url)
-    server = Server(url)
+    server = Server(url, renew)
     blocking = Several(server, SOCKET_TIMEOUT + LONGEST_BLOCK)
     if cluster:
         from .cluster import Spread
 
-        return Clients(Spread(url, SOCKET_TIMEOUT), blocking, cluster=True)
+        return Clients(Spread(url, SOCKET_TIMEOUT, _plain(renew)), blocking, cluster=True)
     return Clients(Shared(server, SOCKET_TIMEOUT), blocking, cluster=False)
 
 
@@ -91,6 +92,17 @@ def reachable() -> Iterator[None]:
         raise Internal(f"The task queue's store refused a command: {error}") from error
     except (Fault, OSError) as error:
         raise Unavailable(f"The task queue's store does not answer: {error}") from error
+
+
+def _plain(renew: Renew | None) -> Renew | None:
+    """The same without what only we understand in it."""
+    if renew is None:
+        return None
+
+    async def renewed() -> str:
+        return _split(await renew())[0]
+
+    return renewed
 
 
 def _split(url: str) -> tuple[str, bool]:

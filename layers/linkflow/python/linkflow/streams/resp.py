@@ -6,10 +6,11 @@ A general client is 60 ms of every cold start and more than half of the time of 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, cast
@@ -20,12 +21,16 @@ import hiredis
 Command = Sequence[Any]
 """A name and its arguments: str, bytes, int or float."""
 
+Renew = Callable[[], Awaitable[str]]
+"""Gives the address of a server as it is now."""
+
 CONNECT_TIMEOUT = 2.0
 TRY_AGAIN = (0.04, 0.08)
 """Seconds before a command whose connection was lost is sent again: a restarted server, a stale socket."""
 
 _NOT_YET = object()
 _CLOSED = "The connection was closed here."
+_log = logging.getLogger("linkflow.streams")
 
 
 class Fault(Exception):
@@ -158,8 +163,9 @@ class Server:
     For TLS also ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile``, ``ssl_check_hostname``, ``ssl_cert_reqs=none``.
     """
 
-    def __init__(self, url: str) -> None:
-        """Raises `ValueError` for an address that is none."""
+    def __init__(self, url: str, renew: Renew | None = None) -> None:
+        """`renew` is asked once the server refuses the password. Raises `ValueError` for an address that is none."""
+        self._renew = renew
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss", "unix"):
             raise ValueError("The address of the task queue's store begins with redis://, rediss:// or unix://.")
@@ -188,10 +194,12 @@ class Server:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await self._connect(link)
-                replies = await link.ask(self._hello) if self._hello else []
-            for reply in replies:
-                if isinstance(reply, Refused):
-                    raise Fault(f"The server lets nobody in: {reply}")
+                refused = await self._greet(link)
+            if refused and await self._renewed():
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    refused = await self._greet(link)
+            if refused:
+                raise Fault(f"The server lets nobody in: {refused}")
         except BaseException as error:
             link.end(Lost("It was not opened."))
             if isinstance(error, TimeoutError):
@@ -199,6 +207,22 @@ class Server:
             if isinstance(error, OSError):
                 raise Lost(str(error)) from error
             raise
+
+    async def _greet(self, link: Link) -> Refused | None:
+        replies = await link.ask(self._hello) if self._hello else []
+        return next((reply for reply in replies if isinstance(reply, Refused)), None)
+
+    async def _renewed(self) -> bool:
+        """Is there another user or password than those that were refused?"""
+        hello = self._hello
+        if self._renew is not None:
+            try:
+                found = self._greeting(urlsplit(await self._renew()))
+            except Exception as error:  # what was refused stays so, and says so
+                _log.warning("the task queue's store refused the password, and there is no other: %s", error)
+            else:
+                self._hello = found
+        return self._hello != hello
 
     async def _connect(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
