@@ -6,7 +6,7 @@ PEERS ?=
 TIMES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos sam sam-check deploy-local lock clean
+.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos sam sam-check smoke deploy-local lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -80,8 +80,11 @@ sam-check: .tools/sam/.ready ## validate template.yaml
 .tools/emulator/.ready: scripts/emulator-tools.sh scripts/emulator.lock
 	@scripts/emulator-tools.sh
 
-deploy-local: .venv/.ready .tools/sam/.ready .tools/emulator/.ready ## deploy the template to an emulator of AWS here, and try everything over its HTTP API
+smoke: .venv/.ready .tools/sam/.ready .tools/emulator/.ready ## one story on every way of running: one process, six services over gRPC, AWS Lambda; a table (ARGS="--on up")
 	@$(PY) -m tests.smoke $(ARGS)
+
+deploy-local: .venv/.ready .tools/sam/.ready .tools/emulator/.ready ## the part of it on Lambda: deploy the template to an emulator of AWS here, try it, and say what it costs
+	@$(PY) -m tests.smoke --on lambda $(ARGS)
 
 lock: .venv/.ready ## renew requirements.lock from pyproject.toml
 	@scripts/lock.sh

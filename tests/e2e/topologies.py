@@ -83,14 +83,14 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def in_process(database_url: str, redis_url: str, home: Path, **extra: str) -> Iterator[Topology]:
-    """As `linkflow up` runs it, over stores that are there already."""
+def in_process(database_url: str, redis_url: str, home: Path, probes: str = "", **extra: str) -> Iterator[Topology]:
+    """As `linkflow up` runs it, over stores that are there already; `probes` as its option."""
     from linkflow.cli.up import Running
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings(database_url, redis_url, "", extra).items():
             patch.setenv(name, value)
-        with Running(str(home), "127.0.0.1", 0) as running:
+        with Running(str(home), "127.0.0.1", 0, probes=probes) as running:
             yield Topology("in_process", running.url, database_url, redis_url)
 
 
@@ -232,9 +232,9 @@ def grpc(database_url: str, redis_url: str, folder: Path, **extra: str) -> Itera
         made.close()
 
 
-def until_ready(url: str) -> None:
+def until_ready(url: str, seconds: float = START) -> None:
     """Until the API and its stores answer."""
-    deadline = time.monotonic() + START
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError):
             if httpx.get(f"{url}/health/ready", timeout=5.0, trust_env=False).status_code == 200:

@@ -1,117 +1,95 @@
-"""`make deploy-local`: the template deployed to an emulator of AWS on this machine, and a smoke over its HTTP API.
+"""`make smoke`: one story, told on every way of running the product; `make deploy-local` on AWS Lambda's alone.
 
-Postgres and Valkey are real and of its own; everything is gone at the end. Exit code 1 where a step failed.
+Postgres and Valkey are real and each deployment's own; everything is gone at the end. Exit code 1 where a step failed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
 
-from linkflow.local.postgres import EmbeddedPostgres
-from linkflow.local.valkey import EmbeddedValkey
-from linkflow.postgres.migrate import migrate
-from tests.e2e.documents import http, node, workflow
 from tests.e2e.person import Person
-from tests.e2e.stand_ins import Web
-from tests.smoke import deploying, figures
-from tests.smoke.emulator import Emulator, started
+from tests.smoke import functions, stages
+from tests.smoke.stages import Stage
 from tests.smoke.story import Story
+from tests.smoke.telling import GONE, READY, Telling, table
 
-T = TypeVar("T")
-QUIET = 2.0
-"""Seconds after which a worker that has nothing to do has gone."""
-NODES = 10
+NAMES = {
+    "up": "linkflow up, one process",
+    "containers": "six services, gRPC with mTLS",
+    "lambda": "AWS Lambda (emulated)",
+}
+
+
+class Deployment:
+    """One way, and how far the story is there."""
+
+    def __init__(self, way: str, folder: Path) -> None:
+        self.way, self._folder = way, folder
+        self.telling = Telling(NAMES[way])
+        self._stack = ExitStack()
+        self._stage: Stage | None = None
+        self._story: Story | None = None
+        self._person: Person | None = None
+        self._functions: functions.Functions | None = None
+
+    def open(self) -> None:
+        """Start it, and tell all of the story but what has to be waited for."""
+        self._folder.mkdir()
+        stage = self._stage = self.telling.step(READY, self._start)
+        if stage is None:
+            return
+        person = self._person = self.telling.step("register, sign in, make a workspace", stage.somebody)
+        if person is not None:
+            self._stack.callback(person.close)
+            self._story = Story(person, stage)
+            for what, step in self._story.steps():
+                self.telling.step(what, step)
+
+    def close(self, runs: int) -> None:
+        """The story's end, then that of the deployment; of functions also what `runs` runs cost."""
+        if self._story is not None:
+            for what, step in self._story.ending():
+                self.telling.step(what, step)
+        lines: list[str] = []
+        if self._stage is not None:
+            if self._functions is not None and self._person is not None and runs and not self.telling.failed:
+                lines += self._functions.costs(self._person, self._stage.web, runs)
+            if self.telling.failed:
+                print(f"--- logs of {self.telling.name}\n{self._stage.logs()}")
+            self.telling.step(GONE, self._stage.end)
+        self.leave()
+        print(*["", *lines, ""] if lines else [], sep="\n", end="", flush=True)
+
+    def leave(self) -> None:
+        """Whatever is left of it goes."""
+        self._stack.close()
+
+    def _start(self) -> Stage:
+        if self.way == "lambda":
+            stage, self._functions = self._stack.enter_context(functions.deployed(self._folder, self.telling))
+            return stage
+        start = {"up": stages.one_process, "containers": stages.six_services}[self.way]
+        return self._stack.enter_context(start(self._folder))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make deploy-local", description=__doc__)
-    parser.add_argument("--runs", type=int, default=20, help="runs of which the billed time is taken")
+    parser = argparse.ArgumentParser(prog="make smoke", description=__doc__)
+    parser.add_argument("--on", choices=NAMES, action="append", help="only on this; may be repeated")
+    parser.add_argument("--runs", type=int, default=20, help="runs on Lambda of which the billed time is taken")
     arguments = parser.parse_args()
-    with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="linkflow-smoke-") as name:
-        folder = Path(name)
-        emulator = _timed("the emulator is up", lambda: stack.enter_context(started(folder)))
-        template = _timed("sam build", lambda: deploying.build(folder, emulator.environ))
-        database = stack.enter_context(EmbeddedPostgres(folder / "home"))
-        cache = stack.enter_context(EmbeddedValkey(folder / "home"))
-        migrate(database.url)
-        web = stack.enter_context(closing(Web()))
-        parameters = {
-            "DatabaseUrl": database.url, "RedisUrl": cache.url, "PublicUrl": emulator.url, "LogLevel": "DEBUG",
-            "Egress": json.dumps({"allow": ["127.0.0.0/8"]}, separators=(",", ":")),
-        }  # fmt: skip
-        deployed = _timed("sam deploy", lambda: deploying.deploy(emulator, template, parameters))
-        failed = _smoke(emulator, deployed, web, arguments.runs)
-        if failed:
-            print(f"--- the emulator's log\n{emulator.log.read_text()[-3000:]}")
-            _say_errors(emulator)
-        _timed("sam delete", lambda: deploying.delete(emulator))
-    return failed
-
-
-def _smoke(emulator: Emulator, deployed: deploying.Stack, web: Web, runs: int) -> int:
-    headers = emulator.names(deployed.api_id)
-    person = _timed("register, sign in, make a workspace", lambda: Person(emulator.url, headers=headers))
-    failed = 0
-    _timed("the functions that nobody invokes by default", lambda: deploying.knock(emulator))
-    for what, step in Story(person, web).steps():
-        try:
-            _timed(what, step)
-        except Exception as error:
-            failed += 1
-            print(f"  FAILED   {what}: {type(error).__name__}: {str(error)[:1500]}", flush=True)
-    print(f"\nThe layer has {deployed.layer_mb} MB zipped, of 50.")
-    for what, each in _measured(person, web):
-        time.sleep(QUIET)
-        before = len(figures.logged(emulator, _GROUP))
-        for _ in range(runs):
-            each()
-        time.sleep(QUIET)
-        print(f"An execution ({what}): {figures.per_execution(figures.logged(emulator, _GROUP)[before:], runs)}")
-    print()
-    print(*figures.table(figures.logged(emulator, _GROUP)), sep="\n")
-    person.close()
-    return min(failed, 1)
-
-
-_GROUP = f"/linkflow/{deploying.STACK}"
-
-
-def _measured(person: Person, web: Web) -> list[tuple[str, Callable[[], object]]]:
-    web.place("/fine")
-    pure = person.save(workflow(*(node(f"n{at}", "transform", {"fields": {"at": at}}) for at in range(NODES))))["id"]
-    calls = person.save(workflow(*(http(f"n{at}", web.url("/fine")) for at in range(NODES))))["id"]
-
-    def run(workflow_id: str) -> None:
-        answer = person.post(f"{person.base}/workflows/{workflow_id}/execute?wait=20", {"input": {}})
-        assert answer["execution"]["status"] == "completed", answer
-
-    return [
-        (f"{NODES} pure nodes", lambda: run(pure)),
-        (f"{NODES} HTTP calls, each recorded", lambda: run(calls)),
-    ]
-
-
-def _timed(what: str, act: Callable[[], T]) -> T:
-    begun = time.monotonic()
-    found = act()
-    said = f": {found}" if isinstance(found, str) else ""
-    print(f"  {time.monotonic() - begun:6.1f} s  {what}{said}", flush=True)
-    return found
-
-
-def _say_errors(emulator: Emulator) -> None:
-    pages = emulator.client("logs").get_paginator("filter_log_events").paginate(logGroupName=_GROUP)
-    for page in pages:
-        for event in page["events"]:
-            if any(word in event["message"] for word in ('"ERROR"', '"WARNING"', "Traceback", "Error")):
-                print(event["message"][:600])
+    with tempfile.TemporaryDirectory(prefix="linkflow-smoke-") as name, ExitStack() as stack:
+        every = [Deployment(way, Path(name) / way) for way in NAMES if not arguments.on or way in arguments.on]
+        for one in every:
+            stack.callback(one.leave)
+            one.open()  # the earlier ones wait for their schedules meanwhile
+        for one in every:
+            one.close(arguments.runs)
+    told = [one.telling for one in every]
+    print("", *table(told), sep="\n")
+    return int(any(one.failed for one in told))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from tests.e2e.documents import http, node, workflow
 from tests.e2e.person import Person
-from tests.e2e.stand_ins import Web
+from tests.smoke.stages import ENDING, Stage
 
 MINUTE = 150.0
 """Seconds within which a schedule of every minute has to have started a run."""
@@ -17,24 +18,33 @@ MINUTE = 150.0
 class Story:
     """`person` is registered already. Each step raises `AssertionError`, naming what was not as it should be."""
 
-    def __init__(self, person: Person, web: Web) -> None:
-        self._person, self._web = person, web
+    def __init__(self, person: Person, stage: Stage) -> None:
+        self._person, self._stage, self._web = person, stage, stage.web
         self._scheduled = ""
         self._since = 0.0
 
     def steps(self) -> list[tuple[str, Callable[[], str]]]:
         """In the order in which they are to be made; each says what it saw."""
         return [
-            ("a schedule of every minute", self.schedule),
+            ("a schedule of every minute, switched on", self.schedule),
             ("create and execute", self.execute),
             ("a webhook that waits for the answer", self.webhook),
             ("a delay of 3 s", self.delay),
             ("a node that fails twice", self.retries),
             ("an approval", self.approval),
-            ("a credential, sealed by KMS", self.credential),
-            ("a payload of 300 KB, kept in S3", self.large),
-            ("the schedule's run", self.scheduled),
+            ("a run that waits, cancelled", self.cancel),
+            ("a run forked half-way, and run again", self.fork),
+            ("a credential", self.credential),
+            ("a payload of 300 KB", self.large),
+            ("an API key, used and revoked", self.key),
+            ("another workspace sees nothing", self.stranger),
+            ("a dead letter, redriven", self.dead_letter),
+            ("health and numbers", self.health),
         ]
+
+    def ending(self) -> list[tuple[str, Callable[[], str]]]:
+        """What has to be waited for, so that something else may be done meanwhile."""
+        return [("the schedule's run", self.scheduled)]
 
     def schedule(self) -> str:
         cron = node("every", "trigger_schedule", {"cron": "* * * * *"})
@@ -63,7 +73,7 @@ class Story:
         run = self._person.run(workflow(node("rest", "delay", {"seconds": 3}), node("out", "noop"))).check()
         took = run.shown["duration_ms"]
         assert 3000 <= took < 30_000, took
-        return f"{took / 1000:.1f} s, woken by the timer function"
+        return f"{took / 1000:.1f} s, woken by the timer"
 
     def retries(self) -> str:
         place = self._web.place("/flaky", statuses=[503, 503])
@@ -84,6 +94,26 @@ class Story:
         self._person.end(execution).check()
         return "asked, decided, went on"
 
+    def cancel(self) -> str:
+        saved = self._person.save(workflow(node("wait", "wait_for_event", {"event": "never"}), node("out", "noop")))
+        execution = self._person.start(saved["id"])
+        self._person.wait_event(execution, "WaitStarted", "wait")
+        self._person.post(f"{self._person.base}/executions/{execution}/cancel", {"reason": "the smoke"})
+        assert self._person.end(execution).check("cancelled").nodes["wait"]["status"] == "cancelled"
+        return "cancelled, with the node that waited"
+
+    def fork(self) -> str:
+        place = self._web.place("/once", {"n": 20})
+        add = node("add", "transform", {"keep": False, "fields": {"sum": "{{ ask.data.n + 1 }}"}})
+        first = self._person.run(workflow(http("ask", self._web.url("/once")), add)).check()
+        assert first.result == {"sum": 21}, first.result
+        runs = f"{self._person.base}/executions/{first.id}"
+        forked = self._person.end(self._person.post(f"{runs}/fork", {"node": "add"})["execution"]["id"]).check()
+        assert (forked.result, len(place.calls)) == ({"sum": 21}, 1), "what was done before the fork is kept"
+        again = self._person.end(self._person.post(f"{runs}/rerun")["execution"]["id"]).check()
+        assert (again.result, len(place.calls)) == ({"sum": 21}, 2), "a run that begins anew calls anew"
+        return "one call kept, one made again"
+
     def credential(self) -> str:
         place = self._web.place("/secret")
         body = {"name": "token", "type": "http_bearer", "data": {"token": "s3cret-of-the-smoke"}}
@@ -101,6 +131,73 @@ class Story:
         assert run.result == {"t": text}, str(run.result)[:200]
         return "as it was"
 
+    def key(self) -> str:
+        flow = self._person.save(workflow(node("out", "noop")))
+        asked = {"name": "smoke", "workspace_id": self._person.workspace, "permissions": ["workflow.execute"]}
+        made = self._person.post("/api/v1/user/keys", asked)
+        by_key = {"Authorization": f"Bearer {made['secret']}"}
+
+        def call(path: str, body: Any) -> int:
+            return self._person.send("POST", f"{self._person.base}{path}", json=body, headers=by_key).status_code
+
+        execute = f"/workflows/{flow['id']}/execute"
+        assert call(execute, {"input": {}}) in (200, 201, 202), "it may what it was made for"
+        assert (more := call("/workflows", workflow(node("out", "noop")))) == 403, more
+        gone = self._person.send("DELETE", f"/api/v1/user/keys/{made['key']['id']}")
+        assert gone.status_code == 200, gone.text
+        assert (after := call(execute, {"input": {}})) == 401, after
+        return "may what it was made for, nothing else, and nothing once revoked"
+
+    def stranger(self) -> str:
+        run = self._person.run(workflow(node("out", "noop"))).check()
+        other = self._stage.somebody()
+        try:
+            for base in (self._person.base, other.base):
+                for path in (f"executions/{run.id}", f"workflows/{run.shown['workflow_id']}"):
+                    answer = other.send("GET", f"{base}/{path}")
+                    assert answer.status_code == 404, f"{base}/{path}: {answer.status_code}"
+                    assert "application/problem+json" in answer.headers["content-type"]
+            assert other.get(f"{other.base}/executions")["data"] == []
+        finally:
+            other.close()
+        return "404"
+
+    def dead_letter(self) -> str:
+        """Given out once, to a worker that is killed over it; with no more deliveries allowed that is the end of it."""
+        place = self._web.place("/grave")
+        place.hold()
+        self._stage.left_to("doomed")
+        short = {"LINKFLOW_LEASE": "1", "LINKFLOW_MAX_DELIVERIES": "1"}
+        document = workflow({**http("call", self._web.url("/grave")), "queue": "doomed"})
+        letters = f"{self._person.base}/dead-letters"
+        with self._stage.worker("doomed", "doomed", **short) as first:
+            execution = self._person.start(self._person.save(document)["id"])
+            place.wait_for_calls(1)
+            first.kill()
+            with self._stage.worker("undertaker", "doomed", **short):
+                run = self._person.end(execution).check("failed")
+                assert run.error["code"] == "task_dead_lettered", run.error
+                (letter,) = self._person.get(letters, execution_id=execution)["data"]
+                place.let_go()
+                self._person.post(f"{letters}/{letter['id']}/redrive")
+                self._person.follow(execution, lambda found: bool(found) and found[-1]["type"] == "ExecutionCompleted")
+        assert self._person.get(letters, execution_id=execution)["data"] == []
+        return "its worker was killed; it went on"
+
+    def health(self) -> str:
+        ready = self._person.get("/health/ready")
+        assert {ready["status"], *ready["checks"].values()} == {"ok"}, ready
+        version = self._person.get("/api/v1/health")["version"]
+        total = self._person.get(f"{self._person.base}/executions/stats")["stats"]["total"]
+        assert total["completed"] >= 10, total
+        assert total["failed"] >= 1, total
+        until = time.monotonic() + ENDING
+        wanted = {"linkflow_events_total", "ExecutionCompleted", "linkflow_http_seconds", "linkflow_task_wait_seconds"}
+        while missing := {name for name in wanted if name not in (text := self._stage.numbers())}:
+            assert time.monotonic() < until, f"{missing} are not counted in {text[-500:]}"
+            time.sleep(0.5)
+        return f"version {version}; {total['completed']} completed, {total['failed']} failed"
+
     def scheduled(self) -> str:
         while True:
             rows: list[dict[str, Any]] = self._person.get(
@@ -113,4 +210,5 @@ class Story:
         run = self._person.end(rows[0]["id"]).check()
         assert run.shown["mode"] == "schedule", run.shown["mode"]
         self._person.activate(self._scheduled, active=False)
-        return "started by the clock"
+        late = datetime.fromisoformat(run.shown["started_at"])
+        return f"started {late.second + late.microsecond / 1e6:.1f} s after the full minute"

@@ -35,6 +35,11 @@ QUEUE = click.option(
     "--queue", "queues", multiple=True, help="A queue that the worker serves; may be repeated (default: as configured)."
 )
 
+PROBES = click.option(
+    "--probes", default="", envvar="LINKFLOW_PROBES", metavar="HOST:PORT",
+    help="Answer /health/live, /health/ready and /metrics there.",
+)  # fmt: skip
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="linkflow")
@@ -51,11 +56,12 @@ def main() -> None:
 @click.option("--port", default=8080, show_default=True, help="Port of the API.")
 @click.option("--sample", is_flag=True, help="Load the sample workflow and run it on an order.")
 @click.option("--once", is_flag=True, help="With --sample: stop after that run; the exit code says how it ended.")
-def up(home: str, host: str, port: int, sample: bool, once: bool) -> None:
+@PROBES
+def up(home: str, host: str, port: int, sample: bool, once: bool, probes: str) -> None:
     """Start everything on this machine."""
     from .up import up as start
 
-    raise SystemExit(start(home, host, port, sample, once))
+    raise SystemExit(start(home, host, port, sample, once, probes))
 
 
 @main.command()
@@ -160,9 +166,7 @@ def replay(execution_id: str, every: bool, home: str) -> None:
     "--grpc", default="127.0.0.1:0", envvar="LINKFLOW_GRPC", show_default=True, help="Address of the service."
 )
 @click.option("--http", default="127.0.0.1:8080", envvar="LINKFLOW_HTTP", show_default=True, help="Address of the API.")
-@click.option(
-    "--probes", default="", envvar="LINKFLOW_PROBES", metavar="HOST:PORT", help="Answer /health/live and /health/ready."
-)
+@PROBES
 @QUEUE
 def serve(service: str, grpc: str, http: str, probes: str, queues: tuple[str, ...]) -> None:
     """Run one service of a deployment.

@@ -90,18 +90,18 @@ def serve(service: str, grpc: str, http: str, probes: str = "", queues: tuple[st
             raise BadConfig(
                 f"The {service} service calls others: set {' and '.join(lost)}, such as grpc://10.0.0.5:7001."
             )
-        address = _address(grpc)
+        address = address_of(grpc)
         if service != "api":
             _guarded(config, address)
         setup(config.log_level, service)
-        run(_serve(config, service, address, _address(http), probes and _address(probes)))
+        run(_serve(config, service, address, address_of(http), probes and address_of(probes)))
     except (BadConfig, LinkFlowError) as error:
         say(str(error))
         return 2
     return 0
 
 
-def _address(text: str) -> str:
+def address_of(text: str) -> str:
     """``host:port``; ``:7001`` means every address of this machine, as containers want it."""
     host, _, port = text.rpartition(":")
     if not port.isdigit():

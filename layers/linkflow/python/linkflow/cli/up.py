@@ -16,15 +16,16 @@ from linkflow.domain.errors import LinkFlowError
 from linkflow.observability import setup
 
 from .client import Api, ApiError, say
-from .serve import run, stop_on_signals
+from .serve import address_of, run, stop_on_signals
 from .web import listen, serve_http
 
 
 class Running:
-    """LinkFlow in a thread of this process, for as long as the `with` lasts. Port 0 takes a free one."""
+    """LinkFlow in a thread of this process, for as long as the `with` lasts. Port 0 takes a free one; `probes` is a
+    ``host:port`` for /health and /metrics as every service of a deployment has them."""
 
-    def __init__(self, home: str, host: str, port: int, allow: tuple[str, ...] = ()) -> None:
-        self._home, self._host, self._port, self._allow = home, host, port, allow
+    def __init__(self, home: str, host: str, port: int, allow: tuple[str, ...] = (), probes: str = "") -> None:
+        self._home, self._host, self._port, self._allow, self._probes = home, host, port, allow, probes
         self._thread = threading.Thread(target=self._main, name="linkflow", daemon=True)
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -65,17 +66,24 @@ class Running:
 
     async def _serve(self) -> None:
         from linkflow.bootstrap import System
+        from linkflow.metrics import MEASURES
+
+        from .probes import Probed
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         system = System(self._config, "up")
+        state = Probed(system.checks(), MEASURES)
+        asked = asyncio.create_task(state.serve(self._probes)) if self._probes else None
         system.serve_all()
         app = system.http_app()
         system.loop()
+        state.serving(self._stop)
         self._ready.set()
         try:
             await serve_http(app, self._host, self._port, self._stop, self._socket)
         finally:
             await system.close()
+            await state.end(asked)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -86,16 +94,17 @@ class Running:
         self._stack.stop()
 
 
-def up(home: str, host: str, port: int, sample: bool, once: bool) -> int:
+def up(home: str, host: str, port: int, sample: bool, once: bool, probes: str = "") -> int:
     """Start, run the sample if asked for, and serve until Ctrl-C."""
     began = time.perf_counter()
     try:
+        told = probes and address_of(probes)
         from linkflow.local.sample import SampleShop
 
         shop = SampleShop(home) if sample else None
         allow = (shop.address,) if shop else ()
         say("Starting Postgres, Valkey and LinkFlow ...")
-        with Running(home, host, port, allow) as running:
+        with Running(home, host, port, allow, told) as running:
             api = Api(home, running.url)
             api.sign_in()
             took = time.perf_counter() - began
