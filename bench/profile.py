@@ -1,4 +1,4 @@
-"""``python -m bench.profile``: where LinkFlow's process spends its time under chain-pure, as a flame graph's top in words.
+"""``python -m bench.profile``: where LinkFlow's process spends its time under a load, as a flame graph's top in words.
 
 py-spy looks at the process from outside, 250 times a second; it is installed on demand beside the peers. What C code does
 (psycopg, msgspec, grpc, uvloop) counts for the Python function that called it, or with ``--native`` for itself.
@@ -13,19 +13,24 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import workflows
+from . import api, workflows
 from .lab import Lab
 from .peers import tools
 from .report import RESULTS
-from .sizes import IN_FLIGHT
+from .sizes import IN_FLIGHT, Size
 
 PY_SPY = "py-spy==0.4.3"
 RATE = 250
-DOCUMENTS = {"chain-pure": workflows.chain_pure, "chain-step-bare": workflows.chain_step_bare}
+DOCUMENTS: dict[str, Callable[[Lab], dict[str, Any]]] = {
+    "chain-pure": lambda _lab: workflows.chain_pure(),
+    "chain-step": lambda lab: workflows.chain_step(lab.address),
+    "chain-step-bare": lambda _lab: workflows.chain_step_bare(),
+}
+CALLS = {"api-list": api.api_list, "api-show": api.api_show, "api-execute": api.api_execute}
 FRAME = re.compile(r"^(?P<function>.*) \((?P<file>[^()]*?)(?::\d+)?\)$")
 OURS = re.compile(r"^(?:.*/)?linkflow/((?:\w+/)*)(\w+)\.py$")
 THEIRS = re.compile(r"^(?:.*/(?:site-packages|python3\.\d+)/)?(\w[\w.-]*)")
@@ -108,18 +113,28 @@ def words(profile: Profile, workload: str, top: int = 20) -> str:
     )
 
 
-def _record(lab: Lab, document: dict[str, Any], seconds: float, native: bool, to: Path) -> None:
-    """Load the server, and have py-spy watch it meanwhile."""
-    spy = tools.python(PY_SPY).with_name("py-spy")
-    workflow = lab.save(document)
+def _loading(lab: Lab, workload: str) -> Callable[[], object]:
+    """What loads the server for about a second; it is warm already."""
+    if workload in CALLS:
+        each = CALLS[workload]
+        each(lab, Size(seconds=1.0, warm_up=1.0, runs=1))
+        return lambda: each(lab, Size(seconds=1.0, warm_up=0.1, runs=1))
+    workflow = lab.save(DOCUMENTS[workload](lab))
     ask = {"at": "linkflow", "workflow": workflow, "trigger": {"i": 0, "name": "order-42"}, "in_flight": IN_FLIGHT}
     lab.load("runs", seconds=2.0, **ask)
+    return lambda: lab.load("runs", seconds=1.0, **ask)
+
+
+def _record(lab: Lab, workload: str, seconds: float, native: bool, to: Path) -> None:
+    """Load the server, and have py-spy watch it meanwhile."""
+    spy = tools.python(PY_SPY).with_name("py-spy")
+    load = _loading(lab, workload)
     command = [str(spy), "record", "--pid", str(lab.server.pid), "--format", "raw", "--rate", str(RATE)]
     command += ["--duration", str(round(seconds)), "--output", str(to), *(["--native"] if native else [])]
     watching = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + seconds + 60
     while watching.poll() is None and time.monotonic() < deadline:
-        lab.load("runs", seconds=1.0, **ask)
+        load()
     watching.kill()
     _, said = watching.communicate()
     if not to.exists():
@@ -129,7 +144,7 @@ def _record(lab: Lab, document: dict[str, Any], seconds: float, native: bool, to
 def main() -> int:
     """Profile, and print it. It needs the right to look into other processes (root, or ptrace allowed)."""
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description="Where LinkFlow's time goes.")
-    parser.add_argument("--workload", choices=list(DOCUMENTS), default="chain-pure")
+    parser.add_argument("--workload", choices=[*DOCUMENTS, *CALLS], default="chain-pure")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--native", action="store_true", help="C functions by themselves")
     options = parser.parse_args()
@@ -140,7 +155,7 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="home-", dir=RESULTS, ignore_cleanup_errors=True) as home,
         Lab(Path(home)) as lab,
     ):
-        _record(lab, DOCUMENTS[options.workload](), options.seconds, options.native, raw)
+        _record(lab, options.workload, options.seconds, options.native, raw)
     print(words(read(raw.read_text().splitlines()), options.workload))
     print(f"stacks for a flame graph: {raw}", file=sys.stderr)
     return 0

@@ -297,7 +297,7 @@ HOT: dict[str, Cases] = {
     "workspaces": {
         "of_user": (USER,),
         "get": {"id": BIG, "user_id": USER},
-        "enter": {"id": BIG, "user_id": USER, "family": USER},
+        "enter": {"ids": [BIG] * 3, "users": [USER] * 3, "families": [USER] * 3},
         "plain": (BIG,),
         "own_role": {"id": BIG, "name": "Auditor"},
         "members": (BIG,),

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from linkflow.http.app import routes
+from linkflow.http.finding import Routes, fitting
 from linkflow.http.guard import Anybody, permission_of
 from linkflow.http.routing import Route, router
 
@@ -94,3 +95,30 @@ def test_every_route_says_who_may_call_it() -> None:
     assert len(found) > 70
     assert all(permission_of(route) for route in found)
     assert [route.path for route in found if not isinstance(route, Route)] == []
+
+
+@given(data=st.data())
+def test_the_few_that_are_tried_are_those_that_all_would_have_given(data: st.DataObject) -> None:
+    ours = list(routes())
+    template = data.draw(st.sampled_from(ours)).template
+    parts = [
+        data.draw(st.sampled_from(["a", "stats", "x.json", "b/c", "", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"]))
+        if "{" in part or data.draw(st.integers(0, 9)) == 0
+        else part
+        for part in template
+    ]
+    path, method = "/".join(parts), data.draw(st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]))
+    with fitting(path):
+        few = list(Routes(ours))
+    assert len(few) < 30
+
+    def answers(tried: list[Any]) -> list[tuple[str, str]]:
+        found = [(route, route.matches(_scope(path, method))[0]) for route in tried]
+        return [(route.path, match.name) for route, match in found if match is not Match.NONE]
+
+    assert answers(few) == answers(ours)
+
+
+def test_outside_of_a_request_there_are_all_of_them() -> None:
+    ours = list(routes())
+    assert list(Routes(ours)) == ours

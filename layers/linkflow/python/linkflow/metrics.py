@@ -54,6 +54,12 @@ class Counter(Instrument):
             labels = (OTHER,) * len(labels)
         values[labels] += by
 
+    def types(self, things: Iterable[object]) -> None:
+        """One more for the type of each. Types are few: they are not bounded."""
+        values = self.values
+        for thing in things:
+            values[type(thing),] += 1
+
     def clear(self) -> None:
         self.values.clear()
 

@@ -6,10 +6,9 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 logger = logging.getLogger("linkflow")
 
@@ -17,28 +16,25 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
 
 
 class Concealed:
-    """What is secret in the node run that logs, once that is known."""
+    """What is secret in the node run that logs, once that is known. Within its block, whatever is logged goes through
+    `by` (a redactor), where there is one."""
 
-    __slots__ = ("by", "end")
+    __slots__ = ("_token", "by", "end")
 
     def __init__(self) -> None:
         self.by: Any = None
         self.end: Callable[[], None] | None = None
         """To be called when the node run is over."""
 
+    def __enter__(self) -> Self:
+        self._token = _concealed.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _concealed.reset(self._token)
+
 
 _concealed: ContextVar[Concealed | None] = ContextVar("concealed", default=None)
-
-
-@contextmanager
-def concealing() -> Iterator[Concealed]:
-    """Whatever is logged in here goes through `Concealed.by` (a redactor), where there is one."""
-    made = Concealed()
-    token = _concealed.set(made)
-    try:
-        yield made
-    finally:
-        _concealed.reset(token)
 
 
 def concealed(text: str) -> str:

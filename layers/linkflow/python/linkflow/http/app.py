@@ -56,6 +56,7 @@ from . import (
     workspaces,
 )
 from .door import Door
+from .finding import Routes
 from .wiring import Services
 
 __all__ = ["Services", "create_app", "routes"]
@@ -138,7 +139,7 @@ def create_app(services: Services) -> FastAPI:
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(HTTPException, _router_error)
     # As they are: to include a router is to build each of its routes a second time, at the first request.
-    app.router.routes.extend(routes())
+    app.router.routes = Routes([*app.router.routes, *routes()])
     return app
 
 

@@ -84,7 +84,7 @@ def document(app: FastAPI, version: str, public_url: str) -> Json:
         version=version,
         summary="Durable workflow automation.",
         description="Conventions of all calls (errors, keys, conditions, pages, rates) are in docs/api.md.",
-        routes=app.router.routes,
+        routes=list(routes()),
         servers=[{"url": public_url}],
     )
     by_path = {(route.path_format, method): route for route in routes() for method in route.methods or ()}

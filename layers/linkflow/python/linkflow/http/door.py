@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from linkflow.metrics import HTTP_REQUESTS, HTTP_SECONDS, OTHER
 
 from . import problems, strict_json
 from .defaults import limit_headers
+from .finding import fitting
 from .traces import run_named, traced
 
 API = "/api/"
@@ -79,7 +81,8 @@ class Door:
             self._check(request, body)
             answer = self._shortcut(Request(scope, _replay(body, receive))) if self._shortcut else None
             if answer is None:
-                await self._app(scope, _replay(body, receive), reply)
+                with fitting(get_route_path(scope)):
+                    await self._app(scope, _replay(body, receive), reply)
             else:
                 await (await answer)(scope, receive, reply)
         except _Gone:

@@ -27,7 +27,7 @@ class Route(APIRoute):
     who may call it."""
 
     def __init__(self, path: str, endpoint: Any, **options: Any) -> None:
-        self._template = path.split("/")
+        self.template = path.split("/")
         self._late: tuple[str, Any, dict[str, Any]] | None = (path, endpoint, options)
 
     def __getattr__(self, name: str) -> Any:
@@ -48,9 +48,9 @@ class Route(APIRoute):
                 defaults.apply(self, self._reader)
         except BaseException:
             # Nothing of it may stay: half a route would serve, and ask for no permission.
-            template = self._template
+            template = self.template
             self.__dict__.clear()
-            self._template, self._late = template, late
+            self.template, self._late = template, late
             raise
         self.openapi_extra = {"x-permission": permission, **({"security": []} if permission == PUBLIC else {})}
         self.responses = {**ERRORS, **self.responses}
@@ -62,7 +62,7 @@ class Route(APIRoute):
         """The GET at the same address."""
         from .app import routes  # which is made of these
 
-        same = (one for one in routes() if isinstance(one, Route) and one._template == self._template)
+        same = (one for one in routes() if isinstance(one, Route) and one.template == self.template)
         return next((one for one in same if "GET" in (one.methods or ())), None)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -74,7 +74,7 @@ class Route(APIRoute):
 
     def _may_be(self, path: str) -> bool:
         """Every path that fits, and some that do not."""
-        template, parts = self._template, path.split("/")
+        template, parts = self.template, path.split("/")
         if len(template) != len(parts) and not any(":path}" in part for part in template):
             return False
         return all(want == part or "{" in want for want, part in zip(template, parts, strict=False))

@@ -39,6 +39,8 @@ class Prepared:
     content: bytes | None
 
     def with_headers(self, more: Mapping[str, str]) -> Prepared:
+        if not more:
+            return self
         taken = {name.lower() for name in more}
         kept = {name: value for name, value in self.headers.items() if name.lower() not in taken}
         return replace(self, headers={**kept, **more})

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_TOTAL = 32 * 1024 * 1024
 """Bytes that the pages of one call, or the answers of many, may come to."""
+USUAL_REDIRECTS = Going().max_redirects
 
 
 async def call(params: HttpParams, context: Context, nth: str = "") -> dict[str, Any]:
@@ -110,7 +111,10 @@ class _Client:
         self.body = params.body
         self.secret = credential(context, SLOT) if params.auth.type == "none" else None
         self.going = _going(params, context)
-        self.peer = urlsplit(params.url).hostname or "The server"
+
+    @property
+    def peer(self) -> str:
+        return urlsplit(self.params.url).hostname or "The server"
 
     async def one(self) -> dict[str, Any]:
         response = await self.ask(self.url, self.body, self.nth)
@@ -211,7 +215,7 @@ def _going(params: HttpParams, context: Context) -> Going | None:
     if address := params.proxy or str(proxy.get("url") or ""):
         own = proxy if not params.proxy or params.proxy == proxy.get("url") else {}
         way = Proxy(address, str(own.get("username") or ""), str(own.get("password") or ""))
-    if special is None and way is None and not params.max_size and params.max_redirects == Going().max_redirects:
+    if special is None and way is None and not params.max_size and params.max_redirects == USUAL_REDIRECTS:
         return None
     return Going(params.max_redirects, params.max_size, special, way)
 

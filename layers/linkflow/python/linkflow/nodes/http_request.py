@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
@@ -24,6 +26,8 @@ KINDS_OF_HTTP = (
     "google_service_account", "aws",
 )  # fmt: skip
 
+
+Calling = Callable[["HttpParams", Context], Awaitable[dict[str, Any]]]
 
 Method = Annotated[
     Literal[
@@ -264,9 +268,16 @@ class HttpRequest(Base):
     )
 
     async def run(self, params: HttpParams, context: Context) -> Outcome:
-        from linkflow.nodes.http_calls import call, many  # asyncio brings TLS with it
-
+        call, many = _calls()
         return Completed(output=await (many if params.batch else call)(params, context))
+
+
+@lru_cache(maxsize=1)
+def _calls() -> tuple[Calling, Calling]:
+    """One call, and many: asyncio, which brings TLS with it, for those who go out."""
+    from linkflow.nodes.http_calls import call, many
+
+    return call, many
 
 
 node = HttpRequest()

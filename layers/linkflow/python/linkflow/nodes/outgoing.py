@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -30,13 +29,42 @@ MAX_LINE = 65_536
 """Bytes of a status line, and of all headers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """An answer under way. `headers` are as they came; `chunks` are the body's bytes, not decompressed."""
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
     chunks: AsyncIterator[bytes]
+
+
+class Sending:
+    """A request on its way, as a context: within it there is its answer. A class and no generator: each call of each
+    workflow comes through here."""
+
+    __slots__ = ("_host", "_request", "_response")
+
+    def __init__(self, request: Awaitable[aiohttp.ClientResponse], host: str) -> None:
+        self._request = request
+        self._host = host
+
+    async def __aenter__(self) -> Answer:
+        try:
+            self._response = response = await self._request
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+            raise _ours(error, self._host) or error from None
+        return Answer(response.status, response.raw_headers, response.content.iter_any())
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._response.release()
+        try:
+            await self._response.wait_for_close()
+        except (aiohttp.ClientError, OSError) as late:  # of the body's sending
+            error = error or late
+            if _ours(error, self._host) is None:
+                raise
+        if error is not None and (ours := _ours(error, self._host)) is not None:
+            raise ours from None
 
 
 class _Resolver(AbstractResolver):
@@ -82,13 +110,12 @@ class Outgoing:
     async def close(self) -> None:
         await self._session.close()
 
-    @contextlib.asynccontextmanager
-    async def send(
+    def send(
         self, method: str, url: str, headers: dict[str, str], content: bytes | None, tls: Tls,
         proxy: Proxy | None = None,
-    ) -> AsyncIterator[Answer]:  # fmt: skip
-        """One request, no redirects. Raises `NodeFailure` ``http_connect`` or ``http_bad_request``, and what `places`
-        raises."""
+    ) -> Sending:  # fmt: skip
+        """One request, no redirects. Its context raises `NodeFailure` ``http_connect`` or ``http_bad_request``, and
+        what `places` raises."""
         context = self._contexts.get(tls)
         if context is None:
             context = self._contexts[tls] = self._tls(tls)
@@ -96,17 +123,8 @@ class Outgoing:
                 self._contexts.popitem(last=False)
         address = _url(url)
         way = {"headers": headers} if proxy is None else _by(proxy, headers, address.scheme == "https")
-        try:
-            async with self._session.request(
-                method, address, data=content, allow_redirects=False, ssl=context, **way
-            ) as response:
-                yield Answer(response.status, response.raw_headers, response.content.iter_any())
-        except (aiohttp.InvalidURL, UnicodeError):
-            raise NodeFailure("http_bad_request", "The request is not valid HTTP.", retryable=False) from None
-        except TimeoutError:
-            raise
-        except (aiohttp.ClientError, OSError) as error:
-            raise _broken(address.host or "", error) from None
+        request = self._session.request(method, address, data=content, allow_redirects=False, ssl=context, **way)
+        return Sending(request, address.host or "")
 
 
 @lru_cache(maxsize=1024)
@@ -123,6 +141,15 @@ def _by(proxy: Proxy, headers: dict[str, str], is_tls: bool) -> dict[str, Any]:
         own = {"Proxy-Authorization": f"Basic {pair}"}
         way |= {"proxy_headers": own} if is_tls else {"headers": {**headers, **own}}
     return way
+
+
+def _ours(error: BaseException, host: str) -> NodeFailure | None:
+    """A fault of the call as ours; None for what is to go on as it is."""
+    if isinstance(error, (aiohttp.InvalidURL, UnicodeError)):
+        return NodeFailure("http_bad_request", "The request is not valid HTTP.", retryable=False)
+    if isinstance(error, (aiohttp.ClientError, OSError)) and not isinstance(error, TimeoutError):
+        return _broken(host, error)
+    return None
 
 
 def _broken(host: str, error: Exception) -> NodeFailure:

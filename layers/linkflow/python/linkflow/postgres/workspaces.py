@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from linkflow.services.control_ports import Member, OwnRole, Workspace
+from linkflow.services.control_ports import Entering, Member, OwnRole, Workspace
 
 from .audit_log import Unchanged, recorded, recorded_if_changed
 from .database import Database
@@ -37,11 +37,12 @@ class PostgresWorkspaces:
             row = await cursor.fetchone()
             return _workspace(row) if row else None
 
-    async def enter(self, workspace_id: str, user_id: str, family: str) -> tuple[bool, Workspace | None]:
+    async def enter(self, callers: Sequence[Entering]) -> list[tuple[bool, Workspace | None]]:
+        ids, users, families = zip(*callers, strict=True)
+        values = {"ids": list(ids), "users": list(users), "families": list(families)}
         async with self._database.connection() as connection:
-            values = {"id": workspace_id, "user_id": user_id, "family": family}
-            row = await (await connection.execute(_sql["enter"], values)).fetchone() or (False, None)
-            return bool(row[0]), _workspace(row[1:]) if row[1] else None
+            rows = await (await connection.execute(_sql["enter"], values)).fetchall()
+        return [(bool(row[0]), _workspace(row[1:]) if row[1] else None) for row in rows]
 
     async def plain(self, workspace_id: str) -> Workspace | None:
         async with self._database.connection() as connection:

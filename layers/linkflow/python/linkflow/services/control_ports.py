@@ -7,7 +7,7 @@ there" with None or False: what that means is for the services to say.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -182,6 +182,14 @@ class UserStore(Protocol):
     async def revoke(self, family: str) -> None: ...
 
 
+class Entering(NamedTuple):
+    """Who asks for a workspace, and by which session. All are UUIDs."""
+
+    workspace_id: str
+    user_id: str
+    family: str
+
+
 class WorkspaceStore(Protocol):
     async def add(self, workspace_id: str, name: str, owner: str, at: int) -> None: ...
     async def of_user(self, user_id: str) -> list[Workspace]: ...
@@ -189,8 +197,8 @@ class WorkspaceStore(Protocol):
         """None as well where the user is no member."""
         ...
 
-    async def enter(self, workspace_id: str, user_id: str, family: str) -> tuple[bool, Workspace | None]:
-        """Is this session alive, and `get`: in one look, at every call."""
+    async def enter(self, callers: Sequence[Entering]) -> list[tuple[bool, Workspace | None]]:
+        """For each caller: is the session alive, and `get`. One look for all."""
         ...
 
     async def plain(self, workspace_id: str) -> Workspace | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct, structs
 
 from linkflow.contracts.base import Caller
@@ -10,8 +12,9 @@ from linkflow.domain.ids import is_uuid, uuid7
 from linkflow.ports import Clock
 
 from . import audit
-from .control_ports import Member, OwnRole, User, UserStore, Workspace, WorkspaceStore
+from .control_ports import Entering, Member, OwnRole, User, UserStore, Workspace, WorkspaceStore
 from .permissions import ROLES, may_give, permissions_of
+from .together import Together
 from .tokens import Identity, Scope
 
 
@@ -75,6 +78,7 @@ class Workspaces:
         self._users = users
         self._clock = clock
         self._only_verified = only_verified
+        self._entering = Together(self._enter)
 
     async def membership(self, user_id: str, workspace_id: str) -> Membership:
         """Raises `NotFound` where there is no such workspace, or the user is no member of it."""
@@ -89,7 +93,7 @@ class Workspaces:
         if not is_uuid(workspace_id) or (scope and scope.workspace_id not in ("", workspace_id)):
             raise NotFound("There is no such workspace.")
         if scope is None:
-            alive, found = await self._store.enter(workspace_id, identity.user_id, identity.family)
+            alive, found = await self._entered(Entering(workspace_id, identity.user_id, identity.family))
             if not alive:
                 raise Unauthenticated("This session is over. Sign in again.")
         elif identity.user_id:
@@ -101,6 +105,13 @@ class Workspaces:
         if not identity.user_id and scope:
             return Membership(scope.key_id, found, scope, is_person=False)
         return Membership(identity.user_id, found, scope)
+
+    async def _entered(self, who: Entering) -> tuple[bool, Workspace | None]:
+        """Read after it was asked for, with those who ask at the same time."""
+        return await self._entering.find(" ".join(who)) or (False, None)
+
+    async def _enter(self, keys: Sequence[str]) -> dict[str, tuple[bool, Workspace | None]]:
+        return dict(zip(keys, await self._store.enter([Entering(*key.split(" ")) for key in keys]), strict=True))
 
     async def of(self, identity: Identity) -> list[Workspace]:
         """Those that the caller may enter."""

@@ -20,13 +20,14 @@ LEFT JOIN roles r ON r.id = m.role_id AND m.role = 'viewer'
 WHERE m.workspace_id = %(id)s AND m.user_id = %(user_id)s AND w.deleted_at = 0
 
 -- name: enter
--- Does the session live, and the workspace as the member sees it: asked at every call.
-SELECT EXISTS (SELECT FROM refresh_tokens WHERE family = %(family)s), w.id::text, w.name, coalesce(r.name, m.role),
+-- Of callers: does the session live, and the workspace as the member sees it. Asked at every call.
+SELECT EXISTS (SELECT FROM refresh_tokens WHERE family = e.family), w.id::text, w.name, coalesce(r.name, m.role),
        w.created_at, w.updated_at, r.permissions, coalesce(r.id::text, '')
-FROM (SELECT) one
+FROM unnest(%(ids)s::uuid[], %(users)s::uuid[], %(families)s::uuid[]) WITH ORDINALITY e (workspace_id, user_id, family, n)
 LEFT JOIN (members m JOIN workspaces w ON w.id = m.workspace_id AND w.deleted_at = 0)
-  ON m.workspace_id = %(id)s AND m.user_id = %(user_id)s
+  ON m.workspace_id = e.workspace_id AND m.user_id = e.user_id
 LEFT JOIN roles r ON r.id = m.role_id AND m.role = 'viewer'
+ORDER BY e.n
 
 -- name: plain
 -- One workspace, without a member.

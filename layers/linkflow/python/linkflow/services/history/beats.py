@@ -9,7 +9,7 @@ import msgspec
 from linkflow.contracts import history as h
 from linkflow.domain import commands as c
 from linkflow.domain.ids import is_uuid
-from linkflow.domain.state import State
+from linkflow.domain.state import CLOSED, State
 from linkflow.domain.timing import EXECUTION, parse_timer
 from linkflow.ports import Clock, EventStore
 
@@ -34,7 +34,10 @@ class Beats:
         """The runs, with the latest heartbeats of their nodes and the runs of their error workflows."""
         ids = [execution.id for execution in executions]
         beats: dict[str, list[h.LastBeat]] = {id: [] for id in ids}
-        for beat in await self._store.beats_of(ids):
+        open = [
+            execution.id for execution in executions if execution.status not in CLOSED
+        ]  # with the last node they go
+        for beat in await self._store.beats_of(open) if open else ():
             beats[beat.execution_id].append(beat)
         answers: dict[str, list[str]] = {id: [] for id in ids}
         for failed, answer in await self._store.error_runs(ids):

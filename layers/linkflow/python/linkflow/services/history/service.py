@@ -480,7 +480,7 @@ class History:
             row = written.row
             if row is None or written.duplicate:
                 continue
-            EVENTS.values.update((type(event),) for event in written.decision.events)
+            EVENTS.types(written.decision.events)
             if row.new_tasks:
                 left = self._takers.leave(item.execution_id, row.new_tasks)
                 push += self._holders.hint(row, item.commands, left)

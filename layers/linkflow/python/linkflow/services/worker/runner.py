@@ -27,7 +27,7 @@ from linkflow.nodes.files import Files
 from linkflow.nodes.given import takes_secrets
 from linkflow.nodes.registry import told
 from linkflow.nodes.scripts import Scripts
-from linkflow.observability import Concealed, concealing, logger
+from linkflow.observability import Concealed, logger
 from linkflow.ports import Clock
 from linkflow.services.approval_links import ApprovalLinks
 
@@ -96,7 +96,7 @@ class Runner:
     async def run(self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse) -> Ran:
         """Run any node, within its start-to-close timeout. Returns the outcome and about how many bytes it is."""
         began = time.perf_counter()
-        with concealing() as secrets:
+        with Concealed() as secrets:
             outcome, size = await self._run(plan, step, state, key, attempt, pulse, secrets)
             if secrets.end is not None:
                 secrets.end()
@@ -111,42 +111,54 @@ class Runner:
     async def _run(
         self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse, secrets: Concealed
     ) -> Ran:
-        found: dict[str, Any] = {}
         logs: list[str] = []
         limit = step.node.timeout.start_to_close if step.node.timeout else 0
+        bound: asyncio.Timeout | None = None
         try:
-            async with asyncio.timeout(limit or None) as bound:
-                opened = None if step.type.pure else await self._opened(plan, step, state)
-                secrets.by = opened.redactor if opened else None
-                context, scope = self._context(plan, step, state, key, attempt, found, opened)
-                context.scripts, context.random = None if step.type.pure else self._scripts, self._clock.random
-                context.files = self._files(context.workspace_id) if self._files and not step.type.pure else None
-                context.heartbeat, context.heartbeat_details = pulse.give, pulse.earlier
-                context.log = logs.append
-                if self._steps is not None:
-                    context.steps = self._steps(state, key, attempt)
-                if self._speaker is not None:
-                    context.say = self._speaker.voice(state.execution_id, key, attempt)
-                if opened is not None:
-                    secrets.end = conceal(context, opened.redactor)
-                if step.scripts:
-                    found.update(await answers(self._scripts, step.scripts, scope or Scope(), self._clock))
-                if self._reach is not None and not step.type.pure:
-                    context.spent = state.spent.cost if state.spent else 0
-                    context.policy = await self._reach.policy(state.workspace_id) or OPEN
-                    if fault := type_fault(context.policy, step.type.type):
-                        raise NodeFailure("policy_violation", fault, retryable=False)
-                outcome = step.type.run(step.params(scope), context)
-                if not isinstance(outcome, OUTCOMES) and inspect.isawaitable(outcome):
-                    outcome = await outcome
-            return self._checked(outcome, logs, secrets.by, context.policy.max_payload)
+            if not limit:
+                outcome, most = await self._outcome(plan, step, state, key, attempt, pulse, secrets, logs)
+            else:
+                async with asyncio.timeout(limit) as bound:
+                    outcome, most = await self._outcome(plan, step, state, key, attempt, pulse, secrets, logs)
+            return self._checked(outcome, logs, secrets.by, most)
         except TimeoutError as error:
-            if not bound.expired():
+            if bound is None or not bound.expired():
                 return self._checked(_failed(step.type, error, logs), [], secrets.by)
             late = NodeError("timeout", f"The attempt passed its start_to_close timeout of {limit:g} s.")
             return self._checked(Failed(late, timed_out="start_to_close", logs=tuple(logs[:MAX_LOGS])), [], secrets.by)
         except Exception as error:
             return self._checked(_failed(step.type, error, logs), [], secrets.by)
+
+    async def _outcome(
+        self, plan: Plan, step: Step, state: State, key: str, attempt: int, pulse: Pulse, secrets: Concealed,
+        logs: list[str],
+    ) -> tuple[Any, int]:  # fmt: skip
+        """What the node gives, and how many bytes it may have by the workspace's policy."""
+        found: dict[str, Any] = {}
+        opened = None if step.type.pure else await self._opened(plan, step, state)
+        secrets.by = opened.redactor if opened else None
+        context, scope = self._context(plan, step, state, key, attempt, found, opened)
+        context.scripts, context.random = None if step.type.pure else self._scripts, self._clock.random
+        context.files = self._files(context.workspace_id) if self._files and not step.type.pure else None
+        context.heartbeat, context.heartbeat_details = pulse.give, pulse.earlier
+        context.log = logs.append
+        if self._steps is not None:
+            context.steps = self._steps(state, key, attempt)
+        if self._speaker is not None:
+            context.say = self._speaker.voice(state.execution_id, key, attempt)
+        if opened is not None:
+            secrets.end = conceal(context, opened.redactor)
+        if step.scripts:
+            found.update(await answers(self._scripts, step.scripts, scope or Scope(), self._clock))
+        if self._reach is not None and not step.type.pure:
+            context.spent = state.spent.cost if state.spent else 0
+            context.policy = await self._reach.policy(state.workspace_id) or OPEN
+            if fault := type_fault(context.policy, step.type.type):
+                raise NodeFailure("policy_violation", fault, retryable=False)
+        outcome = step.type.run(step.params(scope), context)
+        if not isinstance(outcome, OUTCOMES) and inspect.isawaitable(outcome):
+            outcome = await outcome
+        return outcome, context.policy.max_payload
 
     async def _opened(self, plan: Plan, step: Step, state: State) -> Opened | None:
         """What the node may use that is secret; None where that is nothing."""
