@@ -34,9 +34,7 @@ class Beats:
         """The runs, with the latest heartbeats of their nodes and the runs of their error workflows."""
         ids = [execution.id for execution in executions]
         beats: dict[str, list[h.LastBeat]] = {id: [] for id in ids}
-        open = [
-            execution.id for execution in executions if execution.status not in CLOSED
-        ]  # with the last node they go
+        open = [execution.id for execution in executions if execution.status not in CLOSED]
         for beat in await self._store.beats_of(open) if open else ():
             beats[beat.execution_id].append(beat)
         answers: dict[str, list[str]] = {id: [] for id in ids}
