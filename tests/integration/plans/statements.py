@@ -481,7 +481,7 @@ COLD: dict[str, dict[str, str]] = {
          "join", "hand_over", "add_key", "delete_key"),
         _PERSON,
     ),
-    "audit_log": {"add": "one row", "forget": _DAILY},
+    "audit_log": {"add": "one row", "add_many": "one row a call", "forget": _DAILY},
     "workspaces": {
         "add": _PERSON, "rename": _PERSON, "delete": _PERSON, "lock": _PERSON, "put_member": _PERSON,
         "remove_member": _PERSON, "delete_workflows": "when a workspace is deleted: all its workflows",

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
 from linkflow.clock import SystemClock
+from linkflow.domain.errors import Internal, LinkFlowError
 from linkflow.domain.ids import uuid7
 from linkflow.services import audit
 from linkflow.services.audit import Asked, Entry, Line
+from linkflow.services.together import Together
 
 from .database import Connection, Database
 from .queries import queries
 
 _sql = queries("audit_log")
 _clock = SystemClock()
+_log = logging.getLogger(__name__)
 
 FIRST, LAST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 FORGET_AT_ONCE = 5000
@@ -57,10 +61,35 @@ class PostgresAudit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._waiting: dict[str, dict[str, Any]] = {}
+        self._writing: Together[Exception] = Together(self._write)
 
     async def write(self, entry: Entry, id: str) -> None:
+        """Written when this returns, together with what others write at the time."""
+        self._waiting[id] = _row(entry, id)
+        if error := await self._writing.find(id):
+            raise error
+
+    async def _write(self, ids: Sequence[str]) -> dict[str, Exception]:
+        """What went wrong, by entry."""
+        rows = [self._waiting.pop(id) for id in ids]
+        if len(rows) > 1:
+            try:
+                await self._add("add_many", {name: [row[name] for row in rows] for name in rows[0]})
+                return {}
+            except Internal:  # one is not as it should be: the others are written all the same
+                _log.exception("Audit lines could not be written together")
+        wrong: dict[str, Exception] = {}
+        for id, row in zip(ids, rows, strict=True):
+            try:
+                await self._add("add", row)
+            except LinkFlowError as error:
+                wrong[id] = error
+        return wrong
+
+    async def _add(self, statement: str, values: dict[str, Any]) -> None:
         async with self._database.connection() as connection:
-            await connection.execute(_sql["add"], _row(entry, id))
+            await connection.execute(_sql[statement], values)
 
     async def read(self, asked: Asked) -> list[Line]:
         values: dict[str, Any] = {

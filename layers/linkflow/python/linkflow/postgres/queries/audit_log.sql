@@ -5,6 +5,14 @@ INSERT INTO audit_log (id, workspace_id, user_id, actor, via, via_id, action, ta
 VALUES (%(id)s, %(workspace)s, %(user)s, %(actor)s, %(via)s, %(via_id)s, %(action)s, %(target_type)s, %(target_id)s,
         %(ip)s, %(user_agent)s, %(request_id)s, %(changes)s)
 
+-- name: add_many
+-- Entries of calls that came together.
+INSERT INTO audit_log (id, workspace_id, user_id, actor, via, via_id, action, target_type, target_id, ip, user_agent,
+                       request_id, changes)
+SELECT * FROM unnest(%(id)s::uuid[], %(workspace)s::uuid[], %(user)s::uuid[], %(actor)s::text[], %(via)s::text[],
+                     %(via_id)s::text[], %(action)s::text[], %(target_type)s::text[], %(target_id)s::text[],
+                     %(ip)s::text[], %(user_agent)s::text[], %(request_id)s::text[], %(changes)s::bytea[])
+
 -- name: page
 -- A workspace's entries, newest first.
 SELECT id::text, coalesce(workspace_id::text, ''), coalesce(user_id::text, ''), actor, via, via_id, action, target_type,
