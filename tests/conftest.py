@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,18 @@ import pytest
 
 TEST_REDIS_DATABASE = 15  # flushed by every test; 0 is where people keep theirs
 
+LONGEST = (
+    "bench/test_bench", "e2e/test_template", "e2e/test_main_job", "chaos/test_scenarios", "integration/test_moving",
+    "integration/test_two_databases", "integration/control/test_http_malformed", "integration/test_local_stack",
+    "escapes/test_escapes", "chaos/test_lambda_faults", "e2e/test_containers", "chaos/test_faults", "e2e/test_loops",
+    "contract/test_queue_races", "integration/test_retention", "contract/test_task_queue", "bench/test_on_lambda",
+    "integration/plans/test_plans", "integration/test_queues", "integration/test_beats", "unit/nodes/test_aside",
+    "integration/test_admission", "integration/control/test_http_permissions", "unit/engine/test_properties",
+    "contract/test_transports", "integration/test_timer", "model/test_model", "unit/nodes/test_own_types",
+    "contract/test_lambda", "e2e/test_payloads", "integration/test_outage", "e2e/test_backup", "integration/test_steps",
+)  # fmt: skip
+"""Files that take longest. They come first, or one process would end on one of them while the others have nothing left."""
+
 IN_MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30
 """Bytes that have to be free where the tests' files are kept in memory. They need about one."""
@@ -28,13 +41,24 @@ ROOM = 6 * 2**30
 @pytest.hookimpl(tryfirst=True)  # before the temporary directory is chosen
 def pytest_configure(config: pytest.Config) -> None:
     """Keep temporary files in memory where there is room: a database a test is hundreds of files, and most of its time
-    is the disk's. Tests kill processes, never the power."""
+    is the disk's. Tests kill processes, never the power.
+
+    Compiled modules are kept even where the shell asks for none (images of containers like to): hundreds of processes of
+    these tests import LinkFlow, and each would compile it anew."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if hasattr(config, "workerinput") or config.option.basetemp or not _room():
         return
     for left in IN_MEMORY.glob("linkflow-tests-*"):
         if not Path("/proc", left.name.rpartition("-")[2]).exists():  # killed before it could tidy up
             shutil.rmtree(left, ignore_errors=True)
     config.option.basetemp = str(IN_MEMORY / f"linkflow-tests-{os.getpid()}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -81,7 +105,20 @@ def postgres(session_home: Path):
 
     # Tests kill processes, never the power: what the kernel holds is safe, and a slow disk need not be waited for.
     with EmbeddedPostgres(session_home, settings={"fsync": "off", "full_page_writes": "off"}) as server:
+        _sign_in_quickly(server.url)
         yield server
+
+
+def _sign_in_quickly(url: str) -> None:
+    """Tests open thousands of connections, and most of what one costs is 4096 rounds of the password's hash."""
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(url, autocommit=True) as admin:
+        if admin.info.server_version >= 160000:
+            admin.execute("SET scram_iterations = 1")
+            change = sql.SQL("ALTER ROLE {} PASSWORD {}")
+            admin.execute(change.format(sql.Identifier(admin.info.user), sql.Literal(admin.info.password)))
 
 
 @pytest.fixture(scope="session")

@@ -112,6 +112,7 @@ from linkflow.services.hook_secrets import HookSecrets
 from linkflow.services.hook_status import StatusTokens
 from linkflow.services.inspecting import Inspecting
 from linkflow.services.notifications import Notifications
+from linkflow.services.passwords import Cost
 from linkflow.services.people import Rules
 from linkflow.services.people import build as people_of
 from linkflow.services.policies import Policies
@@ -140,6 +141,8 @@ from tests.timer_fakes import FakeDoorbell
 
 SECRET = "a secret for tests that is long enough"
 PASSWORD = "Correct1horse"
+CHEAP = Cost(rounds=1, memory_kib=8)
+"""What a hash of a password costs here; the product's is tried out in `tests/unit/control/test_sign_in.py`."""
 KEYS = '{"current": "k1", "keys": {"k1": "' + base64.b64encode(b"k" * 32).decode() + '"}}'
 
 _chance = random.SystemRandom()  # hypothesis seeds the shared one, and ids would come twice
@@ -586,7 +589,7 @@ def build(
     clock, frontend, limiter = MovableClock(), RecordingFrontend(), CountingLimiter()
     store, down = PostgresWorkflows(database), set[str]()
     outbox = Path(tempfile.mkdtemp(prefix="linkflow-outbox-"))
-    rules = Rules(secret=SECRET, public_url="http://linkflow.test", oidc=oidc or {}, **more)
+    rules = Rules(secret=SECRET, public_url="http://linkflow.test", oidc=oidc or {}, password_cost=CHEAP, **more)
     fetcher = Fetcher(Egress(), [one.issuer for one in rules.oidc.values()])
     people = people_of(stores(database), rules, clock, limiter, mailer or Outbox(outbox), fetcher.fetch)
     definitions, worker = Definitions(store), RecordingWorker()

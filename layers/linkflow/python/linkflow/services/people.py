@@ -16,7 +16,7 @@ from .gate import USUAL, Gate, Rates
 from .keys import Keys
 from .mails import Mails
 from .oidc import Oidc
-from .passwords import Passwords
+from .passwords import COST, Cost, Passwords
 from .people_ports import AccountStore, FactorStore, FailureStore, IdentityStore, TeamStore
 from .providers import Fetch
 from .second_factor import SecondFactors
@@ -53,6 +53,7 @@ class Rules:
     oidc: Mapping[str, OidcProvider] = field(default_factory=dict)
     mail_at_once: bool = False
     least: float = 0.0
+    password_cost: Cost = COST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ def build(
     audit = Audit(stores.audit, clock)
     gate = Gate(stores.failures, clock, limiter, audit, rules.rates)
     mails = Mails(mailer, clock, rules.public_url, at_once=rules.mail_at_once)
-    passwords = Passwords()
+    passwords = Passwords(cost=rules.password_cost)
     factors = SecondFactors(stores.factors, clock, rules.secret)
     accounts = Accounts(stores.users, stores.accounts, clock, gate, mails, passwords, least=rules.least)
     auth = Auth(
