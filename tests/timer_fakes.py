@@ -265,7 +265,7 @@ class FakeHistory:
         self.runs: dict[tuple[str, str], str] = {}
         self.controls: list[ControlRequest] = []
         self.obeys = True
-        self.sweeps = 0
+        self.sweeps = self.purges = 0
         self.swept = 0
         """Tasks that the next sweep offers again."""
         self.failing: set[str] = set()
@@ -312,6 +312,9 @@ class FakeHistory:
         return ControlReply("cancelled")
 
     async def sweep(self, request: SweepRequest) -> SweepReply:
+        if request.purge:
+            self.purges += 1
+            return SweepReply(0, 0)
         self.sweeps += 1
         swept, self.swept = self.swept, 0
         return SweepReply(swept, 0)

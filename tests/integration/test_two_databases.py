@@ -15,11 +15,12 @@ from tests.integration import (
     test_error_workflows,
     test_forks,
     test_history,
+    test_purging,
     test_waiting,
 )
 from tests.integration.test_history import SERVICE, World
 
-for _module in (test_history, test_forks, test_waiting, test_error_workflows, test_bulk, test_admission):
+for _module in (test_history, test_forks, test_waiting, test_error_workflows, test_bulk, test_admission, test_purging):
     globals().update({name: test for name, test in vars(_module).items() if name.startswith("test_")})
 
 

@@ -7,7 +7,8 @@ import asyncio
 import jwt
 import pytest
 
-from tests.integration.control.plane import PASSWORD, SECRET, Plane, check_problem
+from linkflow.postgres.purging import PostgresPurge
+from tests.integration.control.plane import PASSWORD, SECRET, Plane, check_problem, cron_document
 
 
 async def test_registering_gives_tokens_and_a_workspace(plane: Plane):
@@ -149,3 +150,53 @@ async def test_a_deleted_workspace_is_gone_with_what_starts_its_workflows(plane:
     assert (await plane.client.delete(ada.base, headers=ada.auth)).status_code == 200
     check_problem(await plane.client.get(ada.base, headers=ada.auth), 404)
     check_problem(await plane.client.post(hook), 404)
+
+
+async def test_a_deleted_workspace_is_restored_by_its_owner_switched_off(plane: Plane):
+    ada, bob = await plane.person(), await plane.person("bob@example.com", "Bob")
+    await plane.client.post(f"{ada.base}/members", json={"email": bob.email, "role": "admin"}, headers=ada.auth)
+    hook = await plane.webhook(ada)
+    daily = await plane.workflow(ada, **cron_document())
+    turned = await plane.client.post(f"{ada.base}/workflows/{daily['id']}/activate", headers=ada.auth)
+    assert turned.status_code == 200, turned.text
+    earlier = await plane.workflow(ada, name="Earlier")
+    await plane.client.delete(f"{ada.base}/workflows/{earlier['id']}", headers=ada.auth)
+    key = await plane.client.post("/api/v1/user/keys", json={"name": "k"}, headers=ada.auth)
+    gone, restore = "/api/v1/user/deleted-workspaces", f"/api/v1/user/deleted-workspaces/{ada.workspace_id}/restore"
+    check_problem(await plane.client.post(restore, headers=ada.auth), 404)  # it is not deleted
+    deleted = (await plane.client.delete(ada.base, headers=ada.auth)).json()
+    due = "SELECT count(*) FROM schedules WHERE NOT paused OR look_at IS NOT NULL"
+    live = "SELECT count(*) FROM webhooks WHERE active"
+    async with plane.database.connection() as connection:
+        for statement in (due, live):
+            assert await (await connection.execute(statement)).fetchone() == (0,)
+    [shown] = (await plane.client.get(gone, headers=ada.auth)).json()["data"]
+    assert (shown["id"], shown["restore_until"]) == (ada.workspace_id, deleted["restore_until"])
+    assert (await plane.client.get(gone, headers=bob.auth)).json()["data"] == []
+    check_problem(await plane.client.post(restore, headers=bob.auth), 404)
+    check_problem(await plane.client.post(restore.replace("-", "x", 9), headers=ada.auth), 404)
+    secret = {"Authorization": f"Bearer {key.json()['secret']}"}
+    check_problem(await plane.client.post(restore, headers=secret), 403)
+    back = (await plane.client.post(restore, headers=ada.auth)).json()
+    assert (back["workflows"], back["workspace"]["role"]) == (2, "owner")
+    listed = (await plane.client.get(f"{ada.base}/workflows", headers=bob.auth)).json()["data"]
+    assert {one["name"]: one["is_active"] for one in listed} == {"Hooked": False, "Daily": False}
+    check_problem(await plane.client.post(hook), 404)
+    on = await plane.client.post(f"{ada.base}/workflows/{daily['id']}/activate", headers=ada.auth)
+    assert on.status_code == 200, on.text
+    async with plane.database.connection() as connection:
+        assert await (await connection.execute(due)).fetchone() == (1,)
+    assert (await plane.client.get(gone, headers=ada.auth)).json()["data"] == []
+    check_problem(await plane.client.post(restore, headers=ada.auth), 404)
+
+
+async def test_what_is_being_purged_is_not_restored(plane: Plane):
+    ada = await plane.person()
+    await plane.client.delete(ada.base, headers=ada.auth)
+    now, store = plane.clock.now_ms(), PostgresPurge(plane.database)
+    assert await store.take(now, now - 1000, now + 600_000, 10) == []
+    assert await store.take(now + 1, now + 1, now + 600_000, 10) == [ada.workspace_id]
+    assert await store.take(now + 1, now + 1, now + 600_000, 10) == []  # somebody is at it
+    gone = "/api/v1/user/deleted-workspaces"
+    assert (await plane.client.get(gone, headers=ada.auth)).json()["data"] == []
+    check_problem(await plane.client.post(f"{gone}/{ada.workspace_id}/restore", headers=ada.auth), 404)

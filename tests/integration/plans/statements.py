@@ -294,6 +294,15 @@ HOT: dict[str, Cases] = {
         "keep": {"workspace_id": BIG, "key": "k1", "status": 200, "headers": b"", "body": b"", "until": 1},
         "drop": {"workspace_id": BIG, "key": "k1"},
     },
+    "purging": {
+        "take": {"now": 1, "before": 0, "until": 10, "limit": PAGE},
+        "some_workflows": {"workspace": BIG, "limit": PAGE},
+        "drop_workflows": {"workflows": [FLOW], "workspace": nth(1, 5)},
+        "drop_files": {"drawer": nth(0, 1), "workspace": BIG, "limit": 20},
+        "drop_events": {"workspace": BIG, "limit": PAGE},
+        "drop_sums": {"workspace": BIG, "limit": PAGE},
+        "drop_bulks": {"workspace": BIG, "limit": PAGE},
+    },
     "workspaces": {
         "of_user": (USER,),
         "get": {"id": BIG, "user_id": USER},
@@ -392,6 +401,7 @@ HOT: dict[str, Cases] = {
 }  # fmt: skip
 
 _ROTATION = {"after": "when keys are rotated, page by page", "rewrap": "when keys are rotated, row by row"}
+_PURGE = "once in a workspace's life, at its end"
 _PERSON = "one row by its key, when a person changes something"
 _SETTING = "when somebody reads or changes a queue's settings, or Valkey has lost its copy of them"
 _DAILY = "upkeep, once in a while: what it reads is what it tidies"
@@ -482,7 +492,14 @@ COLD: dict[str, dict[str, str]] = {
         _PERSON,
     ),
     "audit_log": {"add": "one row", "add_many": "one row a call", "forget": _DAILY},
+    "purging": {
+        **dict.fromkeys(("drop", "drop_reach", "drop_settings", "drop_shares", "silence_rules"), _PURGE),
+        **dict.fromkeys(("drop_rates", "drop_keys"), "a portion of workflows that nothing has started for a month"),
+        "drop_replies": "a portion; answers that are kept are a day old at most, so there are none",
+        "drop_tallies": "the table has what the last seconds led to",
+    },
     "workspaces": {
+        **dict.fromkeys(("deleted", "lock_deleted", "restore_workflows", "restore", "stop_environments"), _PERSON),
         "add": _PERSON, "rename": _PERSON, "delete": _PERSON, "lock": _PERSON, "put_member": _PERSON,
         "remove_member": _PERSON, "delete_workflows": "when a workspace is deleted: all its workflows",
         "stop_webhooks": "when a workspace is deleted", "stop_schedules": "when a workspace is deleted",

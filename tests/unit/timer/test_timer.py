@@ -135,13 +135,13 @@ async def test_a_tick_leaves_failed_timers_for_later(world: World) -> None:
 async def test_sweeps_and_upkeep_keep_their_intervals(world: World) -> None:
     await world.tick()
     await world.tick()
-    assert (world.history.sweeps, world.store.upkeeps) == (1, 1)
+    assert (world.history.sweeps, world.store.upkeeps, world.history.purges) == (1, 1, 1)
     world.clock.now += 5_000
     await world.tick()
     assert (world.history.sweeps, world.store.upkeeps) == (2, 1)
     world.clock.now += 3_600_000
     await world.tick()
-    assert (world.history.sweeps, world.store.upkeeps) == (3, 2)
+    assert (world.history.sweeps, world.store.upkeeps, world.history.purges) == (3, 2, 2)
 
 
 async def test_a_clock_that_is_set_back_does_not_stop_the_sweeps(world: World) -> None:

@@ -363,6 +363,7 @@ class System:
         from linkflow.postgres.credentials import PostgresCredentials
         from linkflow.postgres.notifications import PostgresRules
         from linkflow.postgres.policies import PostgresPolicies
+        from linkflow.postgres.purging import PostgresPurge
         from linkflow.postgres.reach import PostgresReach
         from linkflow.postgres.variables import PostgresVariables
         from linkflow.services.history import History
@@ -374,6 +375,7 @@ class System:
             reach=PostgresReach(self.database), audience=self.audience, policies=PostgresPolicies(self.database),
             secrets=Secrets(PostgresCredentials(self.database), PostgresVariables(self.database), self.clock),
             rules=PostgresRules(self.database),
+            purging=PostgresPurge(self.database, list(self.shards.databases.values()) if self.shards else ()),
         )  # fmt: skip
         self._parts["remembered"] = made.remembered
         return self._closing(made)
@@ -613,6 +615,7 @@ class System:
             refresh_ttl=config.refresh_ttl, open_registration=config.open_registration,
             only_verified=config.verifies, rates=Rates(address=config.auth_rate), mail_at_once=self.on_lambda,
             least=2.0 if self.on_lambda else 0.3, oidc=config.oidc,
+            restore_days=config.restore_days,
         )  # fmt: skip
         fetcher = self._closing(Fetcher(config.egress, [one.issuer for one in config.oidc.values()]))
         limiter = StreamLimiter(self.valkey)

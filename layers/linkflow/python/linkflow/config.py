@@ -143,6 +143,8 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Bytes of a run's history."""
     retention_days: int = 90
     """How long runs are kept after they have closed, where their workflow says nothing; 0 for ever."""
+    restore_days: int = 30
+    """How long a workspace that was deleted can be restored; then it is purged."""
     max_depth: int = 16
     """Depth of sub-workflows."""
     token_ttl: int = 900

@@ -645,6 +645,28 @@ class RuleBook(Protocol):
         ...
 
 
+class PurgeStore(Protocol):
+    """What is kept of workspaces that were deleted, outside of their runs. Raises `Unavailable`."""
+
+    async def take(self, now: int, before: int, until: int, limit: int) -> list[str]:
+        """Ids of those that were deleted before a time (ms), to be purged; nobody else gets them before `until`. From
+        now on they cannot be restored."""
+        ...
+
+    async def silence(self, workspace_id: str) -> None:
+        """Nobody is told of its runs any more."""
+        ...
+
+    async def portion(self, workspace_id: str) -> int:
+        """Forget some of its workflows, files and other rows; how many. 0: there are none left."""
+        ...
+
+    async def finish(self, workspace_id: str, entry: Any) -> bool:
+        """Forget the workspace itself, with its people's places in it, and put `entry` (`services.audit.Entry`) on
+        record. False where it is gone already."""
+        ...
+
+
 class ReachBook(Protocol):
     """What workspaces may reach. Raises `Unavailable` while it does not answer."""
 

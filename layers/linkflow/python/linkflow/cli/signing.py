@@ -54,12 +54,16 @@ def workspace() -> None:
 
 
 @workspace.command("list")
+@click.option("--deleted", is_flag=True, help="Those that were deleted, and can be restored.")
 @JSON
 @HOME
 @URL
-def list_workspaces(as_json: bool, home: str, url: str) -> None:
+def list_workspaces(deleted: bool, as_json: bool, home: str, url: str) -> None:
     """Those that one is in; the one in use has a *."""
-    from .signing_in import workspaces as work
+    if deleted:
+        from .workspaces_work import deleted as work
+    else:
+        from .signing_in import workspaces as work
 
     raise SystemExit(work(home, url, as_json))
 
@@ -85,3 +89,28 @@ def use(name: str, home: str, url: str) -> None:
     from .signing_in import use_workspace as work
 
     raise SystemExit(work(home, url, name))
+
+
+@workspace.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@JSON
+@HOME
+@URL
+def delete(name: str, yes: bool, as_json: bool, home: str, url: str) -> None:
+    """Delete one, by name or id, with everything in it. For some time an owner can restore it."""
+    from .workspaces_work import delete as work
+
+    raise SystemExit(work(home, url, name, yes, as_json))
+
+
+@workspace.command("restore")
+@click.argument("name")
+@JSON
+@HOME
+@URL
+def restore(name: str, as_json: bool, home: str, url: str) -> None:
+    """Bring back one that was deleted, by name or id. Its workflows are switched off."""
+    from .workspaces_work import restore as work
+
+    raise SystemExit(work(home, url, name, as_json))

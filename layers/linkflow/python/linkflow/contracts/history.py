@@ -496,6 +496,8 @@ class SweepRequest(Struct, frozen=True, omit_defaults=True):
     """Offer again what may have been lost between a commit and its push, and forget kept events whose time is over."""
 
     limit: int = 1000
+    purge: bool = False
+    """Nothing of that: go on with purging workspaces that were deleted."""
 
 
 class SweepReply(Struct, frozen=True, omit_defaults=True):

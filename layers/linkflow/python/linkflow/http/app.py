@@ -73,6 +73,7 @@ ROUTERS = (
     teams.router,
     audit.router,
     workspaces.router,
+    workspaces.gone,
     releases.router,  # before workflows: /versions/compare is no version
     workflows.router,
     trials.router,

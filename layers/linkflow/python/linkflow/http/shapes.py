@@ -17,7 +17,7 @@ from linkflow.domain.state import Entry, State
 from linkflow.domain.steps import BILLIONTH, Spent, Usage
 from linkflow.domain.trial import Trial
 from linkflow.services.auth import Session
-from linkflow.services.control_ports import Member, TriggerRow, User, Workflow, WorkflowTag, Workspace
+from linkflow.services.control_ports import Deleted, Member, TriggerRow, User, Workflow, WorkflowTag, Workspace
 from linkflow.services.executions import RunOfNode
 from linkflow.services.noderuns import PUBLIC_STATUS
 from linkflow.services.workflows import Shown
@@ -63,6 +63,16 @@ def workspace(found: Workspace) -> Json:
         "permissions": None if found.grants is None else list(found.grants),
         "created_at": at(found.created_at),
         "updated_at": at(found.updated_at),
+    }
+
+
+def deleted_workspace(found: Deleted) -> Json:
+    return {
+        "id": found.id,
+        "name": found.name,
+        "created_at": at(found.created_at),
+        "deleted_at": at(found.deleted_at),
+        "restore_until": at(found.restore_until),
     }
 
 

@@ -12,12 +12,13 @@ from linkflow.services.workspaces import Membership
 
 from . import shapes
 from .bodies import MemberRole, NewMember, NewWorkspace
-from .guard import SignedIn, can
+from .guard import InPerson, SignedIn, can
 from .replying import reply
 from .routing import router as new_router
 from .wiring import Given
 
 router = new_router(prefix="/api/v1/workspaces", tags=["Workspaces"])
+gone = new_router(prefix="/api/v1/user/deleted-workspaces", tags=["Workspaces"])
 
 Viewer = Annotated[Membership, can("workspace.view")]
 
@@ -53,10 +54,26 @@ async def update(form: NewWorkspace, services: Given, who: Annotated[Membership,
 
 @router.delete("/{workspace_id}")
 async def delete(services: Given, who: Annotated[Membership, can("workspace.delete")]) -> Response:
-    """Delete a workspace with everything in it."""
+    """Delete a workspace with everything in it. Nothing in it starts any more, from now on; until `restore_until` an
+    owner can restore it, then it is purged."""
     audit.changed({"name": who.workspace.name}, None)
-    await services.workspaces.delete(who)
-    return reply({"message": "Workspace deleted."})
+    until = await services.workspaces.delete(who)
+    return reply({"message": "Workspace deleted.", "restore_until": shapes.at(until)})
+
+
+@gone.get("")
+async def deleted(services: Given, who: InPerson) -> Response:
+    """Workspaces that one has owned, and can restore; the last one first."""
+    return reply({"data": [shapes.deleted_workspace(one) for one in await services.workspaces.deleted(who.user_id)]})
+
+
+@gone.post("/{deleted_id}/restore")
+async def restore(deleted_id: str, services: Given, who: InPerson) -> Response:
+    """Bring back a workspace with everything that was in it, switched off: activate workflows as you need them."""
+    came = await services.workspaces.restore(who.user_id, deleted_id)
+    found = await services.workspaces.membership(who.user_id, deleted_id)
+    told = {"message": "Workspace restored. Its workflows are switched off.", "workflows": came}
+    return reply({**told, "workspace": shapes.workspace(found.workspace)})
 
 
 @router.post("/{workspace_id}/leave")

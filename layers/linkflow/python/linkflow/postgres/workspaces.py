@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from linkflow.services.control_ports import Entering, Member, OwnRole, Workspace
+from linkflow.services.control_ports import Deleted, Entering, Member, OwnRole, Workspace
 
 from .audit_log import Unchanged, recorded, recorded_if_changed
 from .database import Database
@@ -60,8 +60,24 @@ class PostgresWorkspaces:
 
     async def delete(self, workspace_id: str, at: int) -> None:
         async with recorded(self._database) as connection:
-            for statement in ("delete", "delete_workflows", "stop_webhooks", "stop_schedules"):
+            for statement in ("delete", "delete_workflows", "stop_environments", "stop_webhooks", "stop_schedules"):
                 await connection.execute(_sql[statement], {"id": workspace_id, "at": at})
+
+    async def deleted(self, user_id: str, grace_ms: int) -> list[Deleted]:
+        async with self._database.connection() as connection:
+            rows = await (await connection.execute(_sql["deleted"], (user_id,))).fetchall()
+            return [Deleted(*(*row, row[-1] + grace_ms)) for row in rows]
+
+    async def restore(self, workspace_id: str, user_id: str, at: int) -> int | None:
+        values = {"id": workspace_id, "user_id": user_id, "at": at}
+        async with recorded_if_changed(self._database) as connection:
+            row = await (await connection.execute(_sql["lock_deleted"], values)).fetchone()
+            if row is None:
+                raise Unchanged
+            came = await connection.execute(_sql["restore_workflows"], {**values, "deleted_at": row[0]})
+            await connection.execute(_sql["restore"], values)
+            return came.rowcount
+        return None
 
     async def members(self, workspace_id: str) -> list[Member]:
         async with self._database.connection() as connection:

@@ -47,6 +47,16 @@ class Workspace(Struct, frozen=True):
     role_id: str = ""
 
 
+class Deleted(Struct, frozen=True):
+    """A workspace that was deleted, and can be restored until a time. Times are ms."""
+
+    id: str
+    name: str
+    created_at: int
+    deleted_at: int
+    restore_until: int
+
+
 class OwnRole(Struct, frozen=True):
     """A role by its name; `id` is empty where it is built in."""
 
@@ -209,6 +219,14 @@ class WorkspaceStore(Protocol):
     async def rename(self, workspace_id: str, name: str, at: int) -> None: ...
     async def delete(self, workspace_id: str, at: int) -> None:
         """Mark as deleted, with all workflows, and switch off what starts them."""
+        ...
+
+    async def deleted(self, user_id: str, grace_ms: int) -> list[Deleted]:
+        """Those of which somebody is an owner, and whose purge has not begun; the last one first."""
+        ...
+
+    async def restore(self, workspace_id: str, user_id: str, at: int) -> int | None:
+        """One of those: how many workflows came back with it. None where it is none of those."""
         ...
 
     async def members(self, workspace_id: str) -> list[Member]: ...

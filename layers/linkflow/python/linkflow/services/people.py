@@ -54,6 +54,7 @@ class Rules:
     mail_at_once: bool = False
     least: float = 0.0
     password_cost: Cost = COST
+    restore_days: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,9 @@ def build(
         least=rules.least,
         passwords=passwords,
     )
-    workspaces = Workspaces(stores.workspaces, stores.users, clock, only_verified=mailer.delivers)
+    workspaces = Workspaces(
+        stores.workspaces, stores.users, clock, only_verified=mailer.delivers, restore_days=rules.restore_days
+    )
     oidc = Oidc(
         rules.oidc, fetch, stores.identities, stores.users, stores.accounts, auth, factors, gate, audit, clock,
         rules.public_url,

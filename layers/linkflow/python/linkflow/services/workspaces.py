@@ -12,10 +12,12 @@ from linkflow.domain.ids import is_uuid, uuid7
 from linkflow.ports import Clock
 
 from . import audit
-from .control_ports import Entering, Member, OwnRole, User, UserStore, Workspace, WorkspaceStore
+from .control_ports import Deleted, Entering, Member, OwnRole, User, UserStore, Workspace, WorkspaceStore
 from .permissions import ROLES, may_give, permissions_of
 from .together import Together
 from .tokens import Identity, Scope
+
+DAY_MS = 86_400_000
 
 
 class Membership(Struct, frozen=True):
@@ -73,7 +75,11 @@ class Workspaces:
     """Workspaces and members. Another tenant's workspace is not there, whoever asks. `only_verified`: nobody becomes a
     member by an address that he has not verified, so it has to be one where mails can."""
 
-    def __init__(self, store: WorkspaceStore, users: UserStore, clock: Clock, *, only_verified: bool = False) -> None:
+    def __init__(
+        self, store: WorkspaceStore, users: UserStore, clock: Clock, *, only_verified: bool = False,
+        restore_days: int = 30,
+    ) -> None:  # fmt: skip
+        self._restore_days = restore_days
         self._store = store
         self._users = users
         self._clock = clock
@@ -138,9 +144,27 @@ class Workspaces:
         await self._store.rename(who.workspace_id, name, now)
         return structs.replace(who.workspace, name=name, updated_at=now)
 
-    async def delete(self, who: Membership) -> None:
-        """Switch everything off and hide it. Runs under way end by themselves."""
-        await self._store.delete(who.workspace_id, self._clock.now_ms())
+    async def delete(self, who: Membership) -> int:
+        """Switch everything off and hide it. Runs under way end by themselves; when it cannot be restored any more, the
+        rest is ended and all of it purged (services/history/purging.py). Returns until when (ms) that is."""
+        now = self._clock.now_ms()
+        await self._store.delete(who.workspace_id, now)
+        return now + self._restore_days * DAY_MS
+
+    async def deleted(self, user_id: str) -> list[Deleted]:
+        """Those that somebody may restore."""
+        return await self._store.deleted(user_id, self._restore_days * DAY_MS)
+
+    async def restore(self, user_id: str, workspace_id: str) -> int:
+        """Bring one back, with everything in it but switched off; how many workflows came along. Only an owner can,
+        and only until its purge has begun: else `NotFound`."""
+        now = self._clock.now_ms()
+        audit.about("workspace", workspace_id, workspace_id=workspace_id if is_uuid(workspace_id) else "")
+        audit.changed({"deleted": True}, {"deleted": False})
+        came = await self._store.restore(workspace_id, user_id, now) if is_uuid(workspace_id) else None
+        if came is None:
+            raise NotFound("There is no such workspace of yours that could be restored.")
+        return came
 
     async def members(self, who: Membership) -> list[Member]:
         return await self._store.members(who.workspace_id)

@@ -3697,9 +3697,10 @@ class Workspaces(Part):
         )
         return found
 
-    async def delete(self, *, if_match: str = "") -> models.AccountsLogoutReply:
-        """Delete a workspace with everything in it."""
-        found: models.AccountsLogoutReply = await self._call(
+    async def delete(self, *, if_match: str = "") -> models.WorkspacesDeleteReply:
+        """Delete a workspace with everything in it. Nothing in it starts any more, from now on; until
+        `restore_until` an owner can restore it, then it is purged."""
+        found: models.WorkspacesDeleteReply = await self._call(
             Call("DELETE", ("api", "v1", "workspaces", WORKSPACE), headers={"If-Match": if_match} if if_match else {})
         )
         return found
@@ -3757,6 +3758,26 @@ class Workspaces(Part):
                 "DELETE",
                 ("api", "v1", "workspaces", WORKSPACE, "members", user_id),
                 headers={"If-Match": if_match} if if_match else {},
+            )
+        )
+        return found
+
+    async def deleted(self) -> models.WorkspacesDeletedReply:
+        """Workspaces that one has owned, and can restore; the last one first."""
+        found: models.WorkspacesDeletedReply = await self._call(
+            Call("GET", ("api", "v1", "user", "deleted-workspaces"))
+        )
+        return found
+
+    async def restore(self, deleted_id: str, *, idempotency_key: str = "") -> models.WorkspacesRestoreReply:
+        """Bring back a workspace with everything that was in it, switched off: activate workflows as you need
+        them."""
+        found: models.WorkspacesRestoreReply = await self._call(
+            Call(
+                "POST",
+                ("api", "v1", "user", "deleted-workspaces", deleted_id, "restore"),
+                headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
+                keyed=True,
             )
         )
         return found

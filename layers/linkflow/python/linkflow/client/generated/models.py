@@ -417,6 +417,11 @@ class WorkspacesShowReply(TypedDict):
     workspace: WorkspacesShowWorkspace
 
 
+class WorkspacesDeleteReply(TypedDict):
+    message: NotRequired[str | None]
+    restore_until: NotRequired[str]
+
+
 class WorkspacesMembersData(TypedDict):
     email: str
     first_name: str
@@ -433,6 +438,24 @@ class WorkspacesMembersReply(TypedDict):
 class WorkspacesAddMemberReply(TypedDict):
     member: WorkspacesMembersData
     message: NotRequired[str | None]
+
+
+class WorkspacesDeletedData(TypedDict):
+    created_at: str | None
+    deleted_at: str | None
+    id: str
+    name: str
+    restore_until: str
+
+
+class WorkspacesDeletedReply(TypedDict):
+    data: list[WorkspacesDeletedData]
+
+
+class WorkspacesRestoreReply(TypedDict):
+    message: NotRequired[str | None]
+    workflows: int
+    workspace: Workspace
 
 
 class Edge(TypedDict):
@@ -673,12 +696,15 @@ class Tag(TypedDict):
 
 
 class Trigger(TypedDict):
+    cron: NotRequired[str | None]
     environment: str
-    id: str
+    id: NotRequired[str]
     is_active: bool
+    next_at: NotRequired[Any]
     node_id: str | None
+    timezone: NotRequired[str]
     type: str
-    url: str
+    url: NotRequired[str]
 
 
 class WorkflowsIndexData(TypedDict):
@@ -711,18 +737,6 @@ class WorkflowsCreateNode(TypedDict):
     type: str
 
 
-class WorkflowsCreateTrigger(TypedDict):
-    cron: NotRequired[str | None]
-    environment: str
-    id: NotRequired[str]
-    is_active: bool
-    next_at: NotRequired[Any]
-    node_id: str | None
-    timezone: NotRequired[str]
-    type: str
-    url: NotRequired[str]
-
-
 class Warning(TypedDict):
     code: str
     message: NotRequired[str | None]
@@ -745,7 +759,7 @@ class WorkflowsCreateWorkflow(TypedDict):
     nodes: list[WorkflowsCreateNode]
     settings: Any
     tags: list[Any]
-    triggers: list[WorkflowsCreateTrigger]
+    triggers: list[Trigger]
     updated_at: str | None
     version: int
     warnings: list[Warning]
@@ -914,7 +928,7 @@ class WorkflowsDeactivateWorkflow(TypedDict):
     nodes: list[Node]
     settings: Any
     tags: list[Any]
-    triggers: list[WorkflowsCreateTrigger]
+    triggers: list[Trigger]
     updated_at: str | None
     version: int
     warnings: list[Any]
@@ -924,6 +938,15 @@ class WorkflowsDeactivateWorkflow(TypedDict):
 class WorkflowsDeactivateReply(TypedDict):
     message: NotRequired[str | None]
     workflow: WorkflowsDeactivateWorkflow
+
+
+class WorkflowsDuplicateTrigger(TypedDict):
+    environment: str
+    id: str
+    is_active: bool
+    node_id: str | None
+    type: str
+    url: str
 
 
 class WorkflowsDuplicateWorkflow(TypedDict):
@@ -941,7 +964,7 @@ class WorkflowsDuplicateWorkflow(TypedDict):
     nodes: list[Node]
     settings: Any
     tags: list[Any]
-    triggers: list[Trigger]
+    triggers: list[WorkflowsDuplicateTrigger]
     updated_at: str | None
     version: int
     warnings: list[Any]
@@ -2650,7 +2673,7 @@ class GalleryUseWorkflow(TypedDict):
     nodes: list[GalleryShowNode]
     settings: Any
     tags: list[Any]
-    triggers: list[WorkflowsCreateTrigger]
+    triggers: list[Trigger]
     updated_at: str | None
     version: int
     warnings: list[Warning]

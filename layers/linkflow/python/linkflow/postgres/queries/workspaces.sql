@@ -45,6 +45,33 @@ UPDATE workspaces SET name = %(name)s, updated_at = %(at)s WHERE id = %(id)s
 -- Hide a workspace; its runs still need it.
 UPDATE workspaces SET deleted_at = %(at)s WHERE id = %(id)s
 
+-- name: deleted
+-- Those that somebody may restore, the last one first.
+SELECT w.id::text, w.name, w.created_at, w.deleted_at
+FROM members m JOIN workspaces w ON w.id = m.workspace_id
+WHERE m.user_id = %s AND m.role = 'owner' AND w.deleted_at > 0 AND w.purge_at = 0
+ORDER BY w.deleted_at DESC LIMIT 200
+
+-- name: lock_deleted
+-- One of those, held.
+SELECT w.deleted_at FROM workspaces w
+WHERE w.id = %(id)s AND w.deleted_at > 0 AND w.purge_at = 0
+  AND EXISTS (SELECT FROM members m WHERE m.workspace_id = w.id AND m.user_id = %(user_id)s AND m.role = 'owner')
+FOR UPDATE OF w
+
+-- name: restore_workflows
+-- Those that were deleted with it come back, switched off.
+UPDATE workflows SET deleted_at = 0, lock_version = lock_version + 1, updated_at = %(at)s
+WHERE workspace_id = %(id)s AND deleted_at = %(deleted_at)s
+
+-- name: restore
+-- And the workspace.
+UPDATE workspaces SET deleted_at = 0, updated_at = %(at)s WHERE id = %(id)s
+
+-- name: stop_environments
+-- Nothing is active in its other environments.
+UPDATE workflow_environments SET active = false, updated_at = %(at)s WHERE workspace_id = %(id)s
+
 -- name: delete_workflows
 -- Hide its workflows.
 UPDATE workflows SET deleted_at = %(at)s, active = false, lock_version = lock_version + 1

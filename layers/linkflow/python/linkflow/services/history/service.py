@@ -35,6 +35,7 @@ from linkflow.ports import (
     Doorbell,
     EventStore,
     PolicyBook,
+    PurgeStore,
     ReachBook,
     RuleBook,
     Transition,
@@ -58,6 +59,7 @@ from .notifying import Notifier
 from .packing import Packer
 from .plans import Plan, Plans
 from .policing import Policing
+from .purging import Purger
 from .secrets import Secrets
 from .takers import Takers
 from .telling import Teller
@@ -100,12 +102,13 @@ class History:
         secrets: Secrets | None = None,
         policies: PolicyBook | None = None,
         rules: RuleBook | None = None,
+        purging: PurgeStore | None = None,
     ) -> None:  # fmt: skip
         """`push_before_reply` where the process may be frozen once it has answered (Lambda). `ahead` runs the pure
         front of a run before its first commit; without it, workers do. Without `blobs` payloads of any size stay in the
         rows. `lane` is the database of a run, where there are several. `reach` says what workspaces may reach,
         `policies` what their workflows may do, `secrets` what runs need of credentials and variables, `rules` who is
-        told of what."""
+        told of what, `purging` has what is kept of workspaces that were deleted."""
         self._store = store
         self._matching = matching
         self._backlog = Backlog(matching, clock)
@@ -147,8 +150,9 @@ class History:
             store, self._committer, self._forker, self._world, clock, self._deleter, self._forget_letters
         )
         self._sweeper = Sweeper(
-            store, matching, self._messenger, self._world, self._admission, clock, late, self._bulk, notifier
-        )
+            store, matching, self._messenger, self._world, self._admission, clock, late, self._bulk, notifier,
+            Purger(purging, store, self._bulk, matching, clock, config.restore_days) if purging else None,
+        )  # fmt: skip
         self._push_first = push_before_reply
         self._teller = Teller(audience, doorbell, clock, self._spawn) if audience else None
 

@@ -16,6 +16,7 @@ from .admission import Admission
 from .bulk import BRIEFLY, BulkWork
 from .messages import Messenger
 from .notifying import Notifier
+from .purging import Purged, Purger
 from .world import World
 
 PUSH_AT_ONCE = 500
@@ -30,8 +31,9 @@ class Sweeper:
     def __init__(
         self, store: EventStore, matching: MatchingApi, messenger: Messenger, world: World,
         admission: Admission, clock: Clock,
-        republish_after: int, bulk: BulkWork, notifier: Notifier | None = None,
+        republish_after: int, bulk: BulkWork, notifier: Notifier | None = None, purger: Purger | None = None,
     ) -> None:  # fmt: skip
+        self._purger = purger
         self._notifier = notifier
         self._store = store
         self._matching = matching
@@ -47,6 +49,9 @@ class Sweeper:
 
         Each by itself: one that fails waits for the next sweep, and starves none of the others.
         """
+        if request.purge:
+            found = await self._purger.look() if self._purger is not None else Purged()
+            return SweepReply(0, 0, bulk=found.runs)
         now, limit = self._clock.now_ms(), request.limit
         tasks = await self._store.lost_tasks(now, self._wait, limit)
         for at in range(0, len(tasks), PUSH_AT_ONCE):

@@ -123,7 +123,9 @@ class Timer:
         horizon = self._clock.now_ms() - FORGET_MS
         self._held_timers.forget(horizon)
         self._held_schedules.forget(horizon)
-        return await self._store.upkeep()
+        changed = await self._store.upkeep()
+        await self._history.sweep(SweepRequest(purge=True))
+        return changed
 
 
 class _Chore:
