@@ -311,6 +311,12 @@ async def test_packed_large_and_raw_bodies(plane: Plane) -> None:
         ({"key": "{{ trigger.body.id }}-{{ trigger.method }}"}, {}, {"id": 5}, "webhook:hook:5-POST"),
         ({"key": "{{ trigger.body.id }}", "ttl": 0.5}, {"webhook-id": "m"}, {"id": 5}, "ttl:500:webhook:hook:5"),
         (None, {"webhook-id": "m"}, {}, "webhook:hook:m"),
+        (None, {"x-github-delivery": "d"}, {}, "webhook:hook:d"),
+        (None, {"x-shopify-webhook-id": "s"}, {}, "webhook:hook:s"),
+        (None, {"ce-id": "1", "ce-source": "/a"}, {}, "webhook:hook:/a 1"),
+        (None, {"content-type": "application/cloudevents+json"}, {"id": "1", "source": "/a"}, "webhook:hook:/a 1"),
+        (None, {"content-type": "application/cloudevents+json"}, {"id": 1, "source": "/a"}, ""),
+        (None, {"ce-id": "1"}, {"source": "/a"}, ""),
         (None, {}, {}, ""),
     ],
 )
@@ -321,6 +327,34 @@ async def test_what_tells_calls_apart(
     hook = await plane.webhook(ada, **({"dedupe": dedupe} if dedupe else {}))
     assert (await plane.client.post(hook, json=body, headers=headers)).status_code == 202
     assert plane.frontend.last.idempotency_key == key
+
+
+@pytest.mark.parametrize(
+    ("preset", "body"),
+    [("stripe", {"id": "evt_1"}), ("slack", {"event_id": "evt_1"}), ("github", {}), ("standard", {})],
+)
+async def test_a_sender_that_tries_again_signs_anew(plane: Plane, preset: str, body: dict[str, Any]) -> None:
+    _, hook = await signed_hook(plane, preset)
+    keys = set()
+    for later in (0, 60):
+        raw = json.dumps(body).encode()
+        headers = sign(PRESETS[preset], SIGNING, raw, now(plane) + later, "evt_1")
+        answer = await plane.client.post(hook, content=raw, headers={**headers, "content-type": "application/json"})
+        assert answer.status_code in (200, 202)
+        keys.add(plane.frontend.last.idempotency_key)
+    assert keys == {"webhook:hook:evt_1"}
+
+
+@pytest.mark.parametrize("preset", ["stripe", "slack"])
+async def test_a_copied_call_is_no_other_one_by_a_header_that_nobody_signed(plane: Plane, preset: str) -> None:
+    _, hook = await signed_hook(plane, preset)
+    headers = sign(PRESETS[preset], SIGNING, b"{}", now(plane))
+    keys = set()
+    for more in ({}, {"idempotency-key": "x"}, {"webhook-id": "y"}, {"ce-id": "1", "ce-source": "/a"}):
+        await plane.client.post(hook, content=b"{}", headers={**headers, **more})
+        keys.add(plane.frontend.last.idempotency_key)
+    assert len(keys) == 1
+    assert keys.pop().startswith("ttl:600000:webhook:hook:signed:")
 
 
 async def test_a_key_that_cannot_be_told_is_the_callers_fault(plane: Plane) -> None:

@@ -16,24 +16,22 @@ from linkflow.clock import SystemClock
 from linkflow.contracts.base import Caller, acting_as
 from linkflow.contracts.frontend import FrontendApi, RunReply, RunRequest
 from linkflow.contracts.history import DescribeRequest
-from linkflow.domain.admission import key_text
 from linkflow.domain.environments import trigger_of
 from linkflow.domain.errors import (
     Conflict,
-    InvalidInput,
     NotFound,
     PayloadTooLarge,
     RateLimited,
     Unauthenticated,
     Unavailable,
 )
-from linkflow.domain.expressions import Scope, compile_value
 from linkflow.domain.state import CLOSED
 from linkflow.domain.state import decode as decode_state
 from linkflow.ports import Allowances, Clock
 
 from .bearer import bearer
 from .control_ports import Webhook, WebhookStore
+from .delivery_ids import dedupe_key
 from .hook_rules import WebhookRules, parameters
 from .hook_status import Seen, StatusTokens
 from .permissions import WEBHOOK
@@ -44,7 +42,6 @@ from .triggers import digest
 _log = logging.getLogger(__name__)
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 CHALLENGES = {"basic": 'Basic realm="LinkFlow webhook"', "bearer": "Bearer", "jwt": "Bearer"}
 """What a 401 asks for, by the kind of authentication."""
@@ -224,20 +221,6 @@ def _stranger(rules: WebhookRules) -> Unauthenticated:
 def secrets_of(fields: Mapping[str, str]) -> list[str]:
     """The secrets that a signature may be made with: the current one, and the one before it while it is changed."""
     return [fields[name] for name in ("secret", "previous_secret") if fields.get(name)]
-
-
-def dedupe_key(rules: WebhookRules, headers: Mapping[str, str], trigger: Any) -> str:
-    """What tells this call from others: as the webhook says, or by the headers in which senders say it. Empty where
-    nothing does. Raises `InvalidInput`."""
-    if rules.dedupe:
-        return key_text(compile_value(rules.dedupe).evaluate(Scope(trigger=trigger, input=trigger)))
-    names = (rules.dedupe_header, "idempotency-key", "webhook-id", rules.scheme.id_header if rules.scheme else "")
-    for name in names:
-        if given := headers.get(name, "") if name else "":
-            if not _KEY.fullmatch(given):
-                raise InvalidInput(f"The header {name} has 1 to 200 visible ASCII characters.")
-            return given
-    return ""
 
 
 def trigger_data(rules: WebhookRules, knock: Knock, body: Any, raw: bytes = b"") -> dict[str, Any]:
