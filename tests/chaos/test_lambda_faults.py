@@ -1,9 +1,14 @@
-"""What may happen to a Lambda: it is killed, its time runs out, it is invoked more often than there is work."""
+"""What may happen to a Lambda: it is killed, its time runs out, it is invoked more often than there is work, and each of
+its events may come twice (docs/idempotency.md)."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,7 +21,7 @@ from tests.e2e.documents import http, node, workflow
 from tests.e2e.person import Person
 from tests.e2e.soundness import assert_sound
 from tests.e2e.stand_ins import Place, Web
-from tests.e2e.topologies import Topology
+from tests.e2e.topologies import Topology, http_event
 from tests.lambda_pool import LambdaPool, NoEmulator, emulator
 
 WORKER_TIMEOUT = 6
@@ -108,3 +113,78 @@ def test_workers_are_invoked_more_often_than_there_is_work(
     # which is two seconds at least.
     assert len(held.calls) <= 1 + (time.monotonic() - begun) / SHORTEST_DRAIN
     assert pool.invocations("lf-worker") > before
+
+
+def often(pool: LambdaPool, function: str, event: dict[str, Any]) -> list[Any]:
+    """What is answered where an event comes twice at once, and once more later."""
+    with ThreadPoolExecutor(2) as both:
+        answers = list(both.map(lambda _: pool.invoke(function, event), range(2)))
+    return [*answers, pool.invoke(function, event)]
+
+
+def posted(pool: LambdaPool, url: str, body: Any, headers: dict[str, str]) -> list[tuple[int, Any]]:
+    """The same for a POST behind the HTTP API: status and body of each."""
+    parts = urlsplit(url)
+    about = {"host": parts.netloc, "content-type": "application/json", **headers}
+    event = http_event("POST", parts.path, about.items(), json.dumps(body).encode())
+    return [(answer["statusCode"], json.loads(answer["body"])) for answer in often(pool, "lf-api", event)]
+
+
+def of(person: Person, key: str, **more: str) -> dict[str, str]:
+    return {"authorization": person.http.headers["authorization"], "idempotency-key": key, **more}
+
+
+def test_a_delivery_that_comes_often_is_one_run(person: Person, pool: LambdaPool) -> None:
+    url = person.hook(workflow(node("in", "trigger_webhook", {}), node("out", "noop")))
+    deliveries = (
+        ({}, {"webhook-id": "m1"}), ({}, {"x-github-delivery": "d1"}), ({}, {"ce-id": "1", "ce-source": "/shop"}),
+        ({"source": "/shop", "id": "2"}, {"content-type": "application/cloudevents+json"}),
+    )  # fmt: skip
+    runs = set()
+    for body, headers in deliveries:
+        answers = posted(pool, url, body, headers)
+        assert sorted(status for status, _ in answers) == [200, 200, 202]
+        (run,) = {answer["execution_id"] for _, answer in answers}
+        person.end(run).check()
+        runs.add(run)
+    assert len(runs) == len(deliveries)
+
+
+def test_a_request_that_comes_often_is_one_change(person: Person, topology: Topology, pool: LambdaPool) -> None:
+    base = f"{topology.url}{person.base}"
+    document = workflow(node("ask", "approval", {"title": "Well?"}), node("out", "noop"))
+    made = posted(pool, f"{base}/workflows", document, of(person, "make"))
+    # The second one of two at once may be told to come again in a moment; whoever comes later has the answer.
+    assert {status for status, _ in made} <= {201, 409}
+    assert made[-1][0] == 201
+    saved = made[-1][1]["workflow"]["id"]
+    assert [one["id"] for one in person.get(f"{person.base}/workflows")["data"]].count(saved) == 1
+
+    begun = posted(pool, f"{base}/workflows/{saved}/execute", {}, of(person, "begin"))
+    assert sorted(status for status, _ in begun) == [200, 200, 201]
+    (run,) = {answer["execution"]["id"] for _, answer in begun}
+    person.wait_event(run, "ApprovalRequested")
+    (waiting,) = [one for one in person.get(f"{person.base}/approvals")["data"] if one["execution_id"] == run]
+    decided = posted(pool, f"{base}/approvals/{waiting['id']}/decision", {"decision": "approved"}, of(person, "y"))
+    assert {status for status, _ in decided} <= {200, 409}
+    assert decided[-1][0] == 200
+    assert len(person.end(run).check().of("ApprovalDecided", "ask")) == 1
+
+
+def test_wakes_and_ticks_that_come_often_do_things_once(person: Person, web: Web, pool: LambdaPool) -> None:
+    place = web.place("/often", {"fine": True})
+    saved = person.save(workflow(node("wait", "delay", {"seconds": 0.3}), http("call", web.url("/often"))))
+    runs = [person.start(saved["id"]) for _ in range(4)]
+    with ThreadPoolExecutor(2) as both:
+        events = (
+            ("lf-timer", {"tick": {"seconds": 0.5}}),
+            ("lf-worker", {"drain": {"queues": ["default"], "idle": 0.4}}),
+        )
+        answers = list(both.map(lambda event: often(pool, *event), events))
+    assert all("ok" in answer for found in answers for answer in found)
+    for run in runs:
+        ended = person.end(run).check()
+        assert len(ended.of("TimerFired", "wait")) == 1
+        assert len(ended.of("NodeCompleted", "call")) == 1
+        assert ended.nodes["call"]["attempt"] == 1
+    assert len(place.calls) == len(runs)

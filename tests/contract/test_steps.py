@@ -6,10 +6,13 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
+from linkflow import bootstrap
 from linkflow.domain.errors import InvalidInput
 from linkflow.transports.lambda_step import StepDoor
 
@@ -76,6 +79,23 @@ def test_a_step_that_fails_stops_the_deployment(waiting: Waiting) -> None:
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("InvalidInput: The database is somebody else's.")
     assert len(json.dumps(answer)) < 4096
+
+
+def test_a_request_that_comes_twice_at_once_migrates_once(
+    waiting: Waiting, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("LINKFLOW_SECRET", "s" * 32)
+    made = []
+    door = StepDoor("migrate", lambda: made.append(bootstrap.lambda_migrate()) or made[-1])  # type: ignore[func-returns-value]
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda _: door(waiting.event("Update"), CONTEXT), range(2)))
+    assert [answer["Status"] for answer in waiting.answers] == ["SUCCESS", "SUCCESS"]
+    assert {answer["RequestId"] for answer in waiting.answers} == {"r1"}
+    second, first = sorted((one["applied"]["default"] for one in made), key=len)
+    assert second == []
+    with psycopg.connect(empty_database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM linkflow_migrations").fetchone() == (len(first),)
 
 
 def test_taking_the_stack_down_undoes_nothing(waiting: Waiting) -> None:
