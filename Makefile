@@ -6,7 +6,7 @@ PEERS ?=
 TIMES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos sam sam-check smoke deploy-local lock clean
+.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos losing sam sam-check smoke deploy-local lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ chaos: .venv/.ready .tools/sam/.ready ## the long fault suites, then every fault
 	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model tests/e2e/test_containers.py tests/e2e/test_fleet.py $(ARGS)
 	@ENGINE_EXAMPLES=$${ENGINE_EXAMPLES:-3000} $(PY) -m pytest tests/unit/engine
 	@$(PY) -m tests.chaos --times $(TIMES)
+
+losing: .venv/.ready ## each service and store killed, replaced, frozen and cut off, with runs under way: the table of docs/containers.md
+	@$(PY) -m tests.e2e.losing
 
 .tools/sam/.ready: scripts/sam-tools.sh scripts/sam.lock
 	@scripts/sam-tools.sh

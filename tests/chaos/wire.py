@@ -101,6 +101,7 @@ class Wire:
         self._traps: list[Trap] = []
         self._pairs: set[_Pair] = set()
         self._turn = itertools.count()
+        self.held = False
         self._server: asyncio.Server = loop.run(self._listen())
         self.port: int = self._server.sockets[0].getsockname()[1]
         self.address = f"{host}:{self.port}"
@@ -123,8 +124,21 @@ class Wire:
         """Cut every connection there is now."""
         self._loop.run(self._break())
 
+    def hold(self) -> None:
+        """From now on nothing comes through, and no connection is closed: as where packets are lost."""
+        self._loop.run(self._hold(True))
+
+    def let_go(self) -> None:
+        """What was held goes on, and connections that were asked for meanwhile are made."""
+        self._loop.run(self._hold(False))
+
     def close(self) -> None:
         self._loop.run(self._close())
+
+    async def _hold(self, held: bool) -> None:
+        self.held = held
+        for pair in list(self._pairs):
+            pair.hold(held)
 
     async def _break(self) -> None:
         for pair in list(self._pairs):
@@ -201,13 +215,27 @@ class _Pair:
         self._tail = b""
         self._reply = b""
         self._over = False
+        self._connecting: asyncio.Future[None] | None = None
         wire._pairs.add(self)
 
     def made(self, end: _End) -> None:
         if self._over and end.transport is not None:
             end.transport.abort()
         elif end is self.client:
+            self._join()
+        if self._wire.held:
+            self.hold(True)
+
+    def _join(self) -> None:
+        if self._connecting is None and not self._wire.held:
             self._connecting = asyncio.ensure_future(self._wire._connect(self))
+
+    def hold(self, held: bool) -> None:
+        for end in (self.client, self.server):
+            if end.transport is not None and not end.transport.is_closing():
+                end.transport.pause_reading() if held else end.transport.resume_reading()
+        if not held:
+            self._join()
 
     def lost(self) -> None:
         """One end is gone: the other hears what was said so far, then it ends, too."""

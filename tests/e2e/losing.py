@@ -1,10 +1,11 @@
-"""What happens to runs when one of the services is lost: the table of docs/containers.md.
+"""What happens to runs when one of the services or stores is lost: the table of docs/containers.md.
 
-python -m tests.e2e.losing
+make losing
 """
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import threading
 import time
@@ -14,13 +15,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from linkflow.local.stack import LocalStack
+import httpx
+
+from linkflow.local.postgres import EmbeddedPostgres
+from linkflow.local.process import children, send
+from linkflow.local.server import EmbeddedServer
+from linkflow.local.valkey import EmbeddedValkey
 from tests.e2e.containers import Containers
 from tests.e2e.documents import http, node, workflow
 from tests.e2e.person import Person
 from tests.e2e.soundness import assert_sound
 
-HOW = {"kill": "killed", "end": "replaced (SIGTERM)", "cut": "cut off the network"}
+HOW = {
+    "kill": ("killed (SIGKILL)", 1.0),
+    "end": ("replaced (SIGTERM)", 0.0),
+    "freeze": ("frozen (SIGSTOP)", 5.0),
+    "cut": ("cut off the network", 5.0),
+}
+"""Ways of losing something, and for how many seconds."""
+Way = tuple[Callable[[], Any], Callable[[], Any]]
+"""How to lose it, and how to have it back."""
 PACE = 0.15
 """Seconds between two starts."""
 
@@ -39,7 +53,7 @@ class Loss:
     """Seconds from the service's return until the last run had ended."""
 
     def row(self) -> str:
-        cells = (self.service, HOW[self.how], f"{self.seconds:.0f} s" if self.seconds else "as it starts", f"{len(self.runs)} of {len(self.runs)}",
+        cells = (self.service, HOW[self.how][0], f"{self.seconds:.0f} s" if self.seconds else "as it starts", f"{len(self.runs)} of {len(self.runs)}",
                  f"{self.longest:.1f} s", f"{self.recovered:.1f} s")  # fmt: skip
         return f"| {' | '.join(cells)} |"
 
@@ -53,6 +67,9 @@ class Load:
 
     def __init__(self, containers: Containers) -> None:
         self.person = Person(containers.url, patience=60.0)
+        self.faults: list[str] = []
+        """Answers that say 500: whoever is lost, an API that is there says what it lacks."""
+        self.person.http.event_hooks["response"] = [self._noted]
         self.place = containers.web.place("/work", lambda call: {"n": call.body["n"] + 1})
         url = containers.web.url("/work")
         retry = {"max_attempts": 5, "initial_interval": 0.1}
@@ -63,6 +80,10 @@ class Load:
             node("out", "transform", {"keep": False, "fields": {"n": "{{ two.data.n }}"}}),
         )
         self.workflow = self.person.save(workflow(*steps))["id"]
+
+    def _noted(self, answer: httpx.Response) -> None:
+        if answer.status_code == 500:
+            self.faults.append(f"{answer.request.method} {answer.request.url}: {answer.read()[:500]!r}")
 
     @contextmanager
     def running(self, loss: Loss) -> Iterator[None]:
@@ -94,17 +115,17 @@ class Load:
             run = self.person.end(id, timeout=90.0)
             assert (run.status, run.result) == ("completed", {"n": at + 2}), f"{loss.service}: {id} {run.error}"
         loss.recovered = time.monotonic() - since
+        assert not self.faults, f"{loss.service} {loss.how}: {self.faults}"
 
 
-def lose(containers: Containers, load: Load, service: str, how: str, seconds: float) -> Loss:
-    """Lose `service` by `kill` (SIGKILL, started again after a while), `end` (SIGTERM, as an update does it) or `cut`
-    (its network)."""
-    loss = Loss(service, how, seconds)
-    away, back = _ways(containers, service)[how]
+def lose(load: Load, service: str, how: str, way: Way) -> Loss:
+    """Lose `service` for a while, with runs under way and further ones asked for."""
+    loss = Loss(service, how, HOW[how][1])
+    away, back = way
     with load.running(loss):
         time.sleep(4 * PACE)
         away()
-        time.sleep(seconds)
+        time.sleep(loss.seconds)
         back()
         since = time.monotonic()
         time.sleep(2 * PACE)
@@ -122,40 +143,62 @@ def lose_each(containers: Containers, load: Load) -> Loss:
     return loss
 
 
-def table(containers: Containers) -> Iterator[str]:
-    """The rows of the table, as they are measured."""
+def table(containers: Containers, *stores: EmbeddedServer) -> Iterator[str]:
+    """The rows of the table, as they are measured. Stores are lost as well where they are ours to lose."""
     load = Load(containers)
     yield HEAD
-    for how, seconds in (("kill", 1.0), ("end", 0.0), ("cut", 5.0)):
-        for service in containers.processes:
-            if how != "cut" or containers.isolated:
-                yield lose(containers, load, service, how, seconds).row()
+    for how in HOW:
+        for name in containers.processes:
+            if (way := _ways(containers, name).get(how)) is not None:
+                yield lose(load, name, how, way).row()
+        for store in stores:
+            yield lose(load, store.name, how, _ways_of_store(containers, store)[how]).row()
 
 
-def _ways(containers: Containers, service: str) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
+def _ways(containers: Containers, service: str) -> dict[str, Way]:
     process, networks = containers.processes[service], containers.networks
 
     def again() -> None:
         process.start().wait()
 
-    ways: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-        "kill": (process.kill, again), "end": (process.end, again)
+    ways: dict[str, Way] = {
+        "kill": (process.kill, again), "end": (process.end, again), "freeze": (process.freeze, process.thaw)
     }  # fmt: skip
     if networks is not None:
         ways["cut"] = (lambda: networks.cut(service), lambda: networks.mend(service))
     return ways
 
 
+def _ways_of_store(containers: Containers, store: EmbeddedServer) -> dict[str, Way]:
+    wire = containers.stores[store.name]
+
+    def again() -> None:
+        store.start()
+        wire.targets[:] = [(wire.targets[0][0], store.port)]
+
+    def all_get(number: signal.Signals) -> None:
+        for pid in (store._pid, *children(store._pid)):
+            send(pid, number)
+
+    return {
+        "kill": (store.kill, again),
+        "end": (store.stop, again),
+        "freeze": (lambda: all_get(signal.SIGSTOP), lambda: all_get(signal.SIGCONT)),
+        "cut": (wire.hold, wire.let_go),
+    }
+
+
 def main() -> None:
     """On embedded stores of its own."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        LocalStack(Path(folder) / "stores") as stores,
-        Containers(Path(folder), stores.database_url, stores.redis_url) as containers,
+        EmbeddedPostgres(Path(folder) / "stores") as postgres,
+        EmbeddedValkey(Path(folder) / "stores") as valkey,
+        Containers(Path(folder), postgres.url, valkey.url) as containers,
     ):
-        for row in table(containers):
+        for row in table(containers, postgres, valkey):
             print(row, flush=True)
-        assert_sound(stores.database_url)
+        assert_sound(postgres.url)
 
 
 if __name__ == "__main__":
