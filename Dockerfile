@@ -1,11 +1,19 @@
 # One image for every service: the command picks which.
 #   docker build -t linkflow .
 #   docker run linkflow serve history
+FROM node:22-slim AS console
+WORKDIR /src/web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci
+COPY web ./
+RUN npm run build -- --outDir /console --emptyOutDir
+
 FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir uv
 WORKDIR /src
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY layers layers
+COPY --from=console /console layers/linkflow/python/linkflow/http/console
 RUN uv venv /opt/linkflow \
  && uv pip install --no-cache --compile-bytecode --python /opt/linkflow/bin/python \
       --constraint requirements.lock ".[aws,grpc,otel,server]"

