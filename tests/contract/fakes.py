@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from linkflow.contracts.history import Task
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
-from linkflow.ports import Open
+from linkflow.ports import COMING, Open, Visit
 
 
 def _now_ms() -> int:
@@ -82,7 +82,9 @@ class MemoryQueue:
         await self._ring()
         return added
 
-    async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
+    async def claim(
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit = COMING
+    ) -> list[Lease]:
         deadline = time.monotonic() + wait
         while True:
             leases = self._take(queues, worker, limit, lease, wait)
@@ -94,6 +96,12 @@ class MemoryQueue:
                     await asyncio.wait_for(self._added.wait(), min(left, 1.0))
                 except TimeoutError:
                     continue
+
+    def left_behind(self) -> frozenset[str]:
+        return frozenset()
+
+    def queues_of(self, tokens: Sequence[str]) -> frozenset[str]:
+        return frozenset(token.split("|")[1] for token in tokens)
 
     async def reclaim(
         self, queues: Sequence[str], worker: str, limit: int, lease: float

@@ -99,7 +99,7 @@ async def test_idle_workspaces_leave_nothing_behind(streams: StreamQueue, client
             got += await streams.release([lease.token for lease in leases], [])
         assert got == 300
     left = await clients.commands.execute_command("KEYS", "lf:{*")
-    assert {key.rsplit(b":", 1)[-1] for key in left} <= {b"workers"}, left
+    assert {key.rsplit(b":", 1)[-1] for key in left} <= {b"workers", b"rooms"}, left
 
 
 async def test_the_memory_of_turns_is_as_small_as_the_lead(streams: StreamQueue, clients: Clients) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from linkflow.contracts.base import client
+from linkflow.contracts.history import Task
 from linkflow.domain.errors import DeadlineExceeded, LinkFlowError, RateLimited, Unavailable
-from linkflow.ports import Dispatcher, Invitations
+from linkflow.domain.ids import uuid7
+from linkflow.ports import Dispatcher, Invitations, Visit
 from linkflow.streams.connection import connect
-from linkflow.streams.invitations import StreamInvitations
+from linkflow.streams.queue import StreamQueue
 from linkflow.transports.aws_lambda import AwsLambda
 from linkflow.transports.dispatch import LambdaDispatcher, QueueDispatcher
 from linkflow.transports.lambda_invoke import _from_answer, _from_runtime
@@ -173,113 +175,110 @@ async def test_an_asynchronous_event_is_tried_three_times(pool: LambdaPool) -> N
     assert pool.invocations("echo") == before + 3
 
 
-async def test_a_burst_of_wakes_makes_few_invocations(pool: LambdaPool) -> None:
-    dispatcher = LambdaDispatcher("worker", capacity=100)
-    port: Dispatcher = dispatcher
-    before = pool.invocations("worker")
-    await asyncio.gather(*(port.wake({"default": 1}) for _ in range(150)))
-    await _until(lambda: pool.invocations("worker") > before)
-    await asyncio.sleep(0.5)
-    assert 1 <= pool.invocations("worker") - before <= 3
-    before = pool.invocations("worker")
-    await asyncio.sleep(0.6)  # what was invoked has gone by now
-    await port.wake({"default": 1, "other": 250})
-    await _until(lambda: pool.invocations("worker") >= before + 3)
-    await asyncio.sleep(0.3)
-    assert pool.invocations("worker") == before + 3
-    await dispatcher.close()
-
-
-async def test_a_burst_in_many_processes_makes_few_invocations(pool: LambdaPool, redis_url: str) -> None:
-    """Each environment of the API starts runs, and each knows of the workers that the others have invoked."""
+@pytest.fixture
+async def queue(redis_url: str) -> AsyncIterator[StreamQueue]:
     clients = connect(redis_url)
-    processes = [
-        LambdaDispatcher("worker", capacity=100, idle=5.0, invitations=StreamInvitations(clients)) for _ in range(10)
-    ]
+    made = StreamQueue(clients, partitions=2, max_deliveries=3)
+    yield made
+    await made.close()
+    await clients.close()
+
+
+@pytest.fixture
+async def woken(pool: LambdaPool) -> AsyncIterator[Callable[..., LambdaDispatcher]]:
+    """Makes dispatchers, one for a process each."""
+    made = []
+
+    def make(invitations: Invitations, function: str = "worker", **options: Any) -> LambdaDispatcher:
+        made.append(LambdaDispatcher(function, invitations, **options))
+        return made[-1]
+
+    yield make
+    for dispatcher in made:
+        await dispatcher.close()
+
+
+def tasks(count: int, queue: str = "default", start: int = 0) -> list[Task]:
+    return [Task(uuid7(n, 0, n), "w", "wf", 1, "node", 1, queue=queue) for n in range(start, start + count)]
+
+
+async def test_a_burst_in_many_processes_makes_few_invocations(
+    pool: LambdaPool, queue: StreamQueue, woken: Callable[..., LambdaDispatcher]
+) -> None:
+    """Each environment of the API starts runs, and each knows of the workers that the others have invoked."""
+    processes: list[Dispatcher] = [woken(queue.invitations, capacity=100, invited=60.0) for _ in range(10)]
     before = pool.invocations("worker")
-    await asyncio.gather(*(dispatcher.wake({"default": 1}) for dispatcher in processes for _ in range(10)))
-    await _until(lambda: pool.invocations("worker") > before)
-    await asyncio.sleep(0.3)
-    assert pool.invocations("worker") == before + 1
-    await processes[3].wake({"default": 1})  # the hundred and first
+
+    async def add(dispatcher: Dispatcher, found: list[Task]) -> None:
+        await queue.add(found)
+        await dispatcher.wake({"default"})
+
+    await asyncio.gather(*(add(processes[n % 10], [task]) for n, task in enumerate(tasks(100))))
+    await _until(lambda: pool.invocations("worker") == before + 1)
+    await add(processes[3], tasks(1, start=100))  # the hundred and first
     await _until(lambda: pool.invocations("worker") == before + 2)
-    await asyncio.gather(*(dispatcher.wake({"default": 500}) for dispatcher in processes))
+    await asyncio.gather(*(add(processes[n], tasks(500, start=1000 + 500 * n)) for n in range(10)))
     await _until(lambda: pool.invocations("worker") >= before + 10)
     await asyncio.sleep(0.3)
-    assert pool.invocations("worker") == before + 10, "never more than so many at a time"
-    for dispatcher in processes:
-        await dispatcher.close()
-    await clients.close()
+    assert pool.invocations("worker") == before + 10, "never more than so many on their way"
 
 
-async def test_a_worker_that_could_not_be_invoked_stands_for_nothing(pool: LambdaPool, redis_url: str) -> None:
-    clients = connect(redis_url)
-    invited = StreamInvitations(clients)
-    broken = LambdaDispatcher("nothing", idle=60.0, invitations=invited)
-    await broken.wake({"default": 1})
+async def test_an_invocation_carries_its_invitation(
+    pool: LambdaPool, queue: StreamQueue, woken: Callable[..., LambdaDispatcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    def accept(name: str, kind: str, payload: bytes) -> Any:
+        sent.append(json.loads(payload)["drain"])
+        return LambdaPool.accept(pool, name, kind, payload)
+
+    monkeypatch.setattr(pool, "accept", accept)
+    await queue.add([*tasks(1), *tasks(250, "other")])
+    await woken(queue.invitations, invited=60.0).wake(["default", "other"])
+    assert {tuple(each["queues"]) for each in sent} == {("default", "other")}
+    assert all(each["idle"] == 0.5 for each in sent)
+    assert len(sent) == len({each["invitation"] for each in sent}) == 3
+    for each in sent:
+        await queue.claim(["default", "other"], "w1", 0, 0, 1, Visit(0, each["invitation"]))
+    assert {row.invited for row in await queue.stats(["default", "other"])} == {0}
+
+
+async def test_a_worker_that_could_not_be_invoked_stands_for_nothing(
+    pool: LambdaPool, queue: StreamQueue, woken: Callable[..., LambdaDispatcher]
+) -> None:
+    await queue.add(tasks(1))
+    broken = woken(queue.invitations, "nothing", invited=60.0)
+    for _ in range(2):
+        await broken.wake(["default"])
+        assert {row.invited for row in await queue.stats(["default"])} == {0}
     before = pool.invocations("worker")
-    whole = LambdaDispatcher("worker", idle=60.0, invitations=invited)
-    await whole.wake({"default": 1})
+    await woken(queue.invitations, invited=60.0).wake(["default"])
     await _until(lambda: pool.invocations("worker") == before + 1)
-    await broken.close()
-    await whole.close()
-    await clients.close()
+    await broken.wake([])
 
 
-async def test_without_the_store_everybody_invokes_for_himself(pool: LambdaPool) -> None:
+async def test_without_the_store_everybody_invokes_for_himself(
+    pool: LambdaPool, woken: Callable[..., LambdaDispatcher]
+) -> None:
     clients = connect("redis://127.0.0.1:1/0")
-    dispatcher = LambdaDispatcher("worker", invitations=StreamInvitations(clients))
     before = pool.invocations("worker")
-    await dispatcher.wake({"default": 1})
+    await woken(StreamQueue(clients, partitions=1, max_deliveries=3).invitations).wake(["default"])
     await _until(lambda: pool.invocations("worker") == before + 1)
-    await dispatcher.close()
     await clients.close()
 
 
-async def test_invitations_count_for_their_time(redis_url: str) -> None:
-    clients = connect(redis_url)
-    invited: Invitations = StreamInvitations(clients)
-    assert await invited.needed("a", 250, 100, 10, 150) == 3
-    assert await invited.needed("a", 50, 100, 10, 150) == 0, "there is room for fifty"
-    assert await invited.needed("b", 1, 100, 10, 150) == 1, "another queue"
-    await asyncio.sleep(0.2)
-    assert await invited.needed("a", 1, 100, 10, 150) == 1, "who was invoked may have gone"
-    await invited.forget(["a", "b"])
-    assert await invited.needed("a", 1, 100, 10, 150) == 1
-    await clients.close()
-
-
-async def test_tasks_beyond_what_was_invoked_for_wake_more_workers(pool: LambdaPool) -> None:
-    dispatcher = LambdaDispatcher("worker", capacity=10, idle=60.0)
-    before = pool.invocations("worker")
-    for _ in range(30):
-        await dispatcher.wake({"default": 1})
-    await _until(lambda: pool.invocations("worker") >= before + 3)
-    await asyncio.sleep(0.3)
-    assert pool.invocations("worker") == before + 3
-    await dispatcher.close()
-
-
-async def test_a_queue_with_a_function_of_its_own_wakes_that_one(pool: LambdaPool) -> None:
-    common, gpu = LambdaDispatcher("worker"), LambdaDispatcher("echo")
+async def test_a_queue_with_a_function_of_its_own_wakes_that_one(
+    pool: LambdaPool, queue: StreamQueue, woken: Callable[..., LambdaDispatcher]
+) -> None:
+    await queue.add([*tasks(1), *tasks(1, "gpu"), *tasks(1, "video"), *tasks(1, "other")])
+    common, gpu = woken(queue.invitations), woken(queue.invitations, "echo")
     dispatcher: Dispatcher = QueueDispatcher(common, {"gpu": gpu, "video": gpu})
     before = {name: pool.invocations(name) for name in ("worker", "echo")}
-    await dispatcher.wake({"gpu": 1, "default": 1, "video": 1})
+    await dispatcher.wake(["gpu", "default", "video"])
     await _until(lambda: pool.invocations("worker") > before["worker"] and pool.invocations("echo") > before["echo"])
     assert pool.invocations("worker") == before["worker"] + 1
-    await dispatcher.wake({"other": 1})
+    await dispatcher.wake(["other"])
     await _until(lambda: pool.invocations("worker") == before["worker"] + 2)
-    await common.close()
-    await gpu.close()
-
-
-async def test_a_wake_that_fails_hurts_nobody_and_the_next_one_tries_again(pool: LambdaPool) -> None:
-    dispatcher = LambdaDispatcher("nothing", idle=60.0)
-    for _ in range(2):
-        await dispatcher.wake({"default": 1})
-        assert not dispatcher._credit
-    await dispatcher.wake({})
-    await dispatcher.close()
 
 
 async def _until(true: Callable[[], bool]) -> None:

@@ -126,4 +126,4 @@ async def test_every_task_ends_once(clients: Clients, seed: int) -> None:
     rows = await scene.queues[0].stats(Q)
     assert [(row.waiting, row.leased, row.dead) for row in rows] == [(0, 0, 0)] * len(rows)
     left = [key.decode().rpartition("}:")[2] for key in await clients.commands.execute_command("KEYS", "lf:{q:*")]
-    assert {name.partition(":")[0] for name in left} <= {"workers", "bell"}, f"seed {seed}: {left}"
+    assert {name.partition(":")[0] for name in left} <= {"workers", "rooms", "bell"}, f"seed {seed}: {left}"

@@ -88,4 +88,4 @@ async def test_nothing_is_left_behind(queue: StreamQueue, clients: Clients) -> N
     got = await nodes(queue, HOST, 15) + await nodes(queue, "other", 100) + await nodes(queue, HOST, 100)
     assert len(set(got)) == len(got) == 40
     left = await clients.commands.execute_command("KEYS", "lf:{*")
-    assert {key.rsplit(b":", 1)[-1] for key in left} == {b"workers"}, left
+    assert {key.rsplit(b":", 1)[-1] for key in left} == {b"workers", b"rooms"}, left

@@ -19,7 +19,19 @@ from linkflow.contracts.matching import MatchingApi
 from linkflow.contracts.timer import TimerApi
 from linkflow.contracts.worker import WorkerApi
 from linkflow.metrics import MEASURES
-from linkflow.ports import Ahead, Audience, Blobs, Dispatcher, Doorbell, EventStore, FileStore, Live, Mailer, TimerStore
+from linkflow.ports import (
+    Ahead,
+    Audience,
+    Blobs,
+    Dispatcher,
+    Doorbell,
+    EventStore,
+    FileStore,
+    Invitations,
+    Live,
+    Mailer,
+    TimerStore,
+)
 from linkflow.transports.connect import connect
 from linkflow.transports.in_process import InProcess
 from linkflow.transports.tokens import TokenSigner
@@ -406,21 +418,20 @@ class System:
 
         queue = StreamQueue(self.valkey, partitions=self.config.partitions, max_deliveries=self.config.max_deliveries)
         return Matching(
-            self._closing(queue), self.client(HistoryApi), self._dispatcher(), self.config, self.clock, queue.copies,
-            PostgresQueueBook(self.database), flow=Flow(StreamFlow(self.valkey), self.clock),
+            self._closing(queue), self.client(HistoryApi), self._dispatcher(queue.invitations), self.config, self.clock,
+            queue.copies, PostgresQueueBook(self.database), flow=Flow(StreamFlow(self.valkey), self.clock),
         )  # fmt: skip
 
-    def _dispatcher(self) -> Dispatcher | None:
+    def _dispatcher(self, invitations: Invitations) -> Dispatcher | None:
         """On Lambda no worker loops by itself: Matching wakes one."""
         url = self.config.peers.get("worker", "")
         if not url.startswith("lambda:"):
             return None
-        from linkflow.streams.invitations import StreamInvitations
         from linkflow.transports.dispatch import LambdaDispatcher, QueueDispatcher
 
         names = {url.removeprefix("lambda:"), *self.config.worker_functions.values()}
-        invited, capacity = StreamInvitations(self.valkey), self.config.worker_capacity
-        each = {name: LambdaDispatcher(name, capacity=capacity, invitations=invited) for name in names}
+        capacity, most = self.config.worker_capacity, self.config.worker_invitations
+        each = {name: LambdaDispatcher(name, invitations, capacity=capacity, most=most) for name in names}
         own = {queue: each[name] for queue, name in self.config.worker_functions.items()}
         made: Dispatcher = self._closing(QueueDispatcher(each[url.removeprefix("lambda:")], own))
         return made

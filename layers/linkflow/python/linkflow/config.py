@@ -106,6 +106,8 @@ class Config(_Struct, frozen=True, kw_only=True):
     worker_capacity: int = 100
     """Node runs at once in one worker."""
     worker_queues: tuple[str, ...] = ("default",)
+    worker_invitations: int = 10
+    """On Lambda, the most workers that are invoked for a queue's partition and not there yet."""
     worker_functions: dict[str, str] = {}
     """On Lambda, the functions that serve queues of their own: ``{"gpu": "linkflow-gpu-worker"}``. The others are the
     worker function's."""

@@ -142,6 +142,11 @@ QUEUE_WAITING = Gauge("linkflow_queue_waiting", "Tasks that wait for a worker.",
 QUEUE_LEASED = Gauge("linkflow_queue_leased", "Tasks that workers have.", ["queue"])
 QUEUE_OLDEST_SECONDS = Gauge("linkflow_queue_oldest_age_seconds", "Age of the oldest task that waits.", ["queue"])
 QUEUE_WORKERS = Gauge("linkflow_queue_workers", "Live workers of a queue.", ["queue"])
+QUEUE_PLACES = Gauge("linkflow_queue_places", "Tasks that the live workers of a queue have places for.", ["queue"])
+QUEUE_INVITED = Gauge("linkflow_queue_invited", "Workers of a queue that are invoked and not there yet.", ["queue"])
+WORKERS_INVOKED = Counter(
+    "linkflow_workers_invoked_total", "Workers that were woken on Lambda, and wakes that were refused.", ["outcome"]
+)
 DEAD_LETTERS = Gauge("linkflow_dead_letters", "Tasks that were given up.", ["queue"])
 
 Collect = Callable[[], Awaitable[None]]

@@ -5,7 +5,7 @@ Fakes exist only in contract suites that run the same tests against the real thi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -496,11 +496,37 @@ class Move(Struct, frozen=True):
     firings: tuple[Firing, ...] = ()
 
 
+class Visit(Struct, frozen=True):
+    """What a worker says of itself when it asks for work: for how many tasks it has places (-1: as many as it asks
+    for), the invitation that it came by, and whether it goes if there is nothing for it."""
+
+    places: int = -1
+    invitation: str = ""
+    leaving: bool = False
+
+
+COMING = Visit()
+"""Of a worker that says nothing else."""
+
+
 class TaskQueue(Protocol):
     """Named queues with partitions, leases and dead letters."""
 
     async def add(self, tasks: Sequence[Task]) -> int: ...
-    async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]: ...
+    async def claim(
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit = COMING
+    ) -> list[Lease]:
+        """Lease tasks, and note what the worker says of itself."""
+        ...
+
+    def left_behind(self) -> frozenset[str]:
+        """Queues in which claims of this process have left tasks that nobody there will take. Told once."""
+        ...
+
+    def queues_of(self, tokens: Sequence[str]) -> frozenset[str]:
+        """The queues whose tasks these leases are of."""
+        ...
+
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]: ...
     async def letters(self, workspace_id: str, limit: int, before: str = "") -> list[DeadLetter]:
         """A workspace's dead letters in all queues, newest first, after the one whose id is `before`."""
@@ -792,8 +818,8 @@ class Ahead(Protocol):
 class Dispatcher(Protocol):
     """Starts workers where none loops by itself (Lambda)."""
 
-    async def wake(self, queues: Mapping[str, int]) -> None:
-        """Tasks were added: queue name to how many."""
+    async def wake(self, queues: Collection[str]) -> None:
+        """These queues may have tasks that nobody will take."""
         ...
 
 
@@ -819,16 +845,17 @@ class FileStore(Protocol):
 
 
 class Invitations(Protocol):
-    """Workers that were just invoked, as all processes know of them (Lambda): so that a burst of adds in many of them
-    makes one invocation or a few. Raises `Unavailable` while the store does not answer."""
+    """Workers that are invoked and not there yet, as all processes know of them (Lambda), beside those that are there
+    and say what they have places for. Raises `Unavailable` while the store does not answer."""
 
-    async def needed(self, queue: str, count: int, capacity: int, most: int, ms: int) -> int:
-        """How many workers to invoke for `count` new tasks. Each stands for `capacity` tasks for the next `ms`; at most
-        `most` in that time, who then take what comes as well."""
+    async def invite(self, queues: Sequence[str], capacity: int, most: int, ms: int) -> list[str]:
+        """Invitations for as many workers as these queues want: each is to be sent, and is worth `capacity` tasks until
+        its worker comes, for `ms` at most. Nobody is invited for what those who are there, or invited, have places for.
+        A partition has at most `most` of them at a time."""
         ...
 
-    async def forget(self, queues: Sequence[str]) -> None:
-        """Those that were to be invoked were not."""
+    async def withdraw(self, queues: Sequence[str], invitations: Sequence[str]) -> None:
+        """These were not sent."""
         ...
 
 

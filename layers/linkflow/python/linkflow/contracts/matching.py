@@ -27,13 +27,21 @@ class AddReply(Struct, frozen=True, omit_defaults=True):
 
 
 class ClaimRequest(Struct, frozen=True, omit_defaults=True):
-    """Take up to `limit` tasks, waiting up to `wait` seconds for the first. `lease` seconds, 0 means the default."""
+    """Take up to `limit` tasks, waiting up to `wait` seconds for the first. `lease` seconds, 0 means the default.
+
+    With it a worker says that it is there: for `places` tasks, those that it is given now included (-1: for `limit`).
+    It is believed for some seconds. `invitation` is the one that it was invoked with, in its first claim. A worker that
+    is `leaving` is gone if there was nothing for it; from then on nobody counts on it.
+    """
 
     worker: str
     queues: tuple[str, ...] = ("default",)
     limit: int = 50
     wait: float = 0.0
     lease: float = 0.0
+    places: int = -1
+    invitation: str = ""
+    leaving: bool = False
 
 
 class Lease(Struct, frozen=True, omit_defaults=True):
@@ -80,7 +88,8 @@ class ReleaseReply(Struct, frozen=True):
 
 
 class QueueStats(Struct, frozen=True, omit_defaults=True):
-    """Of one partition: waiting and leased tasks, dead letters, age of the oldest waiting one in ms, live workers."""
+    """Of one partition: waiting and leased tasks, dead letters, age of the oldest waiting one in ms, live workers, for
+    how many tasks these have places, and workers that are invoked and not there yet."""
 
     queue: str
     partition: int
@@ -89,6 +98,8 @@ class QueueStats(Struct, frozen=True, omit_defaults=True):
     dead: int
     oldest_ms: int = 0
     workers: int = 0
+    places: int = 0
+    invited: int = 0
 
 
 class StatsRequest(Struct, frozen=True):

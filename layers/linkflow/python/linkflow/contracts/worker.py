@@ -8,11 +8,13 @@ from msgspec import Struct
 
 
 class DrainRequest(Struct, frozen=True, omit_defaults=True):
-    """Run queued tasks until `seconds` have passed or nothing was due for `idle` seconds."""
+    """Run queued tasks until `seconds` have passed or nothing was due for `idle` seconds. `invitation` is what Matching
+    knows this worker by until it asks for work."""
 
     queues: tuple[str, ...] = ("default",)
     seconds: float = 25.0
     idle: float = 0.5
+    invitation: str = ""
 
 
 class DrainReply(Struct, frozen=True):

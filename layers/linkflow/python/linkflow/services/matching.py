@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextvars import Context
 
@@ -48,11 +47,21 @@ from linkflow.contracts.matching import (
 )
 from linkflow.domain.errors import LinkFlowError, QueueFull
 from linkflow.domain.outcomes import DEAD_LETTER_CODE, Failed, NodeError
-from linkflow.metrics import DEAD_LETTERS, QUEUE_LEASED, QUEUE_OLDEST_SECONDS, QUEUE_WAITING, QUEUE_WORKERS, Gauge
-from linkflow.ports import Clock, Dispatcher, QueueBook, SettingsCopies, TaskQueue
+from linkflow.metrics import (
+    DEAD_LETTERS,
+    QUEUE_INVITED,
+    QUEUE_LEASED,
+    QUEUE_OLDEST_SECONDS,
+    QUEUE_PLACES,
+    QUEUE_WAITING,
+    QUEUE_WORKERS,
+    Gauge,
+)
+from linkflow.ports import Clock, Dispatcher, QueueBook, SettingsCopies, TaskQueue, Visit
 
 from .flow import Flow
 from .queue_settings import QueueSettingsDesk
+from .waking import Waking
 
 RECLAIM_INTERVAL = 1.0
 """Seconds between two looks for expired leases, per process and set of queues."""
@@ -68,6 +77,8 @@ _NUMBERS: tuple[tuple[Gauge, Callable[[list[QueueStats]], float]], ...] = (
     (QUEUE_LEASED, lambda rows: sum(row.leased for row in rows)),
     (QUEUE_OLDEST_SECONDS, lambda rows: max(row.oldest_ms for row in rows) / 1000),
     (QUEUE_WORKERS, lambda rows: max(row.workers for row in rows)),
+    (QUEUE_PLACES, lambda rows: max(row.places for row in rows)),
+    (QUEUE_INVITED, lambda rows: max(row.invited for row in rows)),
     (DEAD_LETTERS, lambda rows: sum(row.dead for row in rows)),
 )
 
@@ -95,7 +106,7 @@ class Matching:
     ) -> None:
         self._queue = queue
         self._history = history
-        self._dispatcher = dispatcher
+        self._waking = Waking(dispatcher)
         self._config = config
         self._clock = clock
         self._desk = QueueSettingsDesk(queue, copies, book, max_backlog=config.max_backlog, monotonic=monotonic)
@@ -106,9 +117,10 @@ class Matching:
         self._unreported: dict[str, Lease] = {}
         self._reporting = asyncio.Lock()
         self._draining = False
+        self._departures: set[asyncio.Task[None]] = set()
 
     async def add(self, request: AddRequest) -> AddReply:
-        """Queue tasks, then wake workers where none loops by itself.
+        """Queue tasks, then wake workers where none loops by itself and none is there that has places for them.
 
         Raises `QueueFull` where workspaces have too much in a queue: what belongs to others has been added, and adding
         all of it again later is safe. Workers are woken also for tasks that were there already, as an earlier wake may
@@ -124,14 +136,32 @@ class Matching:
         added = await self._queue.add(tasks) if tasks else 0
         if tasks and self._flow is not None:
             self._flow.added(tasks)
-        await self._wake(Counter(task.queue for task in tasks))
+        await self._waking.wake({task.queue for task in tasks})
         if len(tasks) < len(request.tasks):
             raise _full({q: sorted(full[q]) for q in sorted(full)}, {q: self._desk.bound(q) for q in full})
         return AddReply(added, {queue: tuple(sorted(full[queue])) for queue in request.ask if queue in full})
 
     async def claim(self, request: ClaimRequest) -> ClaimReply:
-        """Lease tasks, waiting for the first. Tasks that another worker lost come first, in a reply of their own."""
+        """Lease tasks, waiting for the first. Tasks that another worker lost come first, in a reply of their own.
+
+        A worker whose claim is cancelled is not there any more. Who leaves tasks behind that nobody will take wakes
+        others.
+        """
         caller().require("matching.claim")
+        try:
+            reply = await self._claim(request)
+        except asyncio.CancelledError:
+            departure = asyncio.create_task(self._gone(request), context=Context())
+            self._departures.add(departure)
+            departure.add_done_callback(self._departures.discard)
+            raise
+        self._waking.wake_soon(self._queue.left_behind())
+        if request.leaving:
+            await self._waking.settled()
+        return reply
+
+    async def _claim(self, request: ClaimRequest) -> ClaimReply:
+        visit = Visit(request.places, request.invitation, request.leaving)
         lease = self._lease(request.lease)
         deadline = self._monotonic() + request.wait
         while True:
@@ -140,12 +170,23 @@ class Matching:
             left = max(0.0, deadline - self._monotonic())
             # While it waits it comes back in time to look for expired leases: an idle fleet heals itself too.
             wait = min(left, RECLAIM_INTERVAL)
-            if not leases:
-                leases = await self._queue.claim(request.queues, request.worker, request.limit, wait, lease)
+            if leases:  # it has fewer places now
+                places = max(0, (request.limit if request.places < 0 else request.places) - len(leases))
+                now = msgspec.structs.replace(visit, places=places, leaving=False)
+                await self._queue.claim(request.queues, request.worker, 0, 0.0, lease, now)
+            else:
+                leases = await self._queue.claim(request.queues, request.worker, request.limit, wait, lease, visit)
             if leases or left <= wait or self._draining:
                 if self._flow is not None:
                     self._flow.taken(request.worker, request.queues, leases)
                 return ClaimReply(tuple(leases), self._desk.paced(request.queues))
+
+    async def _gone(self, request: ClaimRequest) -> None:
+        try:
+            await self._queue.claim(request.queues, request.worker, 0, 0.0, 0.0, Visit(0, request.invitation, True))
+        except LinkFlowError as error:
+            _log.debug("A worker that went is counted on for some more seconds: %s", error)
+        await self._waking.wake(self._queue.left_behind())
 
     def drain(self) -> None:
         """The process is about to end: who waits for tasks is answered soon, and asks another one."""
@@ -160,9 +201,13 @@ class Matching:
         return HeartbeatReply(tuple(lost))
 
     async def release(self, request: ReleaseRequest) -> ReleaseReply:
-        """End leases. A lease that another worker has by now is left alone and not counted."""
+        """End leases. A lease that another worker has by now is left alone and not counted. What goes back is
+        anybody's; where nobody is there, workers are woken."""
         caller().require("matching.claim")
-        return ReleaseReply(await self._queue.release(request.done, request.back))
+        released = await self._queue.release(request.done, request.back)
+        if request.back:
+            await self._waking.wake(self._queue.queues_of(request.back))
+        return ReleaseReply(released)
 
     async def stats(self, request: StatsRequest) -> StatsReply:
         """The numbers of every partition of the queues."""
@@ -249,15 +294,6 @@ class Matching:
                 crowd = await self._queue.crowding(queue, self._desk.bound(queue))
                 self._full[queue] = (now + BACKLOG_INTERVAL, crowd)
         return {queue: self._full[queue][1] for queue in queues if self._full.get(queue, (0.0, ()))[1]}
-
-    async def _wake(self, queues: Mapping[str, int]) -> None:
-        """A wake that fails is no failure of the add: the sweep offers the tasks again, and that wakes again."""
-        if self._dispatcher is None or not queues:
-            return
-        try:
-            await self._dispatcher.wake(queues)
-        except LinkFlowError as error:
-            _log.warning("Workers were not woken for %s: %s", dict(queues), error)
 
     async def _reclaim(self, request: ClaimRequest, lease: float) -> list[Lease]:
         """Take over expired leases, at most once in `RECLAIM_INTERVAL`; dead letters become failures in History."""

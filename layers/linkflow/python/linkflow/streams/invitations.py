@@ -1,28 +1,44 @@
-"""Which workers were just invoked (`ports.Invitations`): a small key a queue, which soon expires."""
+"""Which workers are invoked and not there yet (`ports.Invitations`): they stand beside those that are there, in each
+partition that they will serve (see ``rooms.lua``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
 
-from .connection import Clients, reachable
+from .connection import Clients
 from .scripts import Script
 
 
 class StreamInvitations:
     """Implements `linkflow.ports.Invitations`."""
 
-    def __init__(self, clients: Clients, *, prefix: str = "lf") -> None:
+    def __init__(self, clients: Clients, keys: Callable[[str], Awaitable[list[list[str]]]]) -> None:
+        """`keys` are those of a queue's partitions, tag and rules' home each; a list for each server that has some."""
         self._clients = clients
-        self._prefix = prefix
-        self._script = Script("invite")
+        self._keys = keys
+        self._invite = Script("invite", "rooms")
+        self._withdraw = Script("withdraw")
 
-    async def needed(self, queue: str, count: int, capacity: int, most: int, ms: int) -> int:
-        return int(await self._script.run(self._clients.commands, [self._key(queue)], (count, capacity, most, ms)))
+    async def invite(self, queues: Sequence[str], capacity: int, most: int, ms: int) -> list[str]:
+        """One step for a queue, or for a partition in a cluster; what the last worker has left is for the others."""
+        name, made, left = secrets.token_hex(6), 0, 0
+        groups = [keys for queue in queues for keys in await self._keys(queue)]
+        told = []
+        for keys in groups:
+            need, left = await self._run(keys, name, made, left, capacity, most, ms)
+            made += need
+            told.append(made)
+        for keys, known in zip(groups, told, strict=True):
+            if known < made and left:  # whoever adds there next is to know of it too
+                await self._run(keys, name, made, left, capacity, 0, ms)
+        return [f"{name}-{number}" for number in range(1, made + 1)]
 
-    async def forget(self, queues: Sequence[str]) -> None:
-        with reachable():
-            for queue in queues:
-                await self._clients.commands.execute_command("DEL", self._key(queue))
+    async def withdraw(self, queues: Sequence[str], invitations: Sequence[str]) -> None:
+        tags = [tag for queue in queues for keys in await self._keys(queue) for tag in keys[::2]]
+        calls = [([tag], invitations) for tag in tags]
+        await self._withdraw.run_all(self._clients.commands, calls, one_by_one=self._clients.cluster)
 
-    def _key(self, queue: str) -> str:
-        return f"{self._prefix}:{{invited:{queue}}}"
+    async def _run(self, keys: Sequence[str], *args: str | int) -> tuple[int, int]:
+        need, left = await self._invite.run(self._clients.commands, keys, args)
+        return need, left

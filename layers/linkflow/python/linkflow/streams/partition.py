@@ -12,6 +12,7 @@ server. Below a workspace's or a line's name stands for a key each, which exists
 ``:open``           hash: workspace → how many of them it has
 ``:leases``         sorted set: lease → deadline, ms of the server's clock
 ``:workers``        sorted set: worker → until when it counts as live, ms
+``:rooms``          sorted set: who will take how many tasks: workers, and invitations under way (see ``rooms.lua``)
 ``:letters``        hash of the dead letters; ``:dead`` and ``:dead:WS`` order them (see ``graves.lua``)
 ``:bell``           list of at most one element, on which one waiting worker is woken; ``:bell:WORKER`` wakes that one
 ``:mine:WORKER``    set of the lines that are meant for a worker

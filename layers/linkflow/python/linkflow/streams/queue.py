@@ -27,10 +27,11 @@ import msgspec
 from linkflow.contracts.history import Task
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.errors import LinkFlowError
-from linkflow.ports import Open
+from linkflow.ports import COMING, Open, Visit
 
 from .connection import Clients, reachable
 from .copies import Copies
+from .invitations import StreamInvitations
 from .letters import Letters
 from .partition import Held, Place, deliveries_of, home, line_of, parse, tag, token, word
 from .rules import Rules
@@ -39,6 +40,9 @@ from .shapes import Shape, Shapes
 
 RECHECK = 1.0
 """Seconds after which a waiting claim looks by itself: the price of a lost ring."""
+BELIEVED = RECHECK + 1.5
+"""Seconds for which a worker that asked for work counts as there. It asks again within `RECHECK` while it waits; one
+that was killed, or is too busy to ask, is counted on no longer."""
 STICKY = 0.2
 """Seconds for which a task is kept for the worker that it is meant for."""
 MOST_AT_ONCE = 500
@@ -67,11 +71,12 @@ class StreamQueue:
         self._max_deliveries = max_deliveries
         self._prefix = prefix
         self._turn = 0
+        self._behind: set[str] = set()
         self._background: set[asyncio.Task[Any]] = set()
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(Task).decode
         self._add = Script("add", "turns")
-        self._claim = Script("claim", "rules", "turns")
+        self._claim = Script("claim", "rules", "turns", "rooms")
         self._reclaim = Script("reclaim", "turns", "graves")
         self._heartbeat = Script("heartbeat")
         self._release = Script("release", "turns")
@@ -83,6 +88,7 @@ class StreamQueue:
         self._shapes = Shapes(clients, prefix, partitions)
         self._rules = Rules(clients, prefix)
         self.copies = Copies(clients, prefix, self._shapes, self._rules)
+        self.invitations = StreamInvitations(clients, self._keys)
 
     async def add(self, tasks: Sequence[Task]) -> int:
         """Queue tasks; returns how many were new. Safe to repeat after `Unavailable`."""
@@ -108,19 +114,34 @@ class StreamQueue:
         there = {task.id for (task, _), known in zip(places, found, strict=True) if known}
         return [task for task in tasks if task.id not in there]
 
-    async def claim(self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float) -> list[Lease]:
-        """Lease up to `limit` tasks for `lease` seconds, waiting up to `wait` seconds for the first one.
+    async def claim(
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit = COMING
+    ) -> list[Lease]:
+        """Lease up to `limit` tasks for `lease` seconds, waiting up to `wait` seconds for the first one. One that is
+        leaving waits for none.
 
         A cancelled claim gives back what it had just been given.
         """
         deadline = time.monotonic() + wait
         while True:
             left = max(0.0, deadline - time.monotonic())
-            work = self._take(queues, worker, min(limit, MOST_AT_ONCE), left, lease)
+            work = self._take(queues, worker, min(limit, MOST_AT_ONCE), left, lease, visit)
             leases, ready = await self._kept(work, lambda taken: taken[0])
-            if leases or left <= 0 or limit <= 0:
+            if leases or left <= 0 or limit <= 0 or visit.leaving:
                 return leases
             await self._wait_for_ring(queues, worker, min(left, RECHECK, ready / 1000 if ready >= 0 else RECHECK))
+
+    def left_behind(self) -> frozenset[str]:
+        """Queues in which claims of this process have left tasks that nobody there will take. Told once."""
+        if not self._behind:
+            return frozenset()
+        found = frozenset(self._behind)
+        self._behind.clear()
+        return found
+
+    def queues_of(self, tokens: Sequence[str]) -> frozenset[str]:
+        """The queues whose tasks these leases are of."""
+        return frozenset(held.place.queue for held in map(parse, tokens) if held)
 
     async def reclaim(
         self, queues: Sequence[str], worker: str, limit: int, lease: float
@@ -222,20 +243,29 @@ class StreamQueue:
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def _take(
-        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit
     ) -> tuple[list[Lease], int]:
         """Leases, and in how many ms something that is held back may go; -1 where nothing is."""
         taken: list[Lease] = []
         ready = -1
-        for places in await self._rounds(queues):
-            args = (word(worker), limit - len(taken), _ms(lease), _ms(wait))
-            at = [key for place in places for key in (self._tag(place), self._home(place))]
-            until, held_for, *items = await self._claim.run(self._clients.commands, at, args)
+        most = visit.places if visit.places >= 0 else limit
+        told: dict[int, int] = {}
+        rounds = list(await self._rounds(queues))
+        for at in (*range(len(rounds)), *range(len(rounds) - 1)):
+            got = len(taken)
+            if at in told and told[at] == got:
+                continue  # it knows how many places are left: only servers of a cluster are told a second time
+            places = rounds[at]
+            keys = [key for place in places for key in (self._tag(place), self._home(place))]
+            args = (word(worker), 0 if at in told else limit - got, _ms(lease), _ms(wait),
+                    max(0, most - got), _ms(BELIEVED), visit.invitation, int(visit.leaving and not got))  # fmt: skip
+            until, held_for, left, *items = await self._claim.run(self._clients.commands, keys, args)
             ready = held_for if ready < 0 else min(ready, held_for) if held_for >= 0 else ready
             for index, held, payload in zip(*[iter(items)] * 3, strict=True):
                 taken += self._lease(places[index], held, payload, until)
-            if len(taken) >= limit:
-                break
+            told[at] = len(taken)
+            if left:
+                self._behind.update(place.queue for place in places)
         return taken, ready
 
     async def _take_over(
@@ -291,6 +321,12 @@ class StreamQueue:
     async def _places(self, queues: Sequence[str], *, drained: bool = False) -> list[Place]:
         shapes = [(queue, await self._shapes.of(queue)) for queue in dict.fromkeys(queues)]
         return [place for queue, shape in shapes for place in shape.places(queue, drained=drained)]
+
+    async def _keys(self, queue: str) -> list[list[str]]:
+        """Tag and rules' home of a queue's partitions, in one list, or where servers are many in one each."""
+        places = await self._places([queue])
+        groups = [[place] for place in places] if self._clients.cluster else [places]
+        return [[key for place in group for key in (self._tag(place), self._home(place))] for group in groups]
 
     def _tag(self, place: Place) -> str:
         return tag(self._prefix, place)

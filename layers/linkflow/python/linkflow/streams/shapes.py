@@ -21,6 +21,8 @@ from .scripts import Script
 
 BELIEVED_FOR = 1.0
 """Seconds for which a process goes by what it read."""
+PASSING = ("workers", "rooms", "bell", "rules")
+"""Keys that a partition has while it has no tasks."""
 SETTLED_AFTER = 10.0
 """Seconds after a change until which some process may still add by the shape before."""
 
@@ -109,7 +111,7 @@ class Shapes:
             if not drained or await self._any(tags, "letters"):
                 spans.append(msgspec.structs.replace(span, drained=drained))
             if drained and not span.drained:
-                await self._each(lambda at: self._execute("DEL", f"{at}:workers", f"{at}:bell", f"{at}:rules"), tags)
+                await self._each(lambda at: self._execute("DEL", *(f"{at}:{name}" for name in PASSING)), tags)
         after = (*spans, shape.spans[-1])
         return shape if after == shape.spans else await self._write(queue, shape, after) or shape
 

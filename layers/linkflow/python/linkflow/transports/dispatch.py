@@ -1,20 +1,26 @@
-"""Wakes workers on Lambda: tasks were added, so somebody has to run."""
+"""Wakes workers on Lambda: there are tasks that nobody will take, so somebody has to run."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import msgspec
 
 from linkflow.domain.errors import LinkFlowError
+from linkflow.metrics import WORKERS_INVOKED
 from linkflow.ports import Invitations
 
 from .calls import DEADLINE
 from .lambda_invoke import Invoker
+
+IDLE = 0.5
+"""Seconds that a worker stays without tasks."""
+INVITED = 5.0
+"""Seconds for which a worker that was invoked is waited for: more than a cold start takes. One that comes later is
+welcome, and was not counted on."""
 
 _log = logging.getLogger("linkflow.transports")
 
@@ -22,94 +28,70 @@ _log = logging.getLogger("linkflow.transports")
 class LambdaDispatcher:
     """`linkflow.ports.Dispatcher`: invokes the worker function asynchronously with a request to drain queues.
 
-    An invocation stands for `capacity` tasks of each queue it names, for as long as its worker stays though idle; so
-    a burst of adds makes one invocation or a few: in this process, and with `invitations` in all of them. A wake
-    returns when the invocation that covers it was handed over, since a Lambda may be frozen right after. One that fails
-    is logged and forgotten: the sweep offers tasks again.
+    How many times, `Invitations` says, for all processes together: for the tasks that neither the workers that are
+    there nor those on their way have places for. A wake returns when the invocations that it makes were handed over,
+    since a Lambda may be frozen right after. One that fails is logged and its invitation withdrawn, so that the next
+    wake invites again; the sweep wakes in any case.
     """
 
     def __init__(
         self,
         function: str,
+        invitations: Invitations,
         *,
         capacity: int = 100,
         most: int = 10,
-        idle: float = 0.5,
+        idle: float = IDLE,
+        invited: float = INVITED,
         endpoint: str | None = None,
-        now: Callable[[], float] = time.monotonic,
-        invitations: Invitations | None = None,
     ) -> None:
-        """`capacity` tasks a worker, `most` invocations at a time, `idle` seconds that a worker stays without tasks."""
+        """`capacity` tasks a worker, `most` invocations under way for a partition, `idle` seconds that a worker stays
+        without tasks, `invited` seconds that it is waited for."""
         self._invitations = invitations
-        self._invoker = Invoker(function, deadline=DEADLINE, concurrency=most, endpoint=endpoint)
-        self._capacity = capacity
-        self._most = most
+        self._invoker = Invoker(function, deadline=DEADLINE, concurrency=max(1, most), endpoint=endpoint)
+        self._capacity = max(1, capacity)
+        self._most = max(1, most)
         self._idle = idle
-        self._now = now
-        self._waiting: dict[str, int] = {}
-        self._credit: dict[str, tuple[float, int]] = {}
+        self._invited = round(invited * 1000)
+        self._waiting: set[str] = set()
         self._sending = asyncio.Lock()
 
-    async def wake(self, queues: Mapping[str, int]) -> None:
-        """Tasks were added: queue name to how many."""
-        for queue, count in queues.items():
-            if (left := self._covered(queue, count)) > 0:
-                self._waiting[queue] = self._waiting.get(queue, 0) + left
+    async def wake(self, queues: Collection[str]) -> None:
+        """These queues may have tasks that nobody will take."""
+        self._waiting.update(queues)
         if not self._waiting:
             return
         async with self._sending:
             # Whoever held the lock before may have taken ours along.
             if self._waiting:
-                waiting, self._waiting = self._waiting, {}
+                waiting, self._waiting = sorted(self._waiting), set()
                 await self._send(waiting)
 
     async def close(self) -> None:
         """Let go of threads and sockets."""
         await self._invoker.close()
 
-    def _covered(self, queue: str, count: int) -> int:
-        """How many of `count` no worker that was just invoked will take."""
-        until, credit = self._credit.get(queue, (0.0, 0))
-        if self._now() >= until:
-            return count
-        self._credit[queue] = (until, max(0, credit - count))
-        return max(0, count - credit)
-
-    async def _send(self, waiting: dict[str, int]) -> None:
-        until = self._now() + self._idle
-        needs = {queue: await self._needed(queue, count) for queue, count in waiting.items()}
-        waiting = {queue: count for queue, count in waiting.items() if needs[queue]}
-        if not waiting:
-            return
-        workers = max(needs.values())
-        payload = msgspec.json.encode({"drain": {"queues": sorted(waiting), "idle": self._idle}})
-        # The worker cannot be up before now, and stays idle for so long: what is added until then it will see.
-        for queue, count in waiting.items():
-            if self._invitations is None:
-                self._credit[queue] = (until, max(0, workers * self._capacity - count))
-        calls = (self._invoker.invoke(payload, DEADLINE, "Event") for _ in range(workers))
-        for outcome in await asyncio.gather(*calls, return_exceptions=True):
+    async def _send(self, queues: list[str]) -> None:
+        try:
+            invited = await self._invitations.invite(queues, self._capacity, self._most, self._invited)
+        except LinkFlowError:
+            invited = [""]  # nobody can be asked: as if nobody were there
+        calls = (self._invoker.invoke(self._payload(queues, each), DEADLINE, "Event") for each in invited)
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        refused = []
+        for each, outcome in zip(invited, outcomes, strict=True):
             if isinstance(outcome, LinkFlowError):
                 _log.warning("waking a worker failed: %s", outcome.message)
-                self._credit.clear()  # the next wake tries again
-                await self._forget(waiting)
+                refused.append(each)
             elif isinstance(outcome, BaseException):
                 raise outcome
-
-    async def _needed(self, queue: str, count: int) -> int:
-        """Where nobody can be asked, as if nobody else invoked any."""
-        alone = min(self._most, -(-count // self._capacity))
-        if self._invitations is None:
-            return alone
-        try:
-            return await self._invitations.needed(queue, count, self._capacity, self._most, round(self._idle * 1000))
-        except LinkFlowError:
-            return alone
-
-    async def _forget(self, queues: Mapping[str, int]) -> None:
-        if self._invitations is not None:
+            WORKERS_INVOKED.add("refused" if isinstance(outcome, LinkFlowError) else "invoked")
+        if refused:
             with suppress(LinkFlowError):
-                await self._invitations.forget(sorted(queues))
+                await self._invitations.withdraw(queues, refused)
+
+    def _payload(self, queues: list[str], invitation: str) -> bytes:
+        return msgspec.json.encode({"drain": {"queues": queues, "idle": self._idle, "invitation": invitation}})
 
 
 class QueueDispatcher:
@@ -121,11 +103,12 @@ class QueueDispatcher:
         self._common = common
         self._own = own
 
-    async def wake(self, queues: Mapping[str, int]) -> None:
-        """Tasks were added: queue name to how many. A function that cannot be woken keeps none of the others."""
-        by_function: dict[LambdaDispatcher, dict[str, int]] = {}
-        for queue, count in queues.items():
-            by_function.setdefault(self._own.get(queue, self._common), {})[queue] = count
+    async def wake(self, queues: Collection[str]) -> None:
+        """These queues may have tasks that nobody will take. A function that cannot be woken keeps none of the
+        others."""
+        by_function: dict[LambdaDispatcher, list[str]] = {}
+        for queue in queues:
+            by_function.setdefault(self._own.get(queue, self._common), []).append(queue)
         await asyncio.gather(*(dispatcher.wake(part) for dispatcher, part in by_function.items()))
 
     async def close(self) -> None:

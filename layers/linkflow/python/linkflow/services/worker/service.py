@@ -12,7 +12,7 @@ from linkflow import tracing
 from linkflow.config import Config
 from linkflow.contracts.base import caller
 from linkflow.contracts.history import CompleteBatch, HistoryApi, LoadRequest, StartedNode, Task
-from linkflow.contracts.matching import ClaimRequest, Lease, MatchingApi
+from linkflow.contracts.matching import Lease, MatchingApi
 from linkflow.contracts.worker import DrainReply, DrainRequest, PingReply, PingRequest, ProbeReply, ProbeRequest
 from linkflow.domain.definition import Timeout
 from linkflow.domain.drawers import Room
@@ -28,6 +28,7 @@ from linkflow.services.payloads import Payloads
 from linkflow.services.sealing import Sealer
 from linkflow.services.together import Together
 
+from .attendance import Attendance
 from .beating import Beats, Pulse
 from .chain import Chain
 from .filing import WorkspaceFiles
@@ -47,7 +48,6 @@ from .stepping import Recorders
 from .vault import Vault
 
 CLAIM_WAIT = 5.0
-MAX_CLAIM = 200
 MARGIN = 1.0
 """Seconds before a drain's end at which running nodes are handed back."""
 
@@ -79,7 +79,6 @@ class Worker:
         has states that a History in the same process keeps. `live` hears what nodes say while they run. `sealer` opens
         credentials; without it nodes have none."""
         self._history = history
-        self._matching = matching
         self._clock = clock
         self._config = config
         self.name = name
@@ -98,6 +97,7 @@ class Worker:
         )  # fmt: skip
         self._held = Holdings(history, matching, name, config.lease)
         self._beats = Beats(history, self._held, name)
+        self._attendance = Attendance(matching, name, self._room)
         put = self._payloads.put if self._payloads else None
         self._kept = States()
         self._forecasts = Forecasts()
@@ -129,11 +129,13 @@ class Worker:
         """Claim and run until `stop`; then finish what is running (up to a lease's time) and hand back the rest."""
         self._looping, self._closing = True, False
         beats = self._beating()
-        pump = asyncio.create_task(self._pump(self._config.worker_queues))
+        self._attendance.come(self._config.worker_queues)
+        pump = asyncio.create_task(self._pump())
         await stop.wait()
         self._closing = True
         pump.cancel()
         await asyncio.gather(pump, return_exceptions=True)
+        await self._attendance.leave()
         await self._wind_down(self._config.lease)
         await _end(beats)
         self._looping = False
@@ -154,39 +156,44 @@ class Worker:
         before = (self.done, self.nodes)
         self._looping, self._closing = True, False
         self._reporter.serve(request.queues)
+        self._attendance.come(request.queues, request.invitation)
         beats = self._beating()
         end = loop.time() + max(0.0, request.seconds - MARGIN)
         try:
-            await self._drain(request, end)
+            await self._drain(request.idle, end)
         finally:
+            self._closing = True
+            await self._attendance.leave()
             await self._wind_down(max(0.0, end - loop.time()))
             await _end(beats)
             self._looping = False
         return DrainReply(self.done - before[0], self.nodes - before[1])
 
-    async def _drain(self, request: DrainRequest, end: float) -> None:
+    async def _drain(self, idle: float, end: float) -> None:
         loop = asyncio.get_running_loop()
         while (left := end - loop.time()) > 0:
             if self._room() <= 0:
-                await self._wait_change(left)
-                continue
-            claimed = await self._claim(request.queues, min(request.idle, left))
-            if not claimed and not self._held.running and not self._held.resting and not self._reporter.pending:
+                await self._wait_full(left)
+            elif not await self._claim(min(idle, left)) and self._is_idle and not await self._claim(0, leaving=True):
                 return
+
+    @property
+    def _is_idle(self) -> bool:
+        return not (self._held.running or self._held.resting or self._reporter.pending)
 
     def _room(self) -> int:
         """Tasks that rest take no place, until they are as many as those that may run."""
         capacity, resting = self._config.worker_capacity, len(self._held.resting)
         return 0 if self._closing else capacity - len(self._held.running) - max(0, resting - capacity)
 
-    async def _pump(self, queues: tuple[str, ...]) -> None:
+    async def _pump(self) -> None:
         wait = 0.2
         while True:
             try:
                 if self._room() <= 0:
-                    await self._wait_change(CLAIM_WAIT)
+                    await self._wait_full(CLAIM_WAIT)
                     continue
-                await self._claim(queues, CLAIM_WAIT)
+                await self._claim(CLAIM_WAIT)
                 wait = 0.2
             except LinkFlowError as error:
                 logger.warning("Claiming failed; trying again", extra={"code": error.code})
@@ -196,6 +203,13 @@ class Worker:
                 logger.exception("Claiming failed")
                 await asyncio.sleep(1.0)
 
+    async def _wait_full(self, seconds: float) -> None:
+        """Until there may be places again; once that there are none is known."""
+        if self._attendance.overstated:
+            await self._attendance.full()
+        else:
+            await self._wait_change(seconds)
+
     async def _wait_change(self, seconds: float) -> None:
         self._changed.clear()
         try:
@@ -204,9 +218,8 @@ class Worker:
         except TimeoutError:
             return
 
-    async def _claim(self, queues: Sequence[str], wait: float) -> int:
-        limit = min(self._room(), MAX_CLAIM)
-        reply = await self._matching.claim(ClaimRequest(self.name, tuple(queues), limit, wait))
+    async def _claim(self, wait: float, *, leaving: bool = False) -> int:
+        reply = await self._attendance.claim(wait, leaving=leaving)
         leases, self._paced = reply.leases, reply.paced
         try:
             states = await self._states(leases)

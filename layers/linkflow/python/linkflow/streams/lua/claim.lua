@@ -1,9 +1,13 @@
 -- Reads waiting tasks, whose turn it is, and leases them, in one step, so that no task can be read and not leased.
--- KEYS: tag and rules' home of one or more partitions. ARGV: worker, limit, lease ms, ms that the worker will wait.
--- Returns the lease's deadline, ms until something held may go (-1: nothing is held), then partition index, lease,
--- payload of each task.
+-- KEYS: tag and rules' home of one or more partitions. ARGV: worker, limit, lease ms, ms that the worker will wait, how
+-- many tasks it has places for, for how many ms that is believed, the invitation that it came by or '', and 1 where it
+-- goes if there is nothing for it.
+-- Returns the lease's deadline, ms until something held may go (-1: nothing is held), 1 where it leaves tasks behind
+-- that nobody will take, then partition index, lease, payload of each task.
 local worker, limit, lease, wait = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local reply = {now + lease, -1}
+local places, believed, invitation, leaving = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1'
+local asked, behind = limit, {}
+local reply = {now + lease, -1, 0}
 local tag, index, rules, leases
 
 local function held_until(ready)
@@ -137,6 +141,16 @@ local function take()
   return ready
 end
 
+-- What was kept for a worker that goes is anybody's.
+local function let_go()
+  for _, line in ipairs(redis.call('SMEMBERS', tag .. ':mine:' .. worker)) do
+    if redis.call('ZREM', tag .. ':held', line) == 1 then
+      enter_line(tag, line)
+    end
+  end
+  redis.call('DEL', tag .. ':mine:' .. worker)
+end
+
 -- Whoever leaves something behind wakes the next one: one ring wakes one waiter, not the whole fleet. What is held back
 -- wakes nobody: who waits is told for how long.
 local function pass_on(ready)
@@ -147,6 +161,7 @@ local function pass_on(ready)
   redis.call('DEL', tag .. ':bell:' .. worker)
   if turns and not ready then
     ring(tag)
+    behind[tag] = waiting
   else
     redis.call('DEL', tag .. ':bell')
   end
@@ -159,12 +174,40 @@ local function pass_on(ready)
   end
 end
 
+-- Says how many places the worker has left, or that it is gone. Then, or where none is left, it sees whether others will
+-- take what it leaves behind.
+local function attend()
+  local left = math.max(0, places - (asked - limit))
+  local gone = leaving and limit == asked
+  for i = 1, #KEYS, 2 do
+    local at = KEYS[i]
+    if invitation ~= '' then
+      redis.call('ZREM', at .. ':rooms', '+' .. invitation)
+    end
+    clear_rooms(at, now)
+    offer(at, worker, gone and 0 or left, now + believed)
+    if gone then
+      redis.call('ZREM', at .. ':workers', worker)
+    end
+    if behind[at] and (gone or left == 0) then
+      local others = sum_of_rooms(look_at_rooms(at, now, {}))
+      if uncovered(behind[at], others, rules_of(KEYS[i + 1]) ~= NONE) > 0 then
+        reply[3] = 1
+      end
+    end
+  end
+end
+
 for i = 1, #KEYS, 2 do
   tag, index, rules, leases = KEYS[i], (i - 1) / 2, rules_of(KEYS[i + 1]), {}
+  if leaving then
+    let_go()
+  end
   local ready = limit > 0 and take() or nil
   if #leases > 0 then
     redis.call('ZADD', tag .. ':leases', unpack(leases))
   end
   pass_on(ready)
 end
+attend()
 return reply

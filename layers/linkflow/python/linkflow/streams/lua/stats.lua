@@ -1,5 +1,6 @@
 -- Counts one partition. KEYS: the partition's tag. ARGV: in how many workspaces to look for the oldest waiting task.
--- Returns waiting, leased, dead, age in ms of the oldest waiting task, live workers.
+-- Returns waiting, leased, dead, age in ms of the oldest waiting task, live workers, for how many tasks they
+-- have places, workers that are invited and not there yet.
 local tag = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,4 +31,14 @@ for _, name in ipairs(redis.call('ZRANGE', tag .. ':held', 0, ARGV[1] - 1)) do
   end
 end
 local workers = redis.call('ZCOUNT', tag .. ':workers', now, '+inf')
-return {math.max(0, waiting), leased, redis.call('ZCARD', tag .. ':dead'), now - oldest, workers}
+local places, invited = 0, 0
+local rooms = redis.call('ZRANGEBYSCORE', tag .. ':rooms', string.format('%.0f', now * 1024), '+inf', 'WITHSCORES')
+for i = 1, #rooms, 2 do
+  if string.sub(rooms[i], 1, 1) == '+' then
+    invited = invited + 1
+  else
+    places = places + rooms[i + 1] % 1024
+  end
+end
+local dead = redis.call('ZCARD', tag .. ':dead')
+return {math.max(0, waiting), leased, dead, now - oldest, workers, places, invited}
