@@ -97,6 +97,9 @@ class MemoryQueue:
                 except TimeoutError:
                     continue
 
+    async def places(self, queues: Sequence[str]) -> dict[str, int]:
+        return {}
+
     def left_behind(self) -> frozenset[str]:
         return frozenset()
 

@@ -562,6 +562,10 @@ class TaskQueue(Protocol):
         """Queues that have been in use."""
         ...
 
+    async def places(self, queues: Sequence[str]) -> dict[str, int]:
+        """Workers that are there, and how many more tasks each would take."""
+        ...
+
     async def open_of(self, workspace_id: str, queues: Sequence[str]) -> dict[str, Open]:
         """A workspace's tasks in these queues."""
         ...

@@ -52,16 +52,17 @@ def workers(home: str, as_json: bool) -> int:
             print(json.dumps([_worker(one) for one in found], indent=2))
             return 0
         now = SystemClock().now_ms()
-        print(f"{'worker':<44} {'last seen':>12}  queues")
+        print(f"{'worker':<44} {'last seen':>12} {'places':>7}  queues")
         for one in found:
-            print(f"{one.name:<44} {_age(max(0, now - one.seen_at)):>8} ago  {', '.join(one.queues)}")
+            age = _age(max(0, now - one.seen_at))
+            print(f"{one.name:<44} {age:>8} ago {one.places or '-':>7}  {', '.join(one.queues)}")
         return 0
 
     return _asking(home, work)
 
 
 def _worker(one: WorkerSeen) -> Any:
-    return {"name": one.name, "queues": list(one.queues), "seen_at": iso(one.seen_at)}
+    return {"name": one.name, "queues": list(one.queues), "seen_at": iso(one.seen_at), "places": one.places}
 
 
 def show(home: str, queue: str, as_json: bool) -> int:
@@ -137,7 +138,7 @@ async def _ask(config: Config, work: Callable[[FrontendApi], Awaitable[int]]) ->
 
 
 def _is_forsaken(view: QueueView) -> bool:
-    return not view.workers and bool(view.waiting) and view.oldest_ms >= LATE_MS
+    return not view.workers and not view.invited and bool(view.waiting) and view.oldest_ms >= LATE_MS
 
 
 def _line(view: QueueView) -> str:
@@ -161,6 +162,7 @@ def _print(view: QueueView) -> None:
     if settings.revision:
         print(f"  revision {settings.revision}, last changed by {settings.changed_by}")
     print(f"  backlog: {f'{settings.max_backlog:,} tasks a partition' if settings.max_backlog else 'as configured'}")
+    print(f"  live workers have places for {view.places:,} more tasks; {view.invited} workers are on their way")
     if settings.draining:
         print(f"  {settings.draining} earlier partitions still have tasks")
     for rule in settings.rules:

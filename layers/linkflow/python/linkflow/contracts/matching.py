@@ -244,19 +244,22 @@ class QueuesRequest(Struct, frozen=True, omit_defaults=True):
 
 
 class WorkerSeen(Struct, frozen=True):
-    """A worker, the queues that it serves, and when (ms) it last asked for work or said that it works."""
+    """A worker, the queues that it serves, and when (ms) it last asked for work or said that it works. `places`: how
+    many more tasks it would take now; none where it is full, or gone."""
 
     name: str
     queues: tuple[str, ...]
     seen_at: int
+    places: int = 0
 
 
 class QueueView(Struct, frozen=True, omit_defaults=True):
     """A queue over all its partitions: tasks that wait and that are with workers, dead letters, the age of the oldest
-    waiting task in ms, live workers.
+    waiting task in ms, live workers, for how many tasks these have places, and workers that are invoked and not there
+    yet.
 
-    For a workspace `waiting`, `leased` and `dead` stay unsaid: `open` and `oldest_ms` are of its own tasks, waiting or
-    with a worker, and the rules are those about it.
+    For a workspace `waiting`, `leased`, `dead` and `places` stay unsaid: `open` and `oldest_ms` are of its own tasks,
+    waiting or with a worker, and the rules are those about it.
 
     The rates are tasks a minute that came into the queue, and that workers took from it, over the last five minutes
     (for a workspace: its own). What a worker takes along with a result's reply does not pass the queue.
@@ -268,6 +271,8 @@ class QueueView(Struct, frozen=True, omit_defaults=True):
     dead: int = 0
     oldest_ms: int = 0
     workers: int = 0
+    places: int = 0
+    invited: int = 0
     open: int = 0
     added_per_minute: float = 0.0
     taken_per_minute: float = 0.0

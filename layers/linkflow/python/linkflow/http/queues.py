@@ -78,7 +78,7 @@ def _queue(view: QueueView, workspace_id: str) -> dict[str, Any]:
         "added_per_minute": round(view.added_per_minute, 2),
         "taken_per_minute": round(view.taken_per_minute, 2),
         "workers": view.workers,
-        "is_served": view.workers > 0,
+        "is_served": view.workers + view.invited > 0,
         "limits": {
             "rate": mine.rate,
             "burst": mine.burst,

@@ -44,6 +44,7 @@ from linkflow.contracts.matching import (
     SettingsRequest,
     StatsReply,
     StatsRequest,
+    WorkerSeen,
 )
 from linkflow.domain.errors import LinkFlowError, QueueFull
 from linkflow.domain.outcomes import DEAD_LETTER_CODE, Failed, NodeError
@@ -276,8 +277,14 @@ class Matching:
         if self._flow is None:
             return reply
         rates = await self._flow.rates([view.settings.queue for view in reply.queues], request.workspace_id)
-        workers = await self._flow.workers() if request.with_workers and not request.workspace_id else []
-        return QueuesReply(tuple(_paced(view, rates) for view in reply.queues), tuple(workers))
+        workers = await self._workers(self._flow) if request.with_workers and not request.workspace_id else ()
+        return QueuesReply(tuple(_paced(view, rates) for view in reply.queues), workers)
+
+    async def _workers(self, flow: Flow) -> tuple[WorkerSeen, ...]:
+        """Those of the last hour, with the places of those that are there."""
+        seen = await flow.workers()
+        places = await self._queue.places(sorted({queue for one in seen for queue in one.queues}))
+        return tuple(msgspec.structs.replace(one, places=places.get(one.name, 0)) for one in seen)
 
     def _lease(self, seconds: float) -> float:
         return seconds if seconds > 0 else self._config.lease

@@ -206,6 +206,8 @@ def _whole(settings: QueueSettings, rows: Sequence[QueueStats]) -> QueueView:
         dead=sum(row.dead for row in rows),
         oldest_ms=max((row.oldest_ms for row in rows), default=0),
         workers=_workers(rows),
+        places=max((row.places for row in rows), default=0),
+        invited=_invited(rows),
     )
 
 
@@ -214,9 +216,14 @@ def _own(name: str, kept: QueueSettings | None, rows: Sequence[QueueStats], mine
     rules = kept.rules if kept else ()
     found = mine or Open(0)
     settings = QueueSettings(name, 0, rules=rules)
-    return QueueView(settings, oldest_ms=found.oldest_ms, workers=_workers(rows), open=found.tasks)
+    workers, invited = _workers(rows), _invited(rows)
+    return QueueView(settings, oldest_ms=found.oldest_ms, workers=workers, invited=invited, open=found.tasks)
 
 
 def _workers(rows: Sequence[QueueStats]) -> int:
     """A worker looks into every partition, so the most that one has seen is how many there are."""
     return max((row.workers for row in rows), default=0)
+
+
+def _invited(rows: Sequence[QueueStats]) -> int:
+    return max((row.invited for row in rows), default=0)

@@ -185,6 +185,10 @@ class StreamQueue:
         """Queues that have been in use."""
         return await self._letters.queues()
 
+    async def places(self, queues: Sequence[str]) -> dict[str, int]:
+        """Workers that are there, and how many more tasks each would take."""
+        return await self.invitations.there(queues)
+
     async def open_of(self, workspace_id: str, queues: Sequence[str]) -> dict[str, Open]:
         """A workspace's tasks in these queues; those that have none are absent."""
         found: dict[str, Open] = {}
