@@ -60,6 +60,11 @@ ROWS: list[tuple[str, list[tuple[str, str, list[tuple[str, str]]]]]] = [
                 ("max by (queue) (linkflow_queue_workers)", "{{queue}}"),
                 ("sum(linkflow_worker_running)", "node runs at once"),
             ]),
+            ("Who is there for tasks, and who is on the way", "short", [
+                ("max by (queue) (linkflow_queue_places)", "places {{queue}}"),
+                ("max by (queue) (linkflow_queue_invited)", "invited {{queue}}"),
+                *rate("linkflow_workers_invoked_total", "outcome"),
+            ]),
             ("Dead letters", "short", [("max by (queue) (linkflow_dead_letters)", "{{queue}}")]),
             ("Timers: how late", "s", quantiles("linkflow_timer_lag_seconds")),
         ],
