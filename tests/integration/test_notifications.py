@@ -10,6 +10,7 @@ import pytest
 
 from linkflow.contracts import history as h
 from linkflow.contracts.base import acting_as
+from linkflow.contracts.usage import HOUR, UsageRequest
 from linkflow.domain import events as e
 from linkflow.domain.definition import Definition, Edge, Node
 from linkflow.domain.errors import Unavailable
@@ -89,6 +90,26 @@ async def test_a_failure_is_told_by_each_rule_that_wants_it(world: Told) -> None
     assert second["data"]["execution"]["id"] == elsewhere
     assert await world.sql("SELECT count(*) FROM messages") == [(0,)]
     assert await world.sound(id)
+
+
+async def test_deliveries_are_in_no_statistics(world: Told) -> None:
+    rule = await world.rule("failed")
+    workflow = await world.chain(1)
+    for _ in range(2):
+        await world.broken(workflow)
+    await world.told(rule)
+    first, second = (await world.history.list(h.ListRequest(world.workspace, rule))).executions
+    await world.report(first.id, SEND, Completed({"ok": True}))
+    now = world.clock.now_ms()
+    asked = UsageRequest(world.workspace, HOUR, now - 86_400_000, now + 86_400_000, "", True)
+    reply = await world.history.usage(asked)
+    [span] = reply.spans
+    assert (span.started, span.ended, span.nodes, reply.open) == (2, {"failed": 2}, 2, {})
+    assert await world.status(second.id) == "running"
+    told = await world.sql("SELECT sum(octet_length(events)) FROM history NATURAL JOIN (SELECT id AS execution_id FROM"
+                           " executions WHERE mode <> 'notification') e")  # fmt: skip
+    assert told == [(span.bytes,)]
+    assert await world.sql("SELECT count(*) FROM usage_sums WHERE workflow_id = %s", rule) == [(0,)]
 
 
 async def test_what_is_no_news_is_not_told(world: Told) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from linkflow.contracts.usage import HOUR, MINUTE, UsageRequest, UsageSpan
+from linkflow.domain.notices import MODE
 from linkflow.domain.statistics import histogram, summed
 from linkflow.ports import Transition
 
@@ -84,13 +85,17 @@ async def forget_usage(connection: Connection, now_ms: int) -> None:
 
 
 def tally_columns(items: Sequence[Transition]) -> dict[str, list[Any]]:
-    """What the statements of transitions count: attempts that ended and whether the run did, in one number."""
-    return {"tally": [2 * t.nodes + t.ended for t in items], "compute": [t.compute_us for t in items]}
+    """What the statements of transitions count: attempts that ended and whether the run did, in one number. -1: nothing
+    is counted of it, as it is a delivery of a notification."""
+    return {
+        "tally": [-1 if t.mode == MODE else 2 * t.nodes + t.ended for t in items],
+        "compute": [t.compute_us for t in items],
+    }
 
 
 async def count_ai(connection: Connection, items: Sequence[Transition]) -> None:
     """In the transitions' transaction: what their model calls used."""
-    told = [(t, t.ai) for t in items if t.ai is not None]
+    told = [(t, t.ai) for t in items if t.ai is not None and t.mode != MODE]
     await connection.execute(
         _sql["count_ai"],
         arrays(

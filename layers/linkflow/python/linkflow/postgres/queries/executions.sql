@@ -27,7 +27,7 @@ WITH input AS (
   INSERT INTO tallies (workspace_id, workflow_id, at, started, nodes, compute_us, bytes, statuses, durations)
   SELECT workspace, workflow, %(tally_at)s::bigint, count(*), sum(tally >> 1), sum(compute), sum(octet_length(events)),
          array_agg(status) FILTER (WHERE tally & 1 = 1), array_agg(closed - started) FILTER (WHERE tally & 1 = 1)
-  FROM input WHERE id IN (SELECT id FROM written) GROUP BY 1, 2
+  FROM input WHERE tally >= 0 AND id IN (SELECT id FROM written) GROUP BY 1, 2
 ), appended AS (
   INSERT INTO history (execution_id, first_event, last_event, events)
   SELECT i.id, 1, i.version, i.events FROM input i WHERE i.id IN (SELECT id FROM written)
@@ -73,7 +73,7 @@ WITH input AS (
   SELECT w.workspace_id, w.workflow_id, %(tally_at)s::bigint, sum(tally >> 1), sum(compute), sum(octet_length(events)),
          array_agg(status) FILTER (WHERE tally & 1 = 1),
          array_agg(CASE WHEN w.started_at > 0 THEN i.closed - w.started_at ELSE 0 END) FILTER (WHERE tally & 1 = 1)
-  FROM written w JOIN input i ON i.id = w.id GROUP BY 1, 2
+  FROM written w JOIN input i ON i.id = w.id AND i.tally >= 0 GROUP BY 1, 2
 ), appended AS (
   INSERT INTO history (execution_id, first_event, last_event, events)
   SELECT i.id, i.expected + 1, i.version, i.events FROM input i WHERE i.id IN (SELECT id FROM written)

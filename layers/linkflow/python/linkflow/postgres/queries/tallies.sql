@@ -42,10 +42,11 @@ SELECT * FROM unnest(%(workspace)s::uuid[], %(workflow)s::uuid[], %(at)s::bigint
 DELETE FROM usage_sums WHERE (span = 1 AND at < %(minutes)s) OR (span = 60 AND at < %(hours)s)
 
 -- name: open_of_workspace
--- Open runs of a workspace by status, each up to a number.
+-- Open runs of a workspace by status, each up to a number, without deliveries of notifications.
 SELECT s.status, (SELECT count(*) FROM (
   SELECT FROM executions e
-  WHERE e.workspace_id = %(workspace)s::uuid AND e.status = s.status AND e.status <> 1 LIMIT %(most)s) AS found)
+  WHERE e.workspace_id = %(workspace)s::uuid AND e.status = s.status AND e.status <> 1
+    AND e.mode <> 'notification' LIMIT %(most)s) AS found)
 FROM unnest(%(statuses)s::smallint[]) AS s (status)
 
 -- name: open_of_workflow
