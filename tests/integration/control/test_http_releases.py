@@ -213,6 +213,10 @@ async def test_a_schedule_in_an_environment_is_one_of_its_own(plane: Plane):
     await desk.ask("PUT", "", other)
     crons = {one["environment"]: one for one in (await desk.ask("GET", "schedules"))["data"]}
     assert (crons["dev"]["cron"], crons["production"]["cron"]) == ("0 9 * * *", "30 4 * * *")
+    for verb, form in (("PATCH", {"config": {"cron": "0 1 * * *"}}), ("DELETE", None)):
+        told = await desk.ask(verb, f"schedules/{crons['dev']['id']}", form, 409)
+        assert (told["code"], told["environment"], told["node_id"]) == ("released", "dev", "daily"), told
+        assert f"/workflows/{told['workflow_id']}/draft" in told["detail"]
     held = await desk.ask("POST", f"schedules/{crons['dev']['id']}/pause", {})
     assert held["schedule"]["is_paused"]
     resumed = await desk.ask("POST", f"schedules/{crons['dev']['id']}/resume")

@@ -84,6 +84,22 @@ async def test_folders_are_a_tree_and_nothing_is_lost_with_one(plane: Plane):
         parent = made.get("folder", {}).get("id", parent)
 
 
+async def test_a_copy_is_where_the_original_is(plane: Plane):
+    desk = await _desk(plane)
+    id = await desk.flow("Invoices")
+    folder = (await desk.ask("POST", "/folders", {"name": "Money"}, 201))["folder"]["id"]
+    await desk.ask("PUT", f"/workflows/{id}/tags", {"tags": ["monthly", "legal"]})
+    await desk.ask("PUT", f"/workflows/{id}/folder", {"folder_id": folder})
+    copy = (await desk.ask("POST", f"/workflows/{id}/duplicate", {}, 201))["workflow"]
+    assert copy["folder_id"] == folder
+    assert sorted(tag["name"] for tag in copy["tags"]) == ["legal", "monthly"]
+    await desk.ask("PUT", f"/workflows/{copy['id']}/tags", {"tags": ["legal"]})
+    kept = (await desk.ask("GET", f"/workflows/{id}"))["workflow"]
+    assert sorted(tag["name"] for tag in kept["tags"]) == ["legal", "monthly"]
+    loose = (await desk.ask("POST", f"/workflows/{await desk.flow('Plain')}/duplicate", {}, 201))["workflow"]
+    assert (loose["folder_id"], loose["tags"]) == (None, [])
+
+
 async def test_search_by_words_node_types_and_order(plane: Plane):
     desk = await _desk(plane)
     await desk.flow("order-import_v2", description="Reads CSV.files of the Été shop")

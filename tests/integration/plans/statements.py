@@ -507,7 +507,7 @@ COLD: dict[str, dict[str, str]] = {
     "workflows": {
         "insert": _PERSON, "update": _PERSON, "add_version": _PERSON, "stop_webhooks": _PERSON,
         "touch": _PERSON, "put_environment": _PERSON, "add_release": _PERSON, "drop_draft": _PERSON,
-        "put_schedule": _PERSON, "drop_schedules": _PERSON, "delete": _PERSON, "named": "when a person imports a file",
+        "put_schedule": _PERSON, "place_like": _PERSON, "tag_like": _PERSON, "drop_schedules": _PERSON, "delete": _PERSON, "named": "when a person imports a file",
     },
     "schedules": {"hold": _PERSON, "resume": _PERSON},
     "hook_calls": dict.fromkeys(("get", "switch", "move", "listen", "forget_captures", "captures"), _PERSON),

@@ -118,6 +118,13 @@ class Locked(Conflict):
     code = "locked"
 
 
+class Released(Conflict):
+    """What runs in another environment than production stays as it was released: `details` have ``environment``,
+    ``workflow_id`` and ``node_id``."""
+
+    code = "released"
+
+
 class NoSlot(Conflict):
     """As many runs of a concurrency key are open as may be: `details` have ``key`` and ``limit``."""
 

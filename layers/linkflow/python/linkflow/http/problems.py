@@ -70,6 +70,7 @@ TOLD = {
     "start_rate_limited": ("key", "limit", "per", "retry_after"),
     "queue_full": ("queues", "retry_after"),
     "policy_violation": ("violations",),
+    "released": ("environment", "workflow_id", "node_id"),
     "locked": ("locked_by", "locked_at", "reason"),
 }
 """Details that are members of the problem document, by the error's code."""

@@ -134,7 +134,7 @@ async def deactivate(workflow_id: str, services: Given, who: Operator, environme
 async def duplicate(
     request: Request, workflow_id: str, services: Given, who: Creator, form: Duplicate | None = None
 ) -> Response:
-    """Make a copy, switched off. Takes an Idempotency-Key."""
+    """Make a copy in the same folder and with the same tags, switched off. Takes an Idempotency-Key."""
     name = (form.name if form else None) or ""
 
     async def act() -> Response:

@@ -93,6 +93,9 @@ class PostgresWorkflows:
                 raise Unchanged
             if change.definition:
                 await connection.execute(_sql["add_version"], values)
+            if change.like:
+                await connection.execute(_sql["place_like"], values)
+                await connection.execute(_sql["tag_like"], values)
             if change.drops_draft:
                 await connection.execute(_sql["drop_draft"], values)
             if change.triggers:

@@ -162,6 +162,8 @@ class Change(Struct, frozen=True):
     note: str = ""
     drops_draft: bool = False
     node_types: tuple[str, ...] = ()
+    like: str = ""
+    """A workflow whose folder and tags a new one gets."""
 
 
 class Reply(Struct, frozen=True):

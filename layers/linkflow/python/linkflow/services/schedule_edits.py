@@ -10,7 +10,7 @@ import msgspec
 
 from linkflow.domain.definition import Definition, encode
 from linkflow.domain.environments import trigger_of
-from linkflow.domain.errors import Conflict, InvalidInput, Problem
+from linkflow.domain.errors import Conflict, InvalidInput, Problem, Released
 
 from .schedule_ports import ScheduleRow
 from .schedules import Schedules
@@ -48,8 +48,8 @@ class ScheduleEdits:
         return await self._of_node(who, made.workflow.id, id)
 
     async def change(self, who: Membership, schedule_id: str, config: Mapping[str, Any]) -> ScheduleRow:
-        """Other settings; null takes one away. Raises `NotFound`, `InvalidDefinition`, and `Conflict` for one that does
-        not run in production."""
+        """Other settings; null takes one away. Raises `NotFound`, `InvalidDefinition`, and `Released` for one of another
+        environment than production."""
         found = await self._own(who, schedule_id)
         shown = await self._workflows.show(who, found.workflow_id)
         document = _document(shown.definition)
@@ -81,9 +81,14 @@ class ScheduleEdits:
 
     async def _own(self, who: Membership, schedule_id: str) -> ScheduleRow:
         found = await self._schedules.show(who, schedule_id)
-        _, environment = trigger_of(found.node_id)
+        node, environment = trigger_of(found.node_id)
         if environment:
-            raise Conflict(f"What runs in {environment} is a release: change the workflow, and promote it.")
+            raise Released(
+                f"What runs in {environment} stays as it was released: pause it, or change the trigger {node!r} in the "
+                f"workflow's draft (PUT …/workflows/{found.workflow_id}/draft) and release that "
+                f'(POST …/publish {{"environment": "{environment}"}}).',
+                details={"environment": environment, "workflow_id": found.workflow_id, "node_id": node},
+            )
         return found
 
     async def _of_node(self, who: Membership, workflow_id: str, node_id: str) -> ScheduleRow:

@@ -57,7 +57,8 @@ class Shown(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """How a version comes to be, and to run. `number`: it becomes this version, and with `runs` false runs nowhere."""
+    """How a version comes to be, and to run. `number`: it becomes this version, and with `runs` false runs nowhere. A
+    new workflow gets folder and tags of the one that it is `like`."""
 
     environment: str = ""
     verb: str = ""
@@ -67,6 +68,7 @@ class Step(Struct, frozen=True):
     number: int = 0
     runs: bool = True
     drops_draft: bool = False
+    like: str = ""
 
 
 PUBLISH = "publish"
@@ -125,11 +127,11 @@ class Workflows:
         return await self.add(who, definition, warnings)
 
     async def duplicate(self, who: Membership, workflow_id: str, name: str = "") -> Shown:
-        """A copy that is switched off, with webhook addresses of its own."""
+        """A copy in the same folder and with the same tags, switched off, with webhook addresses of its own."""
         original = await self.get(who, workflow_id)
         definition = await self._definitions.get(original.id, original.version)
         copy = msgspec.structs.replace(definition, name=name or f"{definition.name[:248]} (copy)")
-        return await self.add(who, copy, ())
+        return await self.add(who, copy, (), like=original.id)
 
     async def replace(
         self, who: Membership, workflow_id: str, document: Mapping[str, Any], expected: frozenset[int] | None = None,
@@ -278,13 +280,15 @@ class Workflows:
         path = "/workflow/settings/error_workflow" if wrapped else "/settings/error_workflow"
         return [Problem(path, "unknown_workflow", message)]
 
-    async def add(self, who: Membership, definition: Definition, warnings: Sequence[Problem], id: str = "") -> Shown:
-        """A new workflow with this definition, which `read` has given."""
+    async def add(
+        self, who: Membership, definition: Definition, warnings: Sequence[Problem], id: str = "", like: str = ""
+    ) -> Shown:
+        """A new workflow with this definition, which `read` has given, in folder and tags `like` another one."""
         now = self._clock.now_ms()
         id = id or uuid7(now, self._clock.rand_bits(12), self._clock.rand_bits(62))
         workflow = Workflow(id, who.workspace_id, definition.name, definition.description, False, 1, 1, now, now)
         audit.changed(None, {"name": workflow.name})  # the version has the rest
-        await self.save(who, workflow, definition, 0, Step(verb=PUBLISH, number=1))
+        await self.save(who, workflow, definition, 0, Step(verb=PUBLISH, number=1, like=like))
         return await self.shown(who, id, warnings)
 
     async def update(
@@ -334,6 +338,7 @@ class Workflows:
             note=step.note,
             drops_draft=step.drops_draft,
             node_types=tuple(sorted({node.type for node in definition.nodes})),
+            like=step.like,
         )
         if not await self._store.save(change):
             raise _overtaken()

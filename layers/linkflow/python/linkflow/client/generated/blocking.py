@@ -3560,7 +3560,7 @@ class Workflows(Part):
     def duplicate(
         self, workflow_id: str, *, name: str | None | Unset = UNSET, idempotency_key: str = ""
     ) -> models.WorkflowsDuplicateReply:
-        """Make a copy, switched off. Takes an Idempotency-Key."""
+        """Make a copy in the same folder and with the same tags, switched off. Takes an Idempotency-Key."""
         found: models.WorkflowsDuplicateReply = self._call(
             Call(
                 "POST",

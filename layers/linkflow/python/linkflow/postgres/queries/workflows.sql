@@ -66,6 +66,15 @@ INSERT INTO workflows (id, workspace_id, name, description, active, version, cre
 VALUES (%(id)s, %(workspace_id)s, %(name)s, %(description)s, %(active)s, %(version)s, %(actor)s, %(at)s, %(at)s,
         %(node_types)s)
 
+-- name: place_like
+-- Into the folder that another one is in.
+UPDATE workflows w SET folder_id = o.folder_id FROM workflows o
+WHERE w.id = %(id)s AND o.id = %(like)s AND o.workspace_id = w.workspace_id
+
+-- name: tag_like
+-- With the tags that another one has.
+INSERT INTO workflow_tags (workflow_id, tag_id) SELECT %(id)s, tag_id FROM workflow_tags WHERE workflow_id = %(like)s
+
 -- name: update
 -- Change a workflow, unless somebody else did first.
 UPDATE workflows
