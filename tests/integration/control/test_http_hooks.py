@@ -243,8 +243,43 @@ async def test_keys_from_elsewhere(plane: Plane) -> None:
     assert await knock() == 401
 
 
-def token(claims: dict[str, Any], algorithm: str, key: Any) -> str:
-    said = b".".join(part(json.dumps(one).encode()) for one in ({"alg": algorithm}, claims))
+async def test_a_new_key_is_fetched_when_a_token_names_it(plane: Plane) -> None:
+    """At once, but not more often than every thirty seconds, whatever tokens name."""
+    ada, keys = await plane.somebody(), {}
+    for kid in ("k1", "k2", "k3"):
+        keys[kid] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def publish(*kids: str) -> None:
+        numbers = {kid: keys[kid].public_key().public_numbers().n.to_bytes(256, "big") for kid in kids}
+        found = [{"kty": "RSA", "kid": kid, "e": "AQAB", "n": part(n).decode()} for kid, n in numbers.items()]
+        plane.worker.answer = ProbeReply(True, json.dumps({"keys": found}))
+
+    async def knock(kid: str, named: str = "") -> int:
+        said = token({"exp": now(plane) + 60}, "RS256", keys[kid], kid=named or kid)
+        return (await plane.client.post(hook, headers={"Authorization": f"Bearer {said}"})).status_code
+
+    publish("k1")
+    hook = await plane.webhook(ada, auth={"type": "jwt", "jwks_url": "https://id.example/more.json"})
+    plane.clock.stop()
+    plane.worker.asked.clear()
+    assert (await knock("k1"), await knock("k2"), len(plane.worker.asked)) == (202, 401, 1)  # it was just asked for
+    publish("k1", "k2")
+    plane.clock.ahead_ms += 30_000
+    assert (await knock("k2"), len(plane.worker.asked)) == (202, 2)
+    assert [await knock("k3", name) for name in ("k3", "x", "y", "k1")] == [401] * 4
+    assert len(plane.worker.asked) == 2
+    plane.clock.ahead_ms += 30_000
+    assert [await knock("k3", name) for name in ("x", "y", "k1")] == [401] * 3
+    assert len(plane.worker.asked) == 3
+    plane.worker.answer = ProbeReply(False, "The key set's server answered 500.")
+    plane.clock.ahead_ms += 30_000
+    assert [await knock(kid) for kid in ("k3", "k3", "k2")] == [401, 401, 202]  # what is known goes on
+    assert len(plane.worker.asked) == 4
+    plane.clock._stopped_ms = 0
+
+
+def token(claims: dict[str, Any], algorithm: str, key: Any, **header: str) -> str:
+    said = b".".join(part(json.dumps(one).encode()) for one in ({"alg": algorithm, **header}, claims))
     if algorithm == "HS256":
         seal = hmac.digest(key.encode(), said, "sha256")
     else:

@@ -21,10 +21,14 @@ _HMAC = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 MAX_TOKEN = 16_384
 
 
+class UnknownKey(BadSignature):
+    """No key of the set has the token's id: its signer may have a new one."""
+
+
 def bearer(rules: WebhookRules, fields: Mapping[str, str], headers: Mapping[str, str], now_s: int) -> bytes:
     """Check the token of a call. `fields` are the credential's: `secret`, `public_key` (PEM), or `jwks` (a JWK Set).
 
-    Returns nothing that marks the call, since one token may come with many. Raises `BadSignature`.
+    Returns nothing that marks the call, since one token may come with many. Raises `BadSignature`, `UnknownKey`.
     """
     scheme, _, token = headers.get("authorization", "").partition(" ")
     token = token.strip()
@@ -39,7 +43,10 @@ def bearer(rules: WebhookRules, fields: Mapping[str, str], headers: Mapping[str,
         raise BadSignature("The token is no JWT.") from None
     if "crit" in header:
         raise BadSignature("The token asks for what is not known here.")
-    if not _fits(str(header.get("alg")), str(header.get("kid", "")), fields, said, seal):
+    kid = str(header.get("kid", ""))
+    if not _fits(str(header.get("alg")), kid, fields, said, seal):
+        if header.get("alg") not in _HMAC and "jwks" in fields and not _knows(fields["jwks"], kid):
+            raise UnknownKey("The token is signed by a key that is not in the set.")
         raise BadSignature("The token is not signed by the key that this webhook has.")
     _check(claims, rules, now_s)
     return b""
@@ -72,6 +79,15 @@ def _fits(algorithm: str, kid: str, fields: Mapping[str, str], said: bytes, seal
     from .public_keys import keys_of, signed_by  # asymmetric ones bring OpenSSL's bindings
 
     return any(signed_by(key, algorithm, said, seal) for key in keys_of(fields, kid))
+
+
+def _knows(jwks: str, kid: str) -> bool:
+    """Has the set a key of this id? One without an id may be any."""
+    try:
+        found = msgspec.json.decode(jwks, type=dict[str, Any]).get("keys")
+    except msgspec.DecodeError:
+        return False
+    return bool(kid) and any(isinstance(one, dict) and one.get("kid") == kid for one in found or ())
 
 
 def _bytes(text: bytes) -> bytes:

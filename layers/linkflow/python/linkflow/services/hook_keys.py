@@ -27,6 +27,8 @@ KINDS: Mapping[str, frozenset[str]] = {
 
 SET_MS, STALE_MS = 5 * 60_000, 24 * 3_600_000
 """How old a key set from elsewhere is at most, and how old it may get while its server is away."""
+AGAIN_MS = 30_000
+"""How soon it is asked for again for the sake of a key that it has not: whoever likes can name such keys."""
 KEPT_MS = 5_000
 """How long a change takes at most to hold here. Only the sealed text is kept."""
 MANY = 1_000
@@ -40,7 +42,7 @@ class HookKeys:
     ) -> None:
         """`worker` asks one for a credential's JWK Set (`Credentials.probe`): nothing goes out from here."""
         self._worker = worker
-        self._sets: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._sets: OrderedDict[str, tuple[str, int, int]] = OrderedDict()
         self._fetched = Together(self._fetch)
         self._store = store
         self._sealer = sealer
@@ -48,7 +50,9 @@ class HookKeys:
         self._kept: OrderedDict[tuple[str, str], tuple[SealedCredential | None, int]] = OrderedDict()
         self._asked: dict[str, Together[SealedCredential]] = {}
 
-    async def fields(self, workspace_id: str, credential: str, fresh: bool = False) -> Mapping[str, str]:
+    async def fields(
+        self, workspace_id: str, credential: str, fresh: bool = False, renew: bool = False
+    ) -> Mapping[str, str]:
         """See `webhooks.Keys`. One that has expired, or is of another kind, is none. `fresh`: as it is this moment."""
         if fresh:
             self._kept.pop((workspace_id, credential), None)
@@ -62,24 +66,26 @@ class HookKeys:
             opened: dict[str, Any] = msgspec.json.decode(await self._sealer.open(found.sealed, about))
         except (Internal, Conflict) as error:
             if not fresh:  # it may be sealed under a master key that has been dropped since
-                return await self.fields(workspace_id, credential, fresh=True)
+                return await self.fields(workspace_id, credential, fresh=True, renew=renew)
             # How the keys are set up is not for callers to know.
             _log.error("The key of a webhook does not open: %s", error.message, extra={"credential_id": found.id})
             raise Unavailable("What this call is checked with cannot be had now.") from None
         if opened.get("jwks_url"):
-            opened["jwks"] = await self._key_set(f"{found.workspace_id}/{found.id}/{found.version}")
+            opened["jwks"] = await self._key_set(f"{found.workspace_id}/{found.id}/{found.version}", renew)
         return {name: value for name, value in opened.items() if isinstance(value, str)}
 
-    async def _key_set(self, name: str) -> str:
-        """The JWK Set of a credential, as old as `SET_MS` at most; while it cannot be had, the one before."""
-        text, at = self._sets.get(name, ("", 0))
+    async def _key_set(self, name: str, renew: bool) -> str:
+        """The JWK Set of a credential, as old as `SET_MS` at most; while it cannot be had, the one before. `renew`: as
+        it is now, unless it was asked for a moment ago."""
+        text, at, tried = self._sets.get(name, ("", 0, 0))
         now = self._clock.now_ms()
-        if text and now - at < SET_MS:
+        due = now - tried >= AGAIN_MS if renew else now - at >= SET_MS and now - tried >= SET_MS // 2
+        if text and not due:
             return text
         found = await self._fetched.find(name)
         if found is None and (not text or now - at > STALE_MS):
             raise Unavailable("What this call is checked with cannot be had now.")
-        self._sets[name] = (found or text, now if found else at + SET_MS // 2)
+        self._sets[name] = (found or text, now if found else at, now)
         while len(self._sets) > MANY:
             self._sets.popitem(last=False)
         return found or text

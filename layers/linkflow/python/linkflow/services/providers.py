@@ -20,7 +20,7 @@ from .id_tokens import BadIdToken, claims_of, header_of
 Fetch = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[tuple[int, bytes]]]
 """Method, URL, headers and body: status and body of the answer. Raises `Unavailable`."""
 
-KEPT_MS, AGAIN_MS = 3_600_000, 60_000
+KEPT_MS, AGAIN_MS = 3_600_000, 30_000
 """How long what a provider says of itself is kept, and how soon its keys are asked for again."""
 
 

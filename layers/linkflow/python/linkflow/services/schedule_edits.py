@@ -48,8 +48,8 @@ class ScheduleEdits:
         return await self._of_node(who, made.workflow.id, id)
 
     async def change(self, who: Membership, schedule_id: str, config: Mapping[str, Any]) -> ScheduleRow:
-        """Other settings; null takes one away. Raises `NotFound`, `InvalidDefinition`, and `Released` for one of another
-        environment than production."""
+        """Other settings; null takes one away. Raises `NotFound`, `InvalidDefinition`, and `Released` for
+        one of another environment than production."""
         found = await self._own(who, schedule_id)
         shown = await self._workflows.show(who, found.workflow_id)
         document = _document(shown.definition)

@@ -29,7 +29,7 @@ from linkflow.domain.state import CLOSED
 from linkflow.domain.state import decode as decode_state
 from linkflow.ports import Allowances, Clock
 
-from .bearer import bearer
+from .bearer import UnknownKey, bearer
 from .control_ports import Webhook, WebhookStore
 from .delivery_ids import dedupe_key
 from .hook_rules import WebhookRules, parameters
@@ -80,8 +80,9 @@ class MethodNotAllowed(Exception):
 class Keys(Protocol):
     """Where the keys are that calls are signed with."""
 
-    async def fields(self, workspace_id: str, credential: str) -> Mapping[str, str]:
-        """The fields of a credential. Raises `NotFound` where the workspace has none such, `Unavailable`."""
+    async def fields(self, workspace_id: str, credential: str, *, renew: bool = False) -> Mapping[str, str]:
+        """The fields of a credential; with `renew` a key set from elsewhere as it is now, unless that was just asked
+        for. Raises `NotFound` where the workspace has none such, `Unavailable`."""
         ...
 
 
@@ -137,7 +138,11 @@ class Webhooks:
             raise _stranger(rules) from None
         try:
             if rules.auth == "jwt":
-                return bearer(rules, fields, knock.headers, now)
+                try:
+                    return bearer(rules, fields, knock.headers, now)
+                except UnknownKey:
+                    fields = await self._keys.fields(webhook.workspace_id, rules.credential, renew=True)
+                    return bearer(rules, fields, knock.headers, now)
             return verify(rules.scheme, secrets_of(fields), knock.headers, raw, now)
         except BadSignature as error:
             _log.info("A call was turned away: %s", error, extra={"webhook_id": webhook.id})
