@@ -6,10 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree
 
 import pytest
+import redis
+
+from tests.conftest import TEST_REDIS_DATABASE, fresh_database
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKLOADS = ("chain-pure", "chain-step", "idle-latency", "webhook-sync", "webhook-async", "fan-out", "timers")
@@ -18,21 +24,38 @@ WORKLOADS = ("chain-pure", "chain-step", "idle-latency", "webhook-sync", "webhoo
 STANDING = ("expressions", "growth", "in-flight", "memory", "startup")
 
 
-@pytest.fixture
-def result(database_url: str, redis_url: str, tmp_path: Path) -> dict:
-    """What a run with tiny sizes writes, on the tests' own stores."""
-    return bench(database_url, redis_url, tmp_path)
+class Result(NamedTuple):
+    """What the benchmark wrote, and where."""
+
+    found: dict
+    folder: Path
+
+    @property
+    def workloads(self) -> dict:
+        return self.found["workloads"]
 
 
-def bench(database_url: str, redis_url: str, tmp_path: Path, *more: str) -> dict:
-    output = tmp_path / "latest.json"
+@pytest.fixture(scope="module")
+def result(postgres, migrated_template: str, valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+    """One run with tiny sizes, on the tests' own stores."""
+    folder = tmp_path_factory.mktemp("bench")
+    redis_url = urlunsplit(urlsplit(valkey.url)._replace(path=f"/{TEST_REDIS_DATABASE}"))
+    chosen = ",".join((*WORKLOADS, *STANDING, "processes"))
+    with fresh_database(postgres.url, migrated_template) as url, redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield Result(bench(url, redis_url, folder, "--workloads", chosen), folder)
+        client.flushdb()
+
+
+def bench(database_url: str, redis_url: str, folder: Path, *more: str) -> dict:
+    output = folder / "latest.json"
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--quick", "--tiny", "--output", str(output), *more],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -40,22 +63,24 @@ def bench(database_url: str, redis_url: str, tmp_path: Path, *more: str) -> dict
     return json.loads(output.read_text())
 
 
-def test_quick_run_writes_every_workload_with_its_figures(result: dict) -> None:
-    assert set(result) >= {"machine", "workloads", "peers", "floor", "generator_ceiling"}
-    assert result["machine"]["postgres"]["synchronous_commit"] == "on"
-    assert result["peers"] == {}
-    assert tuple(result["workloads"]) == WORKLOADS
-    for name, figures in result["workloads"].items():
+def test_it_writes_every_workload_with_its_figures(result: Result) -> None:
+    found = result.found
+    assert set(found) >= {"machine", "workloads", "peers", "floor", "generator_ceiling"}
+    assert found["machine"]["postgres"]["synchronous_commit"] == "on"
+    assert found["peers"] == {}
+    assert tuple(found["workloads"]) == (*WORKLOADS, *STANDING, "processes")
+    for name in WORKLOADS:
+        figures = found["workloads"][name]
         assert set(figures) >= {"rate", "unit", "p50_ms", "p99_ms", "floor_ratio", "spread"}, name
         assert figures["rate"] > 0, name
         assert figures["problems"] == {}, name
         assert figures["stored"]["runs_with_missing_events"] == 0, name
-    assert result["workloads"]["chain-pure"]["floor_ratio"] > 0
-    assert set(result["floor"]["rates"]) == {"1", "20", "100"}
+    assert found["workloads"]["chain-pure"]["floor_ratio"] > 0
+    assert set(found["floor"]["rates"]) == {"1", "20", "100"}
 
 
-def test_processes_and_databases(database_url: str, redis_url: str, tmp_path: Path) -> None:
-    found = bench(database_url, redis_url, tmp_path, "--workloads", "processes")["workloads"]["processes"]
+def test_processes_and_databases(result: Result) -> None:
+    found = result.workloads["processes"]
     assert found["problems"] == {}
     for variants in found["variants"].values():
         assert list(variants) == ["one", "worker", "two", "two-databases", "two-and-two"]
@@ -63,9 +88,8 @@ def test_processes_and_databases(database_url: str, redis_url: str, tmp_path: Pa
         assert {"postgres", "postgres2"} <= set(variants["two-databases"]["cores"])
 
 
-def test_standing_workloads_and_their_pictures(database_url: str, redis_url: str, tmp_path: Path) -> None:
-    found = bench(database_url, redis_url, tmp_path, "--workloads", ",".join(STANDING))["workloads"]
-    assert tuple(found) == STANDING
+def test_standing_workloads(result: Result) -> None:
+    found = {name: result.workloads[name] for name in STANDING}
     assert all(figures["problems"] == {} for figures in found.values())
     assert [level["stored"] for level in found["growth"]["levels"]] == [0, 200]
     assert min(found["expressions"]["kinds"].values()) == found["expressions"]["rate"] > 0
@@ -76,15 +100,10 @@ def test_standing_workloads_and_their_pictures(database_url: str, redis_url: str
     functions = found["startup"]["functions"]
     assert set(functions) == {"api", "frontend", "history", "matching", "timer", "worker"}
     assert all(one["first_cpu_ms"] > 0 for one in functions.values())
-    draw = [
-        sys.executable,
-        "-m",
-        "bench.pictures",
-        "--result",
-        str(tmp_path / "latest.json"),
-        "--folder",
-        str(tmp_path),
-    ]
-    subprocess.run(draw, cwd=ROOT, check=True, timeout=60)
+
+
+def test_pictures(result: Result) -> None:
+    places = ("--result", str(result.folder / "latest.json"), "--folder", str(result.folder))
+    subprocess.run([sys.executable, "-m", "bench.pictures", *places], cwd=ROOT, check=True, timeout=60)
     for name in ("throughput", "latency", "growth"):
-        assert ElementTree.parse(tmp_path / f"{name}.svg").getroot().tag.endswith("svg")
+        assert ElementTree.parse(result.folder / f"{name}.svg").getroot().tag.endswith("svg")

@@ -22,6 +22,8 @@ SECRET = "s" * 32
 class CountingParams(Params):
     to: int = 0
     """Where it is done; 0: it goes on until it is stopped."""
+    stay_at: int = 0
+    """Where the first attempt comes to no end, and is silent."""
     fail_at: int = 0
     quiet: bool = False
     """Tells nothing: the worker beats for it."""
@@ -41,6 +43,8 @@ class Counting(Base):
             at += 1
             if not params.quiet:
                 await context.heartbeat({"at": at})
+            if at == params.stay_at and context.attempt == 1:
+                await asyncio.Event().wait()
             if at == params.fail_at:
                 raise NodeFailure("stumbled", "It stumbled.")
             await asyncio.sleep(0.05)

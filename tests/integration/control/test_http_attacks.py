@@ -264,9 +264,11 @@ async def test_registering_tells_nobody_who_has_an_account(strict: tuple[Plane, 
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].json() == answers[1].json()
     await plane.services.people.mails.settle()
-    assert "/account/verify#" in box.mails[0].as_string(), "no link is broken at the end of a line"
-    [first, second] = [str(mail["Subject"]) for mail in box.mails]
-    assert (first, second) == ("Confirm your e-mail address", "You have an account already")
+    mails = {str(mail["Subject"]): mail for mail in box.mails}  # which of them comes first is the network's to say
+    assert set(mails) == {"Confirm your e-mail address", "You have an account already"}
+    assert len(box.mails) == 2
+    confirm = mails["Confirm your e-mail address"]
+    assert "/account/verify#" in confirm.as_string(), "no link is broken at the end of a line"
     credentials = {"email": form["email"], "password": PASSWORD}
     check_problem(await plane.client.post("/api/v1/auth/login", json=credentials), 403, "email_unverified")
     wrong = {**credentials, "password": NEW}
@@ -276,7 +278,7 @@ async def test_registering_tells_nobody_who_has_an_account(strict: tuple[Plane, 
     check_problem(await plane.client.post("/api/v1/auth/login", json={**wrong, "email": "no@example.com"}), 401)
     assert plane.clock.ahead_ms == before + 400, "both wait until as much time has gone by"
     plane.clock._stopped_ms = 0
-    token = re.findall(r"#(\S+)", bytes(box.mails[0].get_payload(decode=True)).decode())[0]  # type: ignore[arg-type]
+    token = re.findall(r"#(\S+)", bytes(confirm.get_payload(decode=True)).decode())[0]  # type: ignore[arg-type]
     assert (await plane.client.post("/api/v1/auth/verify-email", json={"token": token})).status_code == 200
     assert (await plane.client.post("/api/v1/auth/login", json=credentials)).status_code == 200
 
