@@ -20,7 +20,7 @@ NOBODY = {
 SERVICES = NOBODY | {"fastapi", "linkflow.http", "linkflow.nodes", "mangum", "opentelemetry", "pydantic", "starlette"}
 
 WITHOUT = {
-    "api": NOBODY - {"aws_lambda_powertools", "botocore"},  # numbers to tell of each invocation; botocore's name alone
+    "api": NOBODY,
     "frontend": SERVICES,
     "history": SERVICES,
     "matching": SERVICES,

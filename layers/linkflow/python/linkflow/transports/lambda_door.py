@@ -152,7 +152,7 @@ class HttpDoor:
         from mangum import Mangum
         from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
-        self._log = InvocationLog("linkflow-api", busy=True)
+        self._log = InvocationLog("linkflow-api")
         loop = own_loop()
         # Inside the loop, since what is built may ask for the running one. Lifespan would run with every event.
         app = loop.run_until_complete(_inside(build))

@@ -57,8 +57,7 @@ def _xray() -> Xray | None:
 class InvocationLog:
     """The log of one door."""
 
-    def __init__(self, service: str, *, busy: bool = False) -> None:
-        """Of a `busy` one each invocation has numbers to tell."""
+    def __init__(self, service: str) -> None:
         self._formatter = LazyFormatter(service)
         log = logging.getLogger("linkflow")
         for handler in [h for h in log.handlers if h.name == _HANDLER_NAME]:
@@ -71,7 +70,7 @@ class InvocationLog:
         log.setLevel(os.environ.get("LINKFLOW_LOG_LEVEL", "INFO"))
         self._count = 0
         self._xray = _xray()
-        self._emf = Emf(os.environ.get("POWERTOOLS_SERVICE_NAME", ""), soon=busy)
+        self._emf = Emf(os.environ.get("POWERTOOLS_SERVICE_NAME", ""))
 
     @contextmanager
     def invocation(self, context: Any) -> Iterator[None]:
