@@ -1,5 +1,6 @@
 """The deployment package: the template is valid, and `sam build` makes a layer that works. About 15 s."""
 
+# ruff: noqa: F811 - fixtures that are imported
 from __future__ import annotations
 
 import json
@@ -12,10 +13,14 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from linkflow.contracts.base import ANY_WORKSPACE, Caller
+from linkflow.transports.tokens import TokenSigner
 from tests.e2e.topologies import http_event, settings
 from tests.lambda_environment import Environment, Function
+from tests.rotating import KEYS, Role, Secrets, address, aws, role, secrets  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
@@ -135,6 +140,36 @@ def test_every_function_boots_from_the_layer(layer: Path, name: str, database_ur
         environment.kill()
     print(f"{name}: {1000 * cold:.0f} ms from nothing to its first answer, of 800")
     assert wanted in answer.body.decode().replace(": ", ":").replace(", ", ","), answer.body
+
+
+def test_a_function_takes_up_a_password_that_was_rotated(
+    layer: Path,
+    database_url: str,
+    redis_url: str,
+    aws: str,
+    secrets: Secrets,
+    role: Role,
+) -> None:
+    """One environment, from the layer: with what it has of Powertools, and the boto3 of the runtime."""
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}")
+    arn = secrets.make(json.dumps({"password": "one"}))
+    url = address(database_url, role.name, f"{{{{secretsmanager:{arn}:password}}}}")
+    env = settings(url, redis_url, "", {"PYTHONPATH": str(layer), "AWS_ENDPOINT_URL": aws, **KEYS})
+    token = TokenSigner(env["LINKFLOW_SECRET"]).sign("history", Caller(ANY_WORKSPACE, frozenset("*"), "test"))
+    body = {"workspace_id": "00000000-0000-0000-0000-000000000000"}
+    event = {"service": "history", "method": "list", "token": token, "body": body}
+    environment = Environment("lf-history", Function(ROOT / "functions" / "history", env=env), None)
+    try:
+        before = json.loads(environment.invoke(json.dumps(event).encode()).body)
+        secrets.put(arn, json.dumps({"password": "two"}))
+        role.becomes("two")
+        after = json.loads(environment.invoke(json.dumps(event).encode()).body)
+    finally:
+        environment.kill()
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"DROP OWNED BY {role.name}")
+    assert before == after == {"ok": {"executions": []}}
 
 
 def test_every_function_is_booted() -> None:

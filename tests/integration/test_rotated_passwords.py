@@ -1,73 +1,24 @@
 """Passwords that change while an environment lives: real servers refuse the old one, Secrets Manager (moto) has the new."""
 
+# ruff: noqa: F811 - fixtures that are imported
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import boto3
-import psycopg
 import pytest
 import redis
-from moto.server import ThreadedMotoServer
 
 from linkflow import bootstrap
 from linkflow.domain.errors import Unavailable
 from linkflow.postgres.database import Database
-from tests.contract.test_task_queue import cluster_url  # noqa: F401 - a fixture
+from tests.rotating import Role, Secrets, address, aws, role, secrets  # noqa: F401 - fixtures
 
 SECRET = "s" * 32
 
-
-class Secrets:
-    """What an administrator does with Secrets Manager."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def make(self, value: str) -> str:
-        name = f"secret-{os.urandom(6).hex()}"
-        return str(self._client.create_secret(Name=name, SecretString=value)["ARN"])
-
-    def put(self, arn: str, value: str) -> None:
-        self._client.put_secret_value(SecretId=arn, SecretString=value)
-
-
-class Role:
-    """Somebody who may use the database: `name`, and at first ``one`` for a password."""
-
-    def __init__(self, admin: psycopg.Connection[Any], name: str) -> None:
-        self._admin, self.name = admin, name
-        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'one'")
-
-    def becomes(self, password: str) -> None:
-        """From now on that is the password, and whoever was connected is so no more."""
-        self._admin.execute(f"ALTER ROLE {self.name} PASSWORD '{password}'")
-        self._admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (self.name,))
-
-
 Build = Callable[..., bootstrap.System]
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def secrets(aws: str, monkeypatch: pytest.MonkeyPatch) -> Secrets:
-    for name, value in (("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b"), ("REGION", "eu-west-1")):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
-    return Secrets(boto3.client("secretsmanager", region_name="eu-west-1"))
 
 
 @pytest.fixture
@@ -81,20 +32,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Build:
         return bootstrap.System(bootstrap._settings(), "history", on_lambda=True)
 
     return build
-
-
-@pytest.fixture
-def role(database_url: str) -> Iterator[Role]:
-    """Somebody who may use the test's database."""
-    with psycopg.connect(database_url, autocommit=True) as admin:
-        made = Role(admin, f"rotated_{os.urandom(4).hex()}")
-        yield made
-        admin.execute(f"DROP ROLE {made.name}")
-
-
-def address(url: str, user: str, password: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=f"{user}:{password}@{parts.hostname}:{parts.port}").geturl()
 
 
 async def test_a_password_of_the_database_that_was_rotated_is_taken_up(
@@ -167,7 +104,7 @@ async def test_what_stays_refused_is_unavailable(
 
 @pytest.mark.parametrize("cluster", [False, True])
 async def test_a_password_of_valkey_that_was_rotated_is_taken_up(
-    cluster_url: str,  # noqa: F811
+    cluster_url: str,
     secrets: Secrets, environment: Build, cluster: bool,
 ) -> None:  # fmt: skip
     parts = urlsplit(cluster_url)
