@@ -31,7 +31,7 @@ console-check: .venv/.ready $(CONSOLE) ## types of the console against the API's
 run: setup ## start everything on this machine and run the sample workflow (ONCE=1: then stop)
 	@.venv/bin/linkflow up --sample $(if $(ONCE),--once)
 
-test: .venv/.ready .tools/sam/.ready $(CONSOLE) ## all tests
+test: .venv/.ready .tools/sam/.ready .tools/browser/.ready $(CONSOLE) ## all tests
 	@$(PY) -m pytest -n 2 --dist loadfile
 
 check: lint types floors proto-check node-docs-check console-check ## ruff, mypy, import-linter, generated code and pages, the console
@@ -100,6 +100,9 @@ smoke: .venv/.ready .tools/sam/.ready .tools/emulator/.ready $(CONSOLE) ## one s
 
 deploy-local: .venv/.ready .tools/sam/.ready .tools/emulator/.ready $(CONSOLE) ## the part of it on Lambda: deploy the template to an emulator of AWS here, try it, and say what it costs
 	@$(PY) -m tests.smoke --on lambda $(ARGS)
+
+.tools/browser/.ready: scripts/browser-tools.sh tests/browser/fetched/package-lock.json | .venv/.ready
+	@scripts/browser-tools.sh
 
 lock: .venv/.ready ## renew requirements.lock from pyproject.toml
 	@scripts/lock.sh
