@@ -7,7 +7,7 @@ TIMES ?= 100
 CONSOLE := layers/linkflow/python/linkflow/http/console/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console console-check run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos losing sam sam-check smoke deploy-local lock clean
+.PHONY: help setup console console-check run test check lint types floors proto proto-check node-docs node-docs-check api-docs client bench migrations-check fuzz chaos fleet losing sam sam-check smoke deploy-local lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -76,9 +76,12 @@ fuzz: .venv/.ready ## schemathesis against a whole LinkFlow, as each role (ARGS=
 	@$(PY) -m tests.fuzz $(ARGS)
 
 chaos: .venv/.ready .tools/sam/.ready ## the long fault suites, then every fault TIMES (100) times
-	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model tests/e2e/test_containers.py tests/e2e/test_fleet.py $(ARGS)
+	@LINKFLOW_MODEL_SEEDS=$${LINKFLOW_MODEL_SEEDS:-10000} $(PY) -m pytest -m "slow or not slow" tests/chaos tests/model tests/e2e/test_containers.py tests/e2e/test_fleet.py tests/e2e/test_rolling.py $(ARGS)
 	@ENGINE_EXAMPLES=$${ENGINE_EXAMPLES:-3000} $(PY) -m pytest tests/unit/engine
 	@$(PY) -m tests.chaos --times $(TIMES)
+
+fleet: .venv/.ready ## many machines and a rolling upgrade: two databases, a Valkey cluster, today's release and the next one, with runs in flight
+	@$(PY) -m pytest -q -m "slow or not slow" tests/e2e/test_rolling.py $(ARGS)
 
 losing: .venv/.ready ## each service and store killed, replaced, frozen and cut off, with runs under way: the table of docs/containers.md
 	@$(PY) -m tests.e2e.losing

@@ -65,9 +65,9 @@ def filled(text: str, given: Mapping[str, str]) -> str:
 class Containers:
     """Use as a context. `url` is the API's; `web` is a service outside, which nodes may call."""
 
-    def __init__(self, folder: Path, database_url: str, redis_url: str, scale: int = 1) -> None:
+    def __init__(self, folder: Path, database_url: str, redis_url: str, scale: int = 1, first: int = 0) -> None:
         """With a `scale` there are so many of each service, as ``history``, ``history-2`` and so on; on loopback, where
-        they cannot share a name, one."""
+        they cannot share a name, one. The `first` of them are started (0: all)."""
         self._folder, self._urls = folder, {"postgres": database_url, "valkey": redis_url}
         self.extra: dict[str, str] = {}
         """Beside what the file says, to be set before the start. `here` is the tests' own address."""
@@ -82,6 +82,7 @@ class Containers:
             print(f"Services are on loopback: {missing}")
             self.networks = None
         self._scale = scale if self.isolated else 1
+        self._first = min(first or self._scale, self._scale)
         self.here = self.networks.address if self.networks is not None else "127.0.0.1"
         self._given = {"POSTGRES_PASSWORD": "unused", "LINKFLOW_SECRET": secrets.token_hex(32)}
 
@@ -133,15 +134,16 @@ class Containers:
         for name in every:
             self.processes[name] = self._process(name, self.services[name.partition("-")[0]])
         self.linkflow(*compose()["services"]["migrate"]["command"])
-        for process in self.processes.values():
+        started = list(self.processes.values())[: self._first * len(self.services)]
+        for process in started:
             process.start()
-        for process in self.processes.values():
+        for process in started:
             process.wait()
         until_ready(self.url)
 
-    def linkflow(self, *words: str) -> str:
+    def linkflow(self, *words: str, **env: str) -> str:
         """A command of an operator, on the stores; what it printed."""
-        return _done([str(_script()), *words], self._environment("migrate"))
+        return _done([str(_script()), *words], self._environment("migrate") | env)
 
     @staticmethod
     def _named(service: str, at: int) -> str:
@@ -199,9 +201,13 @@ class Containers:
     @property
     def url(self) -> str:
         """Where the API is, as compose publishes it."""
+        return self.url_of("api")
+
+    def url_of(self, name: str) -> str:
+        """Where one of several APIs is."""
         if self.networks is not None:
-            return f"http://{self.networks.hosts['api']}:8080"
-        return f"http://127.0.0.1:{self._places['api'][1]}"
+            return f"http://{self.networks.hosts[name]}:8080"
+        return f"http://127.0.0.1:{self._places[name][1]}"
 
     def probe(self, name: str, path: str) -> str:
         """The address of a probe."""

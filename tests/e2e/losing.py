@@ -71,15 +71,19 @@ class Load:
         """Answers that say 500: whoever is lost, an API that is there says what it lacks."""
         self.person.http.event_hooks["response"] = [self._noted]
         self.place = containers.web.place("/work", lambda call: {"n": call.body["n"] + 1})
-        url = containers.web.url("/work")
+        self.workflow = self.person.save(workflow(*self.steps(containers.web.url("/work"))))["id"]
+
+    def steps(self, url: str) -> list[dict[str, Any]]:
         retry = {"max_attempts": 5, "initial_interval": 0.1}
-        steps = (
+        return [
             http("one", url, method="POST", body={"n": "{{ trigger.n }}"}, retry=retry),
             node("rest", "delay", {"milliseconds": 500}),
             http("two", url, method="POST", body={"n": "{{ one.data.n }}"}, retry=retry),
             node("out", "transform", {"keep": False, "fields": {"n": "{{ two.data.n }}"}}),
-        )
-        self.workflow = self.person.save(workflow(*steps))["id"]
+        ]
+
+    def started(self, runs: list[str]) -> None:
+        """The last of them has just begun."""
 
     def _noted(self, answer: httpx.Response) -> None:
         if answer.status_code == 500:
@@ -97,6 +101,7 @@ class Load:
                     began = time.monotonic()
                     loss.runs.append(self.person.start(self.workflow, {"n": len(loss.runs)}))
                     loss.longest = max(loss.longest, time.monotonic() - began)
+                    self.started(loss.runs)
             except BaseException as error:
                 failure.append(error)
 

@@ -58,8 +58,9 @@ class Networks:
 
     def known(self, aliases: Mapping[str, str], **outside: str) -> None:
         """Tell every host all names; hosts with the same alias share it, `outside` are further ones with addresses."""
-        lines = [f"{address} {name}" for name, address in {"localhost": "127.0.0.1", **self.hosts, **outside}.items()]
-        lines += [f"{self.hosts[name]} {alias}" for name, alias in aliases.items() if alias != name]
+        # Shared names first: gRPC's resolver keeps to the first address of a name once it has seen another one's own name.
+        lines = [f"{self.hosts[name]} {alias}" for name, alias in aliases.items()]
+        lines += [f"{address} {name}" for name, address in {"localhost": "127.0.0.1", **self.hosts, **outside}.items()]
         for name in self.hosts:
             folder = NAMES / self._space(name)
             folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from linkflow.domain.ids import SHARDS, shard_of_workflow
 from linkflow.local import binaries
 from tests.conftest import fresh_database
 from tests.e2e.conftest import emptied
@@ -24,6 +26,7 @@ from tests.e2e.soundness import assert_sound
 from tests.e2e.topologies import free_ports
 
 SLOTS = 16384
+L = TypeVar("L", bound=Load)
 
 
 @contextmanager
@@ -79,7 +82,7 @@ def test_a_fleet_moves_half_of_its_runs_and_is_replaced_under_load(postgres, val
 
 
 def run(containers: Containers) -> None:
-    loads = [Load(containers) for _ in range(4)]  # a workflow is in one shard
+    loads = spread(Load, containers, 4)
     losses = [Loss("each", "end", 0.0) for _ in loads]
     with ExitStack() as running:
         for load, one in zip(loads, losses, strict=True):
@@ -91,6 +94,16 @@ def run(containers: Containers) -> None:
     since = time.monotonic()
     for load, one in zip(loads, losses, strict=True):
         load.check(one, since)
+
+
+def spread(kind: type[L], containers: Containers, wanted: int) -> list[L]:
+    """Loads in turn in the lower and in the upper half of the shards: a workflow is in one."""
+    found: list[L] = []
+    while len(found) < wanted:
+        load = kind(containers)
+        if shard_of_workflow(load.workflow) // (SHARDS // 2) == len(found) % 2:
+            found.append(load)
+    return found
 
 
 def count(database: str) -> int:

@@ -141,8 +141,12 @@ class Process:
     def restart(self, **env: str) -> None:
         """Kill it, if it lives, and start it again at the same address, with `env` from now on."""
         self.kill()
-        self._env |= env
+        self.change(**env)
         self.start().wait()
+
+    def change(self, **env: str) -> None:
+        """Its environment from its next start on."""
+        self._env |= env
 
     def end(self) -> None:
         """SIGTERM, as a deployment does it; its exit has to be clean."""

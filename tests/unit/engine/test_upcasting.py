@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from linkflow.domain import commands as c
 from linkflow.domain import events as e
 from linkflow.domain import upcasting
+from linkflow.domain.errors import Unavailable
 from linkflow.domain.outcomes import Failed, NodeError
 from linkflow.domain.upcasting import UPCASTERS, current, upcast
 from tests.unit.engine.support import Run, flow, start
@@ -74,7 +75,13 @@ def test_the_first_version_is_not_written_and_later_ones_are():
 
 def test_a_version_from_the_future_is_refused():
     for event in (OLD | {"version": 3}, {"type": "NodeSkipped", "event_id": 1, "at": 1, "node": "a", "version": 2}):
-        with pytest.raises(ValueError, match="version"):
+        with pytest.raises(Unavailable, match="newer version"):
+            e.decode(json.dumps([event]).encode())
+
+
+def test_what_is_broken_is_no_future():
+    for event in ({"type": "NodeSkipped"}, OLD | {"node": 3}, {"at": 1}, 7):
+        with pytest.raises(ValueError, match=r"missing|Expected"):
             e.decode(json.dumps([event]).encode())
 
 

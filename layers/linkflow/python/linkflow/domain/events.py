@@ -7,12 +7,14 @@ Outside (API, export) the attributes stand under ``attributes``; see `public`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
 from .comparing import Report
+from .errors import Unavailable
 from .outcomes import NodeError
 from .payloads import Part
 from .steps import Usage
@@ -595,8 +597,40 @@ def encode(events: tuple[Event, ...] | list[Event]) -> bytes:
 
 
 def decode(data: bytes | msgspec.Raw) -> tuple[Event, ...]:
-    """Events from their stored JSON array, older versions in today's form. Raises `ValueError` for later ones."""
-    return _decoder.decode(current(data))
+    """Events from their stored JSON array, older versions in today's form. Raises `ValueError` where they are none,
+    `Unavailable` for what a newer LinkFlow has written: in an upgrade it is beside us, and will answer."""
+    try:
+        return _decoder.decode(current(data))
+    except ValueError:
+        if _newer(data):
+            raise Unavailable("A newer version of LinkFlow has written to this run: it has to go on there.") from None
+        raise
+
+
+class _Head(Struct):
+    type: str
+    version: int = 1
+
+
+_heads = msgspec.json.Decoder(tuple[_Head, ...])
+
+
+def _newer(data: bytes | msgspec.Raw) -> bool:
+    """Is there a type or a version among them that is not known yet? Only asked of what cannot be read."""
+    try:
+        return any(head.version > _known().get(head.type, 0) for head in _heads.decode(data))
+    except ValueError:
+        return False
+
+
+@cache
+def _known() -> dict[str, int]:
+    """The types of today and their versions."""
+    found = {}
+    for kind in get_args(Event):
+        field = next(one for one in msgspec.structs.fields(kind) if one.name == "version")
+        found[kind.__name__] = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    return found
 
 
 _ENVELOPE = ("event_id", "at", "type", "version", "kept_at")

@@ -16,8 +16,8 @@ from .trial import PINNING, Trial
 
 FORMAT = 3
 """Of the stored state. A new number has every stored state folded anew from its events when it is loaded: it is due
-when a fold of old events would give other bytes than a state that was stored before. New fields that stay unset there
-need none."""
+when a fold of old events would give other bytes than a state that was stored before, and with every new field: in an
+upgrade the release before would drop it."""
 
 RUNNING, PAUSED, CANCELLING = "running", "paused", "cancelling"
 QUEUED, COLLECTING = "queued", "collecting"

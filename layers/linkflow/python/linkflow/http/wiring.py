@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 from starlette.requests import Request
 
+from linkflow import __version__
 from linkflow.clock import SystemClock
 from linkflow.ports import Clock
 from linkflow.services.allowance import ApiAllowance
@@ -102,7 +103,7 @@ class Services:
     max_body: int = 1024 * 1024
     trusted_proxies: Sequence[str] = ()
     streams: bool = True
-    version: str = "0.1.0"
+    version: str = __version__
 
 
 def services_of(request: Request) -> Services:

@@ -101,7 +101,7 @@ class Committer:
         self._known = Remembered()
         self.keep = self._known.keep
         self.remembered = self._known.at
-        self._faults: dict[str, Internal] = {}
+        self._faults: dict[str, LinkFlowError] = {}
         self._knock = knock
         self._variables = variables
         self._notice = notice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from linkflow.domain.errors import Internal
+from linkflow.domain.errors import Internal, LinkFlowError, Unavailable
 from linkflow.domain.snapshots import Stored, fold_on, restored, snapshot
 from linkflow.domain.state import State, decode, new
 from linkflow.observability import logger
@@ -21,18 +21,21 @@ class Loaded:
     def __init__(self) -> None:
         self.states: dict[str, State] = {}
         self.stored: dict[str, Stored] = {}
-        self.faults: dict[str, Internal] = {}
+        self.faults: dict[str, LinkFlowError] = {}
         self.history: dict[str, int] = {}
         """Bytes of their histories."""
 
     def add(self, id: str, row: Snapshot) -> bool:
-        """False where this row cannot be read."""
+        """False where this row cannot be read, and reading all of it may help."""
         try:
             state = decode(row.state) if row.state else new(id)
             version = state.version
             fold_on(state, row.tail)
             if state.version != row.version:
                 raise ValueError(f"The state is at event {state.version}, the run at {row.version}.")
+        except Unavailable as error:
+            self.faults[id] = error
+            return True
         except (ValueError, KeyError):
             logger.exception("A run cannot be read", extra={"execution_id": id})
             return False
@@ -56,7 +59,7 @@ async def load(store: EventStore, ids: Sequence[str]) -> Loaded:
 
 
 async def load_one(store: EventStore, id: str) -> State | None:
-    """One run's state. Raises `Internal` where it cannot be read."""
+    """One run's state. Raises `Internal` where it cannot be read, `Unavailable` where a newer version can."""
     loaded = await load(store, [id])
     if id in loaded.faults:
         raise loaded.faults[id]
@@ -69,6 +72,8 @@ async def load_encoded(store: EventStore, ids: Sequence[str]) -> dict[str, bytes
     for id, row in (await store.load(ids)).items():
         try:
             found[id] = restored(id, row.state, row.tail)
+        except Unavailable as error:
+            logger.info("A run is left to others: %s", error, extra={"execution_id": id})
         except (ValueError, KeyError):
             logger.exception("A run cannot be read", extra={"execution_id": id})
     return found

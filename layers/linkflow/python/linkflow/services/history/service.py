@@ -263,8 +263,9 @@ class History:
             else:
                 fired += sum(outcome)
                 stale += [t for t, ok in zip(timers, outcome, strict=True) if not ok]
-        if outcomes and all(isinstance(outcome, Unavailable) for outcome in outcomes):
-            raise Unavailable("The database does not answer now; try again.")
+        away = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+        if away and len(away) == len(outcomes):
+            raise away[0]
         if stale:
             await self._store.drop_timers(stale)
         await self._before_reply()
