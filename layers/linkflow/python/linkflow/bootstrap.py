@@ -683,7 +683,11 @@ class System:
         """The control plane's app over this system."""
         from linkflow.http.app import create_app
 
-        return create_app(self.services())
+        if not self.on_lambda:
+            return create_app(self.services())
+        from linkflow.transports.lambda_door import left
+
+        return create_app(self.services(), left)
 
     # Life
 

@@ -56,7 +56,7 @@ from . import (
     workflows,
     workspaces,
 )
-from .door import Door
+from .door import Door, Left
 from .finding import Routes
 from .wiring import Services
 
@@ -114,8 +114,9 @@ def routes() -> Iterator[APIRoute]:
         yield from (route for route in router.routes if isinstance(route, APIRoute))
 
 
-def create_app(services: Services) -> FastAPI:
-    """The app over these services. No route serves that does not say who may call it (`routing.Route`)."""
+def create_app(services: Services, left: Left | None = None) -> FastAPI:
+    """The app over these services. No route serves that does not say who may call it (`routing.Route`). `left` is what
+    calls have of time, where their host ends them."""
     app = FastAPI(
         title="LinkFlow",
         version=services.version,
@@ -137,7 +138,7 @@ def create_app(services: Services) -> FastAPI:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
-    app.add_middleware(Door, max_body=services.max_body, shortcut=webhook)
+    app.add_middleware(Door, max_body=services.max_body, shortcut=webhook, left=left)
     for error in (LinkFlowError, RequestValidationError, MethodNotAllowed):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(HTTPException, _router_error)

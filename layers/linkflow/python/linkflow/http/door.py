@@ -5,6 +5,7 @@ The body is read here, whole and within its limit, so that nothing behind it mee
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -19,7 +20,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from linkflow import tracing
-from linkflow.domain.errors import PayloadTooLarge
+from linkflow.domain.errors import DeadlineExceeded, PayloadTooLarge
 from linkflow.metrics import HTTP_REQUESTS, HTTP_SECONDS, OTHER
 
 from . import problems, strict_json
@@ -35,6 +36,8 @@ ABANDONED = 499
 """The caller went before there was an answer."""
 
 Shortcut = Callable[[Request], Awaitable[ASGIApp] | None]
+Left = Callable[[Scope], float]
+"""Seconds that are left for a call, where its host ends it."""
 
 TAKES_FILES = "/workflows/import"
 FILES = frozenset(("application/zip", "multipart/form-data"))
@@ -49,12 +52,14 @@ class _Gone(Exception):
 
 
 class Door:
-    """ASGI middleware. `max_body` is bytes. `shortcut` answers calls that need no router, or gives None."""
+    """ASGI middleware. `max_body` is bytes. `shortcut` answers calls that need no router, or gives None. What takes
+    longer than there is `left` is answered with 504."""
 
-    def __init__(self, app: ASGIApp, max_body: int, shortcut: Shortcut | None = None) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, shortcut: Shortcut | None = None, left: Left | None = None) -> None:
         self._app = app
         self._max_body = max_body
         self._shortcut = shortcut
+        self._left = left
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,14 +82,10 @@ class Door:
             await send(message)
 
         try:
-            body = await self._read(request.headers, receive)
-            self._check(request, body)
-            answer = self._shortcut(Request(scope, _replay(body, receive))) if self._shortcut else None
-            if answer is None:
-                with fitting(get_route_path(scope)):
-                    await self._app(scope, _replay(body, receive), reply)
+            if self._left is None:
+                await self._serve(request, receive, reply)
             else:
-                await (await answer)(scope, receive, reply)
+                await self._in_time(request, receive, reply, self._left(scope))
         except _Gone:
             _log.info("The client hung up while sending to %s", scope["path"])
         except Exception as error:
@@ -98,6 +99,27 @@ class Door:
             HTTP_REQUESTS.add(method, route, str(status or ABANDONED))
             if tracing.on():
                 traced(request, method, route, status or ABANDONED, time.perf_counter() - began, run)
+
+    async def _in_time(self, request: Request, receive: Receive, reply: Send, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, seconds)) as limit:
+                await self._serve(request, receive, reply)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            words = "This took longer than a call may. It may have been done: the same Idempotency-Key makes it one."
+            raise DeadlineExceeded(words) from None
+
+    async def _serve(self, request: Request, receive: Receive, reply: Send) -> None:
+        scope = request.scope
+        body = await self._read(request.headers, receive)
+        self._check(request, body)
+        answer = self._shortcut(Request(scope, _replay(body, receive))) if self._shortcut else None
+        if answer is None:
+            with fitting(get_route_path(scope)):
+                await self._app(scope, _replay(body, receive), reply)
+        else:
+            await (await answer)(scope, receive, reply)
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
         length = headers.get("content-length", "")

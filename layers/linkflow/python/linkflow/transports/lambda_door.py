@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -176,6 +176,11 @@ class HttpDoor:
         finally:
             if not vigil.fresh:
                 loop.run_until_complete(vigil.end())
+
+
+def left(scope: Mapping[str, Any]) -> float:
+    """Seconds that an HTTP call may take, by its ASGI scope as Mangum makes it."""
+    return float(scope["aws.context"].get_remaining_time_in_millis()) / 1000 - MARGIN
 
 
 async def _measured() -> None:
