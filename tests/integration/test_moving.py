@@ -43,7 +43,7 @@ CONTROL = {
     "shard_home", "shard_changes", "shard_moves", "linkflow_migrations",
     "workspace_reach", "webhook_refusals", "webhook_listeners", "webhook_captures", "tallies", "usage_sums", "retention_settings", "notification_rules",
     "sessions", "account_tokens", "sign_in_failures", "second_factors", "recovery_codes", "identities", "oidc_attempts",
-    "roles", "invitations", "api_keys", "audit_log",
+    "approval_links", "roles", "invitations", "api_keys", "audit_log",
     "credentials", "variables",
     "environments", "workflow_environments", "releases", "workflow_drafts", "workspace_policies", "tags", "workflow_tags", "folders",
 }  # fmt: skip

@@ -52,7 +52,7 @@ BARE = {
     "workflows.execute", "executions.cancel", "executions.terminate", "executions.retry", "executions.pause",
     "executions.resume", "executions.delete", "forks.fork", "forks.reset", "forks.rerun", "forks.rerun_deterministic",
     "forks.begin", "forks.stop", "trials.try_out", "schedules.trigger", "dead_letters.redrive", "dead_letters.redrive_many", "dead_letters.drop",
-    "webhooks.redeliver", "waiting.publish", "approvals.answer", "approvals.link",
+    "webhooks.redeliver", "waiting.publish", "approvals.answer",
     # nothing of ours changes by them
     "credentials.trial", "credentials.connect", "credentials.finish", "webhooks.listen", "notifications.test",
     "exchange.export_bulk",

@@ -76,6 +76,7 @@ from linkflow.http.app import Services, create_app
 from linkflow.nodes.kinds import described
 from linkflow.nodes.registry import Registry
 from linkflow.ports import Mailer, Notice, Words
+from linkflow.postgres.approval_links import PostgresApprovalLinks
 from linkflow.postgres.credentials import PostgresCredentials
 from linkflow.postgres.database import Database
 from linkflow.postgres.files import PostgresFiles
@@ -111,6 +112,7 @@ from linkflow.services.hook_log import HookLog
 from linkflow.services.hook_secrets import HookSecrets
 from linkflow.services.hook_status import StatusTokens
 from linkflow.services.inspecting import Inspecting
+from linkflow.services.link_desk import LinkDesk
 from linkflow.services.notifications import Notifications
 from linkflow.services.passwords import Cost
 from linkflow.services.people import Rules
@@ -631,7 +633,7 @@ def build(
         schedules=schedules,
         schedule_edits=ScheduleEdits(workflows, schedules),
         world=World(frontend),
-        approval_links=ApprovalLinks(SECRET, "http://linkflow.test"),
+        approval_links=LinkDesk(ApprovalLinks(SECRET, "http://linkflow.test"), PostgresApprovalLinks(database), clock),
         dead_letters=DeadLetters(frontend),
         usage=Usage(frontend, clock),
         queues=Queues(frontend),

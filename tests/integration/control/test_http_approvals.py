@@ -10,6 +10,7 @@ import pytest
 from linkflow.contracts.history import DecideRequest
 from linkflow.domain import events as e
 from linkflow.domain.ids import uuid7
+from linkflow.postgres.approval_links import PostgresApprovalLinks
 from linkflow.services.approval_links import GOOD_MS, ApprovalLinks
 from linkflow.services.world import approval_id
 from tests.integration.control.plane import SECRET, Person, Plane, check_problem
@@ -148,6 +149,59 @@ async def test_a_link_is_made_by_who_may_decide(plane: Plane, ada: Person):
     over = e.NodeTimedOut(event_id=4, at=AT + 9, node="ask", attempt=1, timeout="wait", error=None)
     id = approval_id(await _run(plane, ada, *ASKED, over), "ask")
     check_problem(await plane.client.post(f"{ada.base}/approvals/{id}/link", headers=ada.auth), 409)
+
+
+async def test_links_are_listed_and_revoked_one_by_one(plane: Plane, ada: Person):
+    bob, eve = await with_role(plane, ada, "viewer"), await plane.somebody()
+    id, _ = await linked(plane, ada)
+    base = f"{ada.base}/approvals/{id}"
+    made = [
+        (await plane.client.post(f"{base}/link", json={"note": note}, headers=ada.auth)).json()["link"]
+        for note in ("For Carol", "For Dan")
+    ]
+    sent = ApprovalLinks(SECRET, "").token(ada.workspace_id, id.partition(":")[0], "ask", plane.clock.now_ms())
+    urls = [one["url"].removeprefix("http://linkflow.test") for one in made] + [f"/approve/{sent}"]
+
+    async def good() -> list[int]:
+        return [(await plane.client.get(url, headers=HTML)).status_code for url in urls]
+
+    async def listed(who: Person) -> dict[str, tuple[str, str | None]]:
+        response = await plane.client.get(f"{base}/links", headers=who.auth)
+        assert (response.status_code, "approve/" in response.text) == (200, False)
+        return {one["id"]: (one["note"], one["revoked_by"]) for one in response.json()["data"]}
+
+    assert await good() == [200, 200, 200]
+    assert list((await listed(bob)).items())[:2] == [(one["id"], (note, None)) for one, note in
+                                                     zip(reversed(made), ("For Dan", "For Carol"), strict=True)]  # fmt: skip
+    carols = f"{base}/links/{made[0]['id']}"
+    check_problem(await plane.client.delete(carols, headers=bob.auth), 403)
+    for other in (eve.base, ada.base):
+        check_problem(await plane.client.delete(f"{other}/approvals/{id}/links/x", headers=eve.auth), 404)
+    check_problem(await plane.client.get(f"{eve.base}/approvals/{id}/links", headers=eve.auth), 404)
+    assert (await plane.client.delete(carols, headers=ada.auth)).status_code == 200
+    check_problem(await plane.client.delete(carols, headers=ada.auth), 404)
+    assert await good() == [404, 200, 200]
+    refused = await plane.client.post(urls[0], json={"decision": "approved"}, headers={"Accept": "application/json"})
+    check_problem(refused, 404)
+    assert (await plane.client.delete(f"{base}/links/messages", headers=ada.auth)).status_code == 200
+    check_problem(await plane.client.delete(f"{base}/links/messages", headers=ada.auth), 404)
+    assert await good() == [404, 200, 404]
+    found = await listed(ada)
+    assert (found[made[0]["id"]], found["messages"]) == (
+        ("For Carol", f"user:{ada.user_id}"), ("", f"user:{ada.user_id}")
+    )  # fmt: skip
+    log = (await plane.client.get(f"{ada.base}/audit?action=approvals.revoke_link", headers=ada.auth)).json()["data"]
+    assert [one["changes"][0]["from"] for one in log] == ["messages", made[0]["id"]]
+    assert await PostgresApprovalLinks(plane.database).forget(plane.clock.now_ms() + GOOD_MS) >= 3
+    assert list(await listed(ada)) == ["messages"]
+
+
+async def test_a_link_into_a_workspace_that_is_deleted_decides_nothing(plane: Plane, ada: Person):
+    _, url = await linked(plane, ada)
+    assert (await plane.client.delete(ada.base, headers=ada.auth)).status_code == 200
+    assert (await plane.client.get(url, headers=HTML)).status_code == 404
+    answer = await plane.client.post(url, json={"decision": "approved"}, headers={"Accept": "application/json"})
+    check_problem(answer, 404)
 
 
 async def test_a_link_is_no_result(plane: Plane, ada: Person):

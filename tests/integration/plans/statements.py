@@ -294,6 +294,10 @@ HOT: dict[str, Cases] = {
         "keep": {"workspace_id": BIG, "key": "k1", "status": 200, "headers": b"", "body": b"", "until": 1},
         "drop": {"workspace_id": BIG, "key": "k1"},
     },
+    "approval_links": {
+        "stands": {"workspace": BIG, "execution": nth(0, 7), "node": "ask", "id": ""},
+        "list": {"workspace": BIG, "execution": nth(0, 7), "node": "ask"},
+    },
     "purging": {
         "take": {"now": 1, "before": 0, "until": 10, "limit": PAGE},
         "some_workflows": {"workspace": BIG, "limit": PAGE},
@@ -492,6 +496,7 @@ COLD: dict[str, dict[str, str]] = {
         _PERSON,
     ),
     "audit_log": {"add": "one row", "add_many": "one row a call", "forget": _DAILY},
+    "approval_links": {"add": _PERSON, "revoke": _PERSON, "revoke_messages": _PERSON, "forget": _DAILY},
     "purging": {
         **dict.fromkeys(("drop", "drop_reach", "drop_settings", "drop_shares", "silence_rules"), _PURGE),
         **dict.fromkeys(("drop_rates", "drop_keys"), "a portion of workflows that nothing has started for a month"),

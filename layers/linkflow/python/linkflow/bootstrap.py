@@ -502,6 +502,7 @@ class System:
         from linkflow.domain.drawers import Room
         from linkflow.http.wiring import Services
         from linkflow.nodes.kinds import described
+        from linkflow.postgres.approval_links import PostgresApprovalLinks
         from linkflow.postgres.credentials import PostgresCredentials
         from linkflow.postgres.hook_calls import PostgresHookCalls
         from linkflow.postgres.notifications import PostgresRules
@@ -533,6 +534,7 @@ class System:
         from linkflow.services.hook_secrets import HookSecrets
         from linkflow.services.hook_status import StatusTokens
         from linkflow.services.inspecting import Inspecting
+        from linkflow.services.link_desk import LinkDesk
         from linkflow.services.notifications import Notifications
         from linkflow.services.policies import Policies
         from linkflow.services.queues import Queues
@@ -587,7 +589,9 @@ class System:
             forks=Forks(frontend),
             schedules=schedules, schedule_edits=ScheduleEdits(authoring, schedules),
             world=World(frontend),
-            approval_links=ApprovalLinks(config.secret, config.public_url),
+            approval_links=LinkDesk(
+                ApprovalLinks(config.secret, config.public_url), PostgresApprovalLinks(database), clock
+            ),
             dead_letters=DeadLetters(frontend),
             usage=Usage(frontend, clock),
             queues=Queues(frontend),

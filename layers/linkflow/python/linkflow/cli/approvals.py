@@ -76,11 +76,37 @@ def reject(approval_id: str, payload: str, comment: str, as_json: bool, home: st
 
 @approval.command("link")
 @click.argument("approval_id")
+@click.option("--note", default="", help="Whom it is for.")
 @JSON
 @HOME
 @URL
-def link(approval_id: str, as_json: bool, home: str, url: str) -> None:
+def link(approval_id: str, note: str, as_json: bool, home: str, url: str) -> None:
     """A link for somebody who cannot sign in. Whoever has it may decide."""
     from .approvals_work import link as make
 
-    raise SystemExit(make(home, url, approval_id, as_json))
+    raise SystemExit(make(home, url, approval_id, note, as_json))
+
+
+@approval.command("links")
+@click.argument("approval_id")
+@JSON
+@HOME
+@URL
+def links(approval_id: str, as_json: bool, home: str, url: str) -> None:
+    """Its links; `messages` are all those in messages."""
+    from .approvals_work import links as work
+
+    raise SystemExit(work(home, url, approval_id, as_json))
+
+
+@approval.command("unlink")
+@click.argument("approval_id")
+@click.argument("link_id")
+@JSON
+@HOME
+@URL
+def unlink(approval_id: str, link_id: str, as_json: bool, home: str, url: str) -> None:
+    """Revoke a link, or all in `messages`: nobody decides by it any more."""
+    from .approvals_work import unlink as work
+
+    raise SystemExit(work(home, url, approval_id, link_id, as_json))

@@ -59,10 +59,34 @@ def decide(home: str, url: str, id: str, decision: str, payload: str, comment: s
     return _over(home, url, act)
 
 
-def link(home: str, url: str, id: str, as_json: bool) -> int:
+def link(home: str, url: str, id: str, note: str, as_json: bool) -> int:
     def act(api: Api) -> int:
-        made = api.post(f"{api.base}/approvals/{id}/link")["link"]
+        made = api.post(f"{api.base}/approvals/{id}/link", {"note": note})["link"]
         print(json.dumps(made, indent=2) if as_json else made["url"])
+        return 0
+
+    return _over(home, url, act)
+
+
+def links(home: str, url: str, id: str, as_json: bool) -> int:
+    def act(api: Api) -> int:
+        found = api.get(f"{api.base}/approvals/{id}/links")["data"]
+        if as_json:
+            print(json.dumps(found, indent=2))
+            return 0
+        for one in found:
+            until = f"until {one['expires_at']}" if one["expires_at"] else "those in messages"
+            stands = f"revoked {one['revoked_at']}" if one["revoked_at"] else until
+            print(f"{one['id']}  {stands}  {one['note']}".rstrip())
+        return 0
+
+    return _over(home, url, act)
+
+
+def unlink(home: str, url: str, id: str, link_id: str, as_json: bool) -> int:
+    def act(api: Api) -> int:
+        done = api.delete(f"{api.base}/approvals/{id}/links/{link_id}")
+        print(json.dumps(done, indent=2) if as_json else done["message"])
         return 0
 
     return _over(home, url, act)

@@ -13,14 +13,15 @@ from starlette.responses import Response
 
 from linkflow.domain.errors import Conflict, Forbidden, InvalidInput, LinkFlowError, NotFound
 from linkflow.domain.waiting import is_named
-from linkflow.services.approval_links import GOOD_MS, PATH, Holder
+from linkflow.services.approval_links import PATH, Holder
 from linkflow.services.audit import Entry
+from linkflow.services.link_desk import MESSAGES, Link
 from linkflow.services.tokens import Identity
 from linkflow.services.workspaces import Membership
 from linkflow.services.world import PENDING, ApprovalView, Wanted, approval_id
 
 from . import approval_page, shapes
-from .bodies import Decision, Page
+from .bodies import Decision, NewLink, Page
 from .defaults import shown_once
 from .guard import Anybody, can
 from .hook_bodies import parsed
@@ -85,17 +86,45 @@ async def decide(request: Request, approval_id: str, services: Given, who: Runne
 
 @router.post("/{approval_id}/link")
 @shown_once
-async def link(approval_id: str, services: Given, who: Runner) -> Response:
-    """A link by which somebody decides who cannot sign in. For those who may decide themselves."""
+async def link(approval_id: str, services: Given, who: Runner, form: NewLink | None = None) -> Response:
+    """A link by which somebody decides who cannot sign in. For those who may decide themselves. `note` says, for the
+    list of links, whom it is for."""
     found = await services.world.approval(who, approval_id)
     if found.status != PENDING:
         raise Conflict(f"This approval is {found.status}.")
     if found.only_assignees and not is_named(found.assignees, await _names(services, who)):
         raise Forbidden(f"This is for {', '.join(found.assignees)} to decide.")
-    now = services.clock.now_ms()
-    token = services.approval_links.token(who.workspace_id, found.execution_id, found.node_key, now)
-    made = {**services.approval_links.urls(token), "expires_at": shapes.at(now + GOOD_MS)}
-    return reply({"message": "Whoever has this link may decide.", "link": made})
+    made, urls = await services.approval_links.make(who, found, form.note if form else "")
+    told = {"id": made.id, **urls, "expires_at": shapes.at(made.expires_at)}
+    return reply({"message": "Whoever has this link may decide.", "link": told})
+
+
+@router.get("/{approval_id}/links")
+async def list_links(approval_id: str, services: Given, who: Viewer) -> Response:
+    """Its links, the newest first, without their addresses. The last one, ``messages``, stands for all those in
+    messages of the run."""
+    found = await services.world.approval(who, approval_id)
+    return reply({"data": [_link(one) for one in await services.approval_links.list(who, found)]})
+
+
+@router.delete("/{approval_id}/links/{link_id}")
+async def revoke_link(approval_id: str, link_id: str, services: Given, who: Runner) -> Response:
+    """Revoke a link: nobody decides by it any more. ``messages`` are all those in messages, also in later ones."""
+    found = await services.world.approval(who, approval_id)
+    await services.approval_links.revoke(who, found, link_id)
+    return reply({"message": "Link revoked."})
+
+
+def _link(found: Link) -> dict[str, Any]:
+    return {
+        "id": found.id or MESSAGES,
+        "note": found.note,
+        "created_by": found.created_by or None,
+        "created_at": shapes.at(found.created_at) if found.id else None,
+        "expires_at": shapes.at(found.expires_at) if found.expires_at else None,
+        "revoked_by": found.revoked_by or None,
+        "revoked_at": shapes.at(found.revoked_at) if found.revoked_at else None,
+    }
 
 
 async def _names(services: Services, who: Membership) -> tuple[str, ...]:
@@ -103,14 +132,15 @@ async def _names(services: Services, who: Membership) -> tuple[str, ...]:
     if not who.is_person:
         return (who.actor,)
     user = await services.auth.user(Identity(who.user_id, ""))
-    return (user.email, who.user_id, who.actor, f"role:{who.workspace.role}")
+    by_id = (f"role:{who.workspace.role_id}",) if who.workspace.role_id else ()
+    return (user.email, who.user_id, who.actor, f"role:{who.workspace.role}", *by_id)
 
 
 @links.get("/{token}")
 async def ask(request: Request, token: str, services: Given, _: Anybody, decision: str = "") -> Response:
     """What there is to decide, and a form. To open it decides nothing, whoever does it."""
     try:
-        found = await _approval(services, _holder(services, token))
+        found = await _approval(services, await services.approval_links.holder(token))
     except LinkFlowError as error:
         return _fault(request, error)
     if _wants_json(request):
@@ -122,7 +152,7 @@ async def ask(request: Request, token: str, services: Given, _: Anybody, decisio
 async def answer(request: Request, token: str, services: Given, _: Anybody) -> Response:
     """Decide by a link: ``decision``, ``comment`` and ``name`` as a form; or JSON, then also ``payload``."""
     try:
-        holder = _holder(services, token)
+        holder = await services.approval_links.holder(token)
         data = parsed(await request.body(), request.headers.get("content-type", ""))
         name = str(data.pop("name", "") or "") if isinstance(data, dict) else ""
         form = _DECISION.validate_python(data)
@@ -138,14 +168,6 @@ async def answer(request: Request, token: str, services: Given, _: Anybody) -> R
     if _wants_json(request):
         return reply({"message": "Decision recorded.", "approval": _told(found)}, 200, approval_page.HEADERS)
     return approval_page.question(found, done=True)
-
-
-def _holder(services: Services, token: str) -> Holder:
-    """Raises `NotFound`."""
-    holder = services.approval_links.read(token, services.clock.now_ms())
-    if holder is None:
-        raise NotFound("This link is not good, or not any more.")
-    return holder
 
 
 async def _approval(services: Services, holder: Holder) -> ApprovalView:

@@ -92,6 +92,12 @@ class Event(BaseModel):
     keep: Annotated[int, Field(ge=1, le=30 * 86_400)] = 86_400
 
 
+class NewLink(BaseModel):
+    """`note`: whom the link is for."""
+
+    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
+
+
 class Decision(BaseModel):
     """`payload` and `comment` go on with the decision; the original called the first `decision_payload`."""
 

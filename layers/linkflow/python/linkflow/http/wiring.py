@@ -13,7 +13,6 @@ from linkflow import __version__
 from linkflow.clock import SystemClock
 from linkflow.ports import Clock
 from linkflow.services.allowance import ApiAllowance
-from linkflow.services.approval_links import ApprovalLinks
 from linkflow.services.auth import Auth
 from linkflow.services.consent import Consent
 from linkflow.services.control_ports import ReplyStore
@@ -27,6 +26,7 @@ from linkflow.services.gallery import Gallery
 from linkflow.services.hook_admin import HookDesk
 from linkflow.services.hook_log import HookLog
 from linkflow.services.inspecting import Inspecting
+from linkflow.services.link_desk import LinkDesk
 from linkflow.services.notifications import Notifications
 from linkflow.services.people import People
 from linkflow.services.policies import Policies
@@ -79,7 +79,7 @@ class Services:
     schedules: Schedules
     schedule_edits: ScheduleEdits
     world: World
-    approval_links: ApprovalLinks
+    approval_links: LinkDesk
     dead_letters: DeadLetters
     usage: Usage
     queues: Queues

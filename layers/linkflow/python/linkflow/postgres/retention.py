@@ -23,6 +23,7 @@ from linkflow.domain.errors import Unavailable
 from linkflow.observability import logger
 
 from .accounts import PostgresAccounts
+from .approval_links import PostgresApprovalLinks
 from .audit_log import PostgresAudit
 from .database import Connection, Database
 from .queries import queries
@@ -82,6 +83,7 @@ class Retention:
         """Drop what is over. Any number may do it at once: one does, the others do nothing."""
         if self._control is self._database:
             await PostgresAccounts(self._database).forget(now_ms)
+            await PostgresApprovalLinks(self._database).forget(now_ms)
             await PostgresAudit(self._database).forget(now_ms, self._audit_days)
         own = await self._own()
         due, beyond = await self._look(now_ms, own)

@@ -31,6 +31,8 @@ class Holder(Struct, frozen=True):
     execution_id: str
     node_key: str
     name: str = ""
+    link_id: str = ""
+    """Empty: one in a message, which is not written down by itself."""
 
     @property
     def actor(self) -> str:
@@ -41,15 +43,18 @@ class Holder(Struct, frozen=True):
 
 
 class ApprovalLinks:
-    """`secret` is the installation's, `public_url` where people reach it."""
+    """Makes and reads them. `secret` is the installation's, `public_url` where people reach it."""
 
     def __init__(self, secret: str, public_url: str) -> None:
         self._key = hmac.digest(secret.encode(), b"linkflow approval link v1", hashlib.sha256)
         self._url = public_url.rstrip("/") + PATH
 
-    def token(self, workspace_id: str, execution_id: str, node_key: str, now_ms: int) -> str:
+    def token(self, workspace_id: str, execution_id: str, node_key: str, now_ms: int, id: str = "") -> str:
+        """`id` is that of a link that is on record (services/link_desk.py)."""
         until = (now_ms + GOOD_MS) // 1000
         claims = {"sub": execution_id, "wsp": workspace_id, "nod": node_key, "aud": AUDIENCE, "exp": until}
+        if id:
+            claims["jti"] = id
         return signed.encode(claims, self._key)
 
     def urls(self, token: str) -> dict[str, Any]:
@@ -68,4 +73,4 @@ class ApprovalLinks:
         run, workspace, node, until = claims["sub"], claims["wsp"], claims["nod"], claims["exp"]
         if not (isinstance(until, int) and until * 1000 > now_ms and is_uuid(str(run)) and is_uuid(str(workspace))):
             return None
-        return Holder(workspace, run, str(node))
+        return Holder(workspace, run, str(node), link_id=str(claims.get("jti") or ""))

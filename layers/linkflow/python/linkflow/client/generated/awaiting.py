@@ -209,14 +209,38 @@ class Approvals(Part):
         )
         return found
 
-    async def link(self, approval_id: str, *, idempotency_key: str = "") -> models.ApprovalsLinkReply:
-        """A link by which somebody decides who cannot sign in. For those who may decide themselves."""
+    async def link(
+        self, approval_id: str, *, note: str | Unset = UNSET, idempotency_key: str = ""
+    ) -> models.ApprovalsLinkReply:
+        """A link by which somebody decides who cannot sign in. For those who may decide themselves. `note`
+        says, for the list of links, whom it is for."""
         found: models.ApprovalsLinkReply = await self._call(
             Call(
                 "POST",
                 ("api", "v1", "workspaces", WORKSPACE, "approvals", approval_id, "link"),
+                body=given(note=note),
                 headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
                 keyed=True,
+            )
+        )
+        return found
+
+    async def list_links(self, approval_id: str) -> models.ApprovalsListLinksReply:
+        """Its links, the newest first, without their addresses. The last one, ``messages``, stands for all
+        those in messages of the run."""
+        found: models.ApprovalsListLinksReply = await self._call(
+            Call("GET", ("api", "v1", "workspaces", WORKSPACE, "approvals", approval_id, "links"))
+        )
+        return found
+
+    async def revoke_link(self, approval_id: str, link_id: str, *, if_match: str = "") -> models.AccountsLogoutReply:
+        """Revoke a link: nobody decides by it any more. ``messages`` are all those in messages, also in later
+        ones."""
+        found: models.AccountsLogoutReply = await self._call(
+            Call(
+                "DELETE",
+                ("api", "v1", "workspaces", WORKSPACE, "approvals", approval_id, "links", link_id),
+                headers={"If-Match": if_match} if if_match else {},
             )
         )
         return found

@@ -1934,6 +1934,7 @@ class ApprovalsDecideReply(TypedDict):
 class Link(TypedDict):
     approve_url: str
     expires_at: str | None
+    id: NotRequired[str]
     reject_url: str
     url: str
 
@@ -1941,6 +1942,20 @@ class Link(TypedDict):
 class ApprovalsLinkReply(TypedDict):
     link: Link
     message: NotRequired[str | None]
+
+
+class ApprovalsListLinksData(TypedDict):
+    created_at: str | None
+    created_by: str | None
+    expires_at: str | None
+    id: str
+    note: str
+    revoked_at: str | None
+    revoked_by: str | None
+
+
+class ApprovalsListLinksReply(TypedDict):
+    data: list[ApprovalsListLinksData]
 
 
 class ApprovalsAskReply(TypedDict):
