@@ -16,11 +16,13 @@ CHECKED = "2026-11-23"
 
 
 class Price(Struct, frozen=True):
-    """`dollars` for one `unit`; `source` is the page that says so."""
+    """`dollars` for one `unit`; `source` is the page that says so. `held` is what the figure was held against on
+    `CHECKED`, where that page shows its figures to browsers alone."""
 
     dollars: float
     unit: str
     source: str
+    held: str = ""
 
 
 _LAMBDA = "https://aws.amazon.com/lambda/pricing/"
@@ -41,12 +43,25 @@ AWS: Mapping[str, Price] = {
     "valkey.storage": Price(0.084, "GB-hour, ElastiCache Serverless", _ELASTICACHE),
     "logs.ingestion": Price(0.50, "GB", "https://aws.amazon.com/cloudwatch/pricing/"),
     "scheduler.invocations": Price(1.00, "million invocations", "https://aws.amazon.com/eventbridge/pricing/"),
-    "kms.key": Price(1.00, "key and month", "https://aws.amazon.com/kms/pricing/"),
-    "secrets.secret": Price(0.40, "secret and month", "https://aws.amazon.com/secrets-manager/pricing/"),
-    "ec2.t4g.medium": Price(
-        0.0336, "hour, on demand, 2 vCPU and 4 GB", "https://aws.amazon.com/ec2/pricing/on-demand/"
+    "kms.key": Price(1.00, "key and month", "https://aws.amazon.com/kms/pricing/", "a copy of the page itself"),
+    "secrets.secret": Price(
+        0.40,
+        "secret and month",
+        "https://aws.amazon.com/secrets-manager/pricing/",
+        "its examples, as api-evangelist/amazon-secrets-manager read them on 2026-09-20",
     ),
-    "ebs.gp3": Price(0.08, "GB-month", "https://aws.amazon.com/ebs/pricing/"),
+    "ec2.t4g.medium": Price(
+        0.0336,
+        "hour, on demand, 2 vCPU and 4 GB",
+        "https://aws.amazon.com/ec2/pricing/on-demand/",
+        "several projects' tables of list prices in us-east-1, all alike",
+    ),
+    "ebs.gp3": Price(
+        0.08,
+        "GB-month",
+        "https://aws.amazon.com/ebs/pricing/",
+        "aws/agent-toolkit-for-aws, ebs-optimization.md: us-east-1, early 2026",
+    ),
     "step_functions.transitions": Price(25.00, "million state transitions, Standard", _STEP_FUNCTIONS),
     "step_functions.requests": Price(1.00, "million requests, Express", _STEP_FUNCTIONS),
     "step_functions.duration": Price(0.00001667, "GB-second, Express", _STEP_FUNCTIONS),
