@@ -145,6 +145,29 @@ class TestOtherNodes:
             await run("discord", config, egress=egress, files=files("ws"), credentials=secrets)
         [sent] = peer.requests
         assert all(part in sent.body for part in (b"a;b", b"text/csv", b'"r.csv"', b'"t.txt"'))
+        async with http_peer(lambda _: reply(200, {"ok": True, "result": {"message_id": 7}})) as peer:
+            bot = {"telegram": {"token": "1:t", "base_url": peer.url}}
+            config = {"operation": "document", "chat_id": "1", "stored_file": "out/r.csv", "caption": "Here"}
+            outcome = await run("telegram", config, egress=egress, files=files("ws"), connections=bot)
+            assert outcome.output == {"message_id": 7}
+        [sent] = peer.requests
+        assert all(part in sent.body for part in (b"a;b", b"text/csv", b'"r.csv"', b'name="document"', b"Here"))
+        async with http_peer(lambda _: reply(200, b"OK")) as store:
+            place = {"ok": True, "upload_url": f"{store.url}/upload/v1/ABC123", "file_id": "F1"}
+            async with http_peer(lambda _: reply(200, place)) as peer:
+                bot = {"slack": {"token": "xoxb-1", "base_url": f"{peer.url}/api"}}
+                config = {"operation": "upload", "channel": "C1", "stored_files": "out/r.csv"}
+                await run("slack", config, egress=egress, files=files("ws"), connections=bot)
+        assert [sent.body for sent in store.requests] == [b"a;b"]
+        assert peer.requests[-1].json()["files"] == [{"id": "F1", "title": "r.csv"}]
+        assert codes("slack", {"operation": "upload", "channel": "C1"}) == [("", "invalid_value")]
+        for config in ({}, {"media": "x", "stored_file": "a"}):
+            wrong = {"operation": "photo", "chat_id": "1", **config}
+            assert codes("telegram", wrong) == [("", "invalid_value")]
+        config = {"operation": "photo", "chat_id": "1", "stored_file": "no"}
+        bot = {"telegram": {"token": "1:t", "base_url": peer.url}}
+        given = await failing(run("telegram", config, egress=egress, files=files("ws"), connections=bot))
+        assert given.error.code == "storage_not_found"
         given = await failing(
             run("discord", {"stored_files": "no"}, egress=egress, files=files("ws"), credentials=secrets)
         )

@@ -9,6 +9,7 @@ from linkflow.nodes.base import Context, EgressResponse, NodeFailure
 from linkflow.nodes.connections import connection
 from linkflow.nodes.durations import until_ms
 from linkflow.nodes.fields import to_text
+from linkflow.nodes.given_files import File, stored
 from linkflow.nodes.hiding import Hiding, secrets_in
 from linkflow.nodes.json_api import Api, Trouble, gather, set_up
 from linkflow.nodes.operations import picked
@@ -126,7 +127,7 @@ async def _mark(api: SlackApi, params: SlackParams) -> dict[str, Any]:
 async def _upload(api: SlackApi, params: SlackParams) -> dict[str, Any]:
     """Each file goes to an address that Slack gives; then all of them are shown in one message."""
     files = []
-    for file in params.files:
+    for file in (*params.files, *map(File.model_validate, await stored(params.stored_files, api.context))):
         content = file.data()
         place = await api.form("files.getUploadURLExternal", {"filename": file.name, "length": len(content)})
         address, id = place.get("upload_url"), place.get("file_id")

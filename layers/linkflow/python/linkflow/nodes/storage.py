@@ -94,8 +94,8 @@ class Storage(Base):
     deletes it: it does not go with the run that wrote it, nor with the workspace's history. How large files may be, and
     how many, is the operator's to say ([limits](../limits.md)); what a node hands on is bounded as always, so a file
     that is larger than an output is read by nodes that take it from here (`file` of
-    [action_s3](action_s3.md), `body_file` of HTTP requests, `stored_files` of mail and Discord), and kept by those that
-    put it here (`save_as` of S3 and HTTP requests).
+    [action_s3](action_s3.md), `body_file` of HTTP requests, `stored_files` of mail, Discord and Slack,
+    `stored_file` of Telegram), and kept by those that put it here (`save_as` of S3 and HTTP requests).
 
     `linkflow files`, and `…/files` of the API, show, fetch, keep and delete the same files: reading asks for
     `execution.view`, the rest for `workflow.execute`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from linkflow.domain.outcomes import Completed, Outcome
 from linkflow.nodes.about import Call, Example, Fault, Refusal
@@ -46,9 +46,14 @@ class TelegramParams(Operated):
     )  # fmt: skip
     text: Text = part(of="answer edit", needed="send", also="text message", widget="textarea")
     media: Annotated[File | str, BeforeValidator(file_or_text)] = part(
-        description="A file `{filename, base64}`, an address, or Telegram's file id.", needed=" ".join(MEDIA),
+        description="A file `{filename, base64}`, an address, or Telegram's file id.", of=" ".join(MEDIA),
         also="file " + " ".join(MEDIA),
     )  # fmt: skip
+    stored_file: Text = part(
+        description="In place of it a file of the workspace, by its path.",
+        of=" ".join(MEDIA),
+        also="stored_file stored_files",
+    )
     caption: Text = part(of=f"{' '.join(MEDIA)} edit", widget="textarea", description="edit changes it, too.")
     message_id: Text = part(needed="edit delete forward pin", of="unpin")
     from_chat_id: Text = part(description="Where the message is.", needed="forward")
@@ -72,6 +77,12 @@ class TelegramParams(Operated):
     protect_content: bool = part(False, of=f"{_SENDS} forward", group=_OPTIONS)
     link_preview: bool = part(True, of="send edit", group=_OPTIONS)
     token: Secret = part(also="token bot_token")
+
+    @model_validator(mode="after")
+    def _sends_something(self) -> TelegramParams:
+        if self.operation in MEDIA and bool(self.media) == bool(self.stored_file):
+            raise ValueError("say what to send: `media` or `stored_file`, one of them")
+        return self
 
 
 class Telegram(Base):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from linkflow.nodes.base import Context, EgressResponse, NodeFailure
 from linkflow.nodes.connections import connection
 from linkflow.nodes.fields import to_text
-from linkflow.nodes.given_files import File
+from linkflow.nodes.given_files import File, stored
 from linkflow.nodes.hiding import Hiding
 from linkflow.nodes.json_api import Api, Trouble, set_up
 from linkflow.nodes.operations import picked
@@ -74,6 +74,8 @@ async def do(params: TelegramParams, context: Context) -> Any:
     if params.operation == "download":
         return await _download(api, at, params.file_id)
     method, arguments, file = _asked(params)
+    for found in await stored([params.stored_file] if params.stored_file else [], context):
+        file = {str(params.operation): File.model_validate(found).part()}
     kind = "multipart" if file else "json"
     body = {**{name: to_text(value) for name, value in arguments.items()}, **file} if file else arguments
     try:
@@ -99,7 +101,7 @@ def _asked(params: TelegramParams) -> tuple[str, dict[str, Any], dict[str, Any] 
         found |= picked(params, ("caption",))
         if isinstance(params.media, File):
             file = {str(operation): params.media.part()}
-        else:
+        elif params.media:
             found[operation] = params.media
     elif operation == "edit" and not params.text:
         is_caption = "caption" in params.model_fields_set
