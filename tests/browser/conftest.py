@@ -13,6 +13,7 @@ import redis
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.conftest import TEST_REDIS_DATABASE, fresh_database
+from tests.e2e.stand_ins import Web
 from tests.e2e.topologies import Topology, in_process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,13 @@ def stack(
         in_process(url, cache, tmp_path_factory.mktemp("browser")) as running,
     ):
         yield running
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Web]:
+    made = Web()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")

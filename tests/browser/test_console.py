@@ -13,8 +13,9 @@ from playwright.async_api import Page, expect
 
 from linkflow.services.second_factor import STEP, code_at
 from tests.browser.conftest import PATIENCE, chromium
-from tests.e2e.documents import node, workflow
+from tests.e2e.documents import edge, http, node, workflow
 from tests.e2e.person import Person
+from tests.e2e.stand_ins import Web
 from tests.e2e.topologies import Topology
 
 expect.set_options(timeout=PATIENCE)
@@ -97,6 +98,35 @@ async def test_what_happens_elsewhere_comes_up_by_itself(stack: Topology, page: 
         await expect(page.get_by_role("heading", name="Nothing waits for a decision")).to_be_visible()
         run = person.end(execution).check()
         assert "By all means" in json.dumps(run.events)
+
+
+async def test_a_run_that_failed_goes_on_and_one_that_waits_is_cancelled(stack: Topology, page: Page, web: Web) -> None:
+    email = await register(page, stack.url)
+    web.place("/stock", statuses=[500, 500])
+    with Signed(stack.url, email) as person:
+        each = node("each", "loop", {"items": "{{ [1, 2, 3] }}", "concurrency": 1})
+        body = node("work", "transform", {"fields": {"twice": "{{ loop.item * 2 }}"}})
+        call = http("call", web.url("/stock"), retry={"max_attempts": 2, "initial_interval": 0.1})
+        edges = [edge("begin", "each"), edge("each", "work", "each"), edge("each", "call", "done")]
+        begin = node("begin", "trigger_manual")
+        document = workflow(begin, each, body, call, edges=edges)
+        execution = person.start(person.save(document)["id"])
+        person.end(execution).check("failed")
+        await page.goto(f"{stack.url}/console/#/w/{person.workspace}/runs/{execution}")
+        await expect(page.get_by_role("button", name="Work transform completed · 3 of 3")).to_be_visible()
+        await page.get_by_role("button", name="To the node that failed").click()
+        await expect(page.get_by_role("button", name="Call action_http_request failed · attempt 2")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Attempts")).to_be_visible()
+        await texts_stand_out(page)
+        await page.get_by_role("button", name="Retry").click()
+        await expect(page.get_by_role("main").get_by_role("status").first).to_have_text("completed")
+
+        waiting = person.start(person.save(workflow(node("rest", "delay", {"seconds": 600})))["id"])
+        await page.get_by_role("navigation").get_by_role("link", name="Runs").click()
+        await page.get_by_role("row").filter(has_text="running").get_by_role("link").click()
+        await page.get_by_role("button", name="Cancel").click()
+        await expect(page.get_by_role("main").get_by_role("status").first).to_have_text("cancelled")
+        person.end(waiting).check("cancelled")
 
 
 async def test_a_refusal_is_said_and_a_broken_workflow_with_all_that_is_wrong(stack: Topology, page: Page) -> None:

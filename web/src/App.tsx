@@ -31,7 +31,7 @@ function Inside() {
   const there = parts[0] === "w" && parts.length > 2;
 
   useEffect(() => {
-    if (space && wanted) localStorage.setItem(LAST, space.id);
+    if (space && wanted) remember(space);
     if (space && !there) go(address(["w", space.id, "runs"]), true);
   }, [space, wanted, there]);
 
@@ -65,7 +65,20 @@ function Page({ space, parts }: { space: Workspace; parts: string[] }) {
   return what ? <Empty title="There is no such page">Take one of those above.</Empty> : <Waiting />;
 }
 
+function remember(space: Workspace): void {
+  try {
+    localStorage.setItem(LAST, space.id);
+  } catch {
+    // A browser that keeps nothing.
+  }
+}
+
 function remembered(spaces: Workspace[]): Workspace | undefined {
-  const last = localStorage.getItem(LAST);
+  let last: string | null = null;
+  try {
+    last = localStorage.getItem(LAST);
+  } catch {
+    // A browser that keeps nothing.
+  }
   return spaces.find((one) => one.id === last) ?? spaces[0];
 }

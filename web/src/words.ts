@@ -4,6 +4,21 @@ export const STATUSES = [
   "queued", "collecting", "running", "cancelling", "paused", "completed", "failed", "cancelled", "timed_out", "terminated",
 ] as const;
 
+const BEGAN: Record<string, string> = {
+  manual: "by hand",
+  api: "by the API",
+  webhook: "by a webhook",
+  schedule: "by a schedule",
+  retry: "a retry",
+  sub_workflow: "by another run",
+  error: "by a run that failed",
+  fork: "a fork",
+  rerun: "run again",
+  test: "a test",
+  notification: "a notification",
+};
+
+export const began = (mode: string) => BEGAN[mode] ?? words(mode);
 export const isOpen = (status: string) => OPEN.has(status);
 export const words = (name: string) => name.replaceAll("_", " ");
 

@@ -41,7 +41,7 @@ export class Messages {
 interface Follower {
   /** True ends it. */
   on: (message: Message) => boolean | void;
-  /** Whether it is connected now. */
+  /** Whether it gets through. Where answers are given out whole, each ends soon, and that is no fault. */
   state?: (live: boolean) => void;
   /** A refusal, such as of a run that is gone; nothing follows. */
   refused?: (problem: Problem) => void;
@@ -91,10 +91,12 @@ async function run(path: string, follower: Follower, last: string, stopped: Abor
         }
       }
     } catch {
-      if (!hidden.signal.aborted) failures += 1;
+      if (!hidden.signal.aborted && !stopped.aborted) {
+        failures += 1;
+        follower.state?.(false);
+      }
     } finally {
       document.removeEventListener("visibilitychange", hide);
-      if (!stopped.aborted) follower.state?.(false);
     }
     if (!hidden.signal.aborted) await rest(Math.min(LONGEST, messages.retry * 2 ** failures), stopped);
   }

@@ -3,13 +3,13 @@ import { type Problem, api, content } from "../api/client";
 import { follow } from "../api/events";
 import type { Definition, Event, Run as Found } from "../api/types";
 import { useLoaded, useSoon } from "../loading";
-import { Act, Fault, Heading, Status, Waiting, When, useNow } from "../parts/Basics";
+import { Act, Fault, Heading, Live, Status, Waiting, When, useNow } from "../parts/Basics";
 import { Json } from "../parts/Json";
 import { NodePanel } from "../parts/NodePanel";
 import { Timeline } from "../parts/Timeline";
-import { byNode } from "../parts/layout";
+import { byNode, standing } from "../parts/layout";
 import { address, go, usePlace } from "../routing";
-import { duration, isOpen, short, words } from "../words";
+import { began, duration, isOpen, short } from "../words";
 
 const Graph = lazy(() => import("../parts/Graph"));
 
@@ -24,6 +24,7 @@ export default function Run({ workspace, id }: { workspace: string; id: string }
   );
   const { events, live } = useEvents(workspace, id, run.reload);
   const found = run.data;
+  const runs = useMemo(() => standing(found?.nodes ?? {}, events), [found?.nodes, events]);
   const workflow = useDefinition(workspace, found);
   const picked = query.get("node") ?? "";
   const pick = useCallback(
@@ -34,7 +35,7 @@ export default function Run({ workspace, id }: { workspace: string; id: string }
   if (run.error && !found) return <Fault error={run.error} again={run.reload} />;
   if (!found) return <Waiting />;
   const node = workflow.data?.nodes.find((one) => one.id === picked);
-  const keys = byNode(found.nodes).get(picked)?.keys ?? [];
+  const keys = byNode(runs).get(picked)?.keys ?? [];
   return (
     <>
       <p className="crumb">
@@ -43,9 +44,7 @@ export default function Run({ workspace, id }: { workspace: string; id: string }
         (version {found.workflow_version})
       </p>
       <Heading title={`Run ${short(id)}`}>
-        {isOpen(found.status) && (
-          <span className={`live ${live ? "on" : ""}`}>{live ? "Live" : "Connecting"}</span>
-        )}
+        {isOpen(found.status) && <Live on={live} />}
         <Verbs workspace={workspace} run={found} done={run.reload} />
       </Heading>
       {run.error && <Fault error={run.error} again={run.reload} />}
@@ -54,7 +53,7 @@ export default function Run({ workspace, id }: { workspace: string; id: string }
         {workflow.error && <Fault error={workflow.error} />}
         {workflow.data && (
           <Suspense fallback={<Waiting what="Drawing" />}>
-            <Graph definition={workflow.data} runs={found.nodes} picked={picked} onPick={pick} />
+            <Graph definition={workflow.data} runs={runs} picked={picked} onPick={pick} />
           </Suspense>
         )}
       </div>
@@ -65,6 +64,7 @@ export default function Run({ workspace, id }: { workspace: string; id: string }
               key={picked}
               workspace={workspace}
               run={found}
+              runs={runs}
               node={node}
               keys={keys}
               events={events}
@@ -81,9 +81,9 @@ export default function Run({ workspace, id }: { workspace: string; id: string }
 }
 
 /** The events of a run as they come, and whether more are to be expected. Each of them is a reason to look again. */
-function useEvents(workspace: string, id: string, changed: () => void): { events: Event[]; live: boolean } {
+function useEvents(workspace: string, id: string, changed: () => void): { events: Event[]; live: boolean | null } {
   const [events, setEvents] = useState<Event[]>([]);
-  const [live, setLive] = useState(false);
+  const [live, setLive] = useState<boolean | null>(null);
   const soon = useSoon(changed);
   const coming = useRef<Event[]>([]);
   const show = useSoon(() => setEvents((old) => merged(old, coming.current.splice(0))), 50, 200);
@@ -168,7 +168,7 @@ function Facts({ workspace, run }: { workspace: string; run: Found }) {
         <Status status={run.status} />
       </span>
       <span>
-        by {words(run.mode)}, <When at={run.started_at} />
+        {began(run.mode)}, <When at={run.started_at} />
       </span>
       <span>{open ? duration(Math.max(0, now - since)) : duration(run.duration_ms)}</span>
       {source && <span>made from {to(source)}</span>}

@@ -3,9 +3,9 @@ import { api, content } from "../api/client";
 import { follow } from "../api/events";
 import type { Listed } from "../api/types";
 import { useLoaded, useSoon } from "../loading";
-import { Empty, Fault, Heading, Status, Waiting, When } from "../parts/Basics";
+import { Empty, Fault, Heading, Live, Status, Waiting, When } from "../parts/Basics";
 import { address, go, usePlace } from "../routing";
-import { STATUSES, duration, short, words } from "../words";
+import { STATUSES, began, duration, short, words } from "../words";
 
 const PAGE = 30;
 type Filter = { status: string; workflow: string };
@@ -15,7 +15,7 @@ export default function Runs({ workspace }: { workspace: string }) {
   const { query } = usePlace();
   const filter = { status: query.get("status") ?? "", workflow: query.get("workflow") ?? "" };
   const [older, setOlder] = useState<{ key: string; rows: Listed[]; cursor: string | null } | null>(null);
-  const [live, setLive] = useState(false);
+  const [live, setLive] = useState<boolean | null>(null);
   const key = JSON.stringify([workspace, filter]);
   const runs = useLoaded(key, () => page(workspace, filter));
   const workflows = useLoaded(workspace, () => names(workspace));
@@ -41,9 +41,7 @@ export default function Runs({ workspace }: { workspace: string }) {
   return (
     <>
       <Heading title="Runs">
-        <span className={`live ${live ? "on" : ""}`} role="status">
-          {live ? "Live" : "Connecting"}
-        </span>
+        <Live on={live} />
         <label className="inline">
           Status
           <select value={filter.status} onChange={(event) => choose({ status: event.target.value })}>
@@ -129,7 +127,7 @@ function Table({ workspace, rows, names }: { workspace: string; rows: Listed[]; 
                 <Status status={run.status} />
               </td>
               <td>{names.get(run.workflow_id ?? "") ?? <code>{short(run.workflow_id ?? "")}</code>}</td>
-              <td>{words(run.mode)}</td>
+              <td>{began(run.mode)}</td>
               <td>
                 <When at={run.started_at} />
               </td>

@@ -48,6 +48,15 @@ export function Fault({ error, again }: { error: Error; again?: () => void }) {
   );
 }
 
+/** Whether what is shown follows what happens: null before one knows. */
+export function Live({ on }: { on: boolean | null }) {
+  return (
+    <span className={`live ${on ? "on" : ""}`} role="status">
+      {on ? "Live" : on === null ? "" : "Connecting again"}
+    </span>
+  );
+}
+
 /** When something was, told from now and anew every half minute. */
 export function When({ at }: { at: string | null }) {
   const now = useNow(30_000);

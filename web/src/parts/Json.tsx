@@ -2,6 +2,8 @@ import { useState } from "react";
 import { linked } from "../api/client";
 
 const LONGEST = 60_000;
+/** Items, members or characters that one answer of the API may have. */
+const MOST = 100_000;
 
 interface Elsewhere {
   href: string;
@@ -56,8 +58,9 @@ export function Json({ value, label }: { value: unknown; label: string }) {
 
 function elsewhere(value: unknown): Elsewhere | null {
   if (typeof value !== "object" || value === null) return null;
-  const found = (value as Record<string, unknown>)["$preview"] ?? (value as Record<string, unknown>)["$blob"];
-  return typeof found === "object" && found !== null && "href" in found ? (found as Elsewhere) : null;
+  const { $preview: part, $blob: whole } = value as { $preview?: Elsewhere; $blob?: Elsewhere };
+  if (part?.href) return { ...part, href: `${part.href}?limit=${MOST}` };
+  return whole?.href ? whole : null;
 }
 
 /** A page of a payload is `{data, meta}`; what is behind a link to a blob is the value itself. */

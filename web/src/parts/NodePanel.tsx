@@ -5,11 +5,14 @@ import { useLoaded } from "../loading";
 import { address, go } from "../routing";
 import { duration, isOpen, moment, spelled } from "../words";
 import { Dialog, Fault, Status, Waiting } from "./Basics";
+import type { State } from "./layout";
 import { Json, JsonField, parsed } from "./Json";
 
 interface Props {
   workspace: string;
   run: Run;
+  /** Where all its node runs stand. */
+  runs: Record<string, State>;
   node: { id: string; type: string; name?: string };
   /** Its runs in this run: one, or one an iteration of a loop. */
   keys: string[];
@@ -18,12 +21,12 @@ interface Props {
 }
 
 /** A node's part in a run: what came in, what came out or why not, and each attempt. */
-export function NodePanel({ workspace, run, node, keys, events, onClose }: Props) {
+export function NodePanel({ workspace, run, runs, node, keys, events, onClose }: Props) {
   const [chosen, setChosen] = useState("");
   const [forks, setForks] = useState(false);
   const key = keys.includes(chosen) ? chosen : (keys[0] ?? "");
   const mine = events.filter((event) => event.attributes["node"] === key);
-  const stands = run.nodes[key];
+  const stands = runs[key];
   const path = { workspace_id: workspace, execution_id: run.id, key: segment(key) };
   const found = useLoaded(key && `${key}:${stands?.status}:${stands?.attempt}`, async () =>
     key
@@ -59,7 +62,7 @@ export function NodePanel({ workspace, run, node, keys, events, onClose }: Props
           <select value={key} onChange={(event) => setChosen(event.target.value)}>
             {keys.map((name) => (
               <option key={name} value={name}>
-                {name}: {run.nodes[name]?.status}
+                {name}: {runs[name]?.status}
               </option>
             ))}
           </select>

@@ -36,9 +36,9 @@ export function Timeline({ events, picked, onPick }: { events: Event[]; picked: 
                 <button type="button" className="link" onClick={() => onPick(node(event).split("[", 1)[0]!)}>
                   {node(event)}
                 </button>
-              )}{" "}
-              {said(event)}
+              )}
             </span>
+            {said(event) && <span className="said">{said(event)}</span>}
           </li>
         ))}
       </ol>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { byNode, placed } from "./layout";
+import { byNode, placed, standing } from "./layout";
 
 const node = (id: string) => ({ id, type: "noop" });
 
@@ -23,4 +23,16 @@ test("of a loop's runs the one that matters most is shown", () => {
   });
   expect(found.get("send")).toEqual({ status: "failed", attempt: 3, keys: ["send[0]", "send[1]", "send[2]"], over: 1 });
   expect(found.get("start")!.status).toBe("completed");
+});
+
+test("what a run has forgotten is known by its events, and what it says itself counts", () => {
+  const event = (type: string, node: string, attempt?: number) => ({ event_id: 1, at: "", type, attributes: { node, attempt } });
+  const events = [
+    event("NodeScheduled", "work[0]"), event("NodeCompleted", "work[0]", 2), event("NodeScheduled", "out"),
+    event("TimerFired", "out"),
+  ];
+  expect(standing({ out: { status: "waiting", attempt: 1 } }, events)).toEqual({
+    "work[0]": { status: "completed", attempt: 2 },
+    out: { status: "waiting", attempt: 1 },
+  });
 });

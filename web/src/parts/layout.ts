@@ -1,6 +1,6 @@
 /** Where the nodes of a picture stand: from left to right, as runs go. */
 import dagre from "@dagrejs/dagre";
-import type { Definition } from "../api/types";
+import type { Definition, Event } from "../api/types";
 
 export const WIDTH = 168;
 export const HEIGHT = 62;
@@ -25,6 +25,26 @@ export function placed({ nodes, edges }: Definition): Map<string, { x: number; y
 export interface State {
   status: string;
   attempt: number;
+}
+
+const TOLD: Record<string, string> = {
+  NodeScheduled: "scheduled",
+  NodeStarted: "running",
+  NodeCompleted: "completed",
+  NodeFailed: "failed",
+  NodeTimedOut: "timed_out",
+  NodeSkipped: "skipped",
+  NodeCancelled: "cancelled",
+};
+
+/** Where each node run stands: as the run has it, and for those it has forgotten, such as a loop's, by the events. */
+export function standing(runs: Record<string, State>, events: Event[]): Record<string, State> {
+  const found: Record<string, State> = {};
+  for (const { type, attributes } of events) {
+    const [key, status] = [attributes["node"], TOLD[type]];
+    if (typeof key === "string" && status) found[key] = { status, attempt: Number(attributes["attempt"] ?? 1) };
+  }
+  return { ...found, ...runs };
 }
 
 const URGENT = ["failed", "timed_out", "running", "retrying", "waiting", "scheduled", "cancelled", "completed", "skipped"];
