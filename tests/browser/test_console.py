@@ -37,6 +37,10 @@ async def register(page: Page, url: str) -> str:
     return email
 
 
+async def stands(page: Page, status: str) -> None:
+    await expect(page.get_by_role("main").get_by_role("status").get_by_text(status)).to_be_visible()
+
+
 async def sign_in(page: Page, email: str, password: str) -> None:
     await page.get_by_label("E-mail").fill(email)
     await page.get_by_label("Password", exact=True).fill(password)
@@ -61,7 +65,7 @@ async def test_from_an_account_to_a_fork(stack: Topology, page: Page) -> None:
     await expect(
         page.get_by_role("button", name="Greet transform completed")
     ).to_be_visible()  # nobody loads the page anew
-    await expect(page.get_by_role("main").get_by_role("status").first).to_have_text("completed")
+    await stands(page, "completed")
     await expect(page.get_by_role("region", name="result")).to_contain_text("Hello, Ada!")
     await expect(page.get_by_role("region", name="Events")).to_contain_text("Timer fired")
 
@@ -72,7 +76,7 @@ async def test_from_an_account_to_a_fork(stack: Topology, page: Page) -> None:
     await page.get_by_role("button", name="Fork from here").click()
     await page.get_by_role("dialog").get_by_role("button", name="Fork").click()
     await expect(page.get_by_text("made from")).to_be_visible()
-    await expect(page.get_by_role("main").get_by_role("status").first).to_have_text("completed")
+    await stands(page, "completed")
     assert page.url != first
     await page.get_by_role("button", name="Take a breath").click()
     await expect(page.get_by_text("Kept from the run that this one was made from.")).to_be_visible()
@@ -119,13 +123,13 @@ async def test_a_run_that_failed_goes_on_and_one_that_waits_is_cancelled(stack: 
         await expect(page.get_by_role("heading", name="Attempts")).to_be_visible()
         await texts_stand_out(page)
         await page.get_by_role("button", name="Retry").click()
-        await expect(page.get_by_role("main").get_by_role("status").first).to_have_text("completed")
+        await stands(page, "completed")
 
         waiting = person.start(person.save(workflow(node("rest", "delay", {"seconds": 600})))["id"])
         await page.get_by_role("navigation").get_by_role("link", name="Runs").click()
         await page.get_by_role("row").filter(has_text="running").get_by_role("link").click()
         await page.get_by_role("button", name="Cancel").click()
-        await expect(page.get_by_role("main").get_by_role("status").first).to_have_text("cancelled")
+        await stands(page, "cancelled")
         person.end(waiting).check("cancelled")
 
 

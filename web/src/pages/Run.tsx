@@ -22,8 +22,8 @@ export default function Run({ workspace, id }: { workspace: string; id: string }
       (found) => found.execution,
     ),
   );
-  const { events, live } = useEvents(workspace, id, run.reload);
   const found = run.data;
+  const { events, live } = useEvents(workspace, id, found, run.reload);
   const runs = useMemo(() => standing(found?.nodes ?? {}, events), [found?.nodes, events]);
   const workflow = useDefinition(workspace, found);
   const picked = query.get("node") ?? "";
@@ -80,31 +80,49 @@ export default function Run({ workspace, id }: { workspace: string; id: string }
   );
 }
 
-/** The events of a run as they come, and whether more are to be expected. Each of them is a reason to look again. */
-function useEvents(workspace: string, id: string, changed: () => void): { events: Event[]; live: boolean | null } {
+/** The events of a run as they come. Each of them is a reason to look again. A run that goes on after its end, because
+ * somebody retries it, is followed once more from there. */
+function useEvents(
+  workspace: string,
+  id: string,
+  run: Found | null,
+  changed: () => void,
+): { events: Event[]; live: boolean | null } {
   const [events, setEvents] = useState<Event[]>([]);
   const [live, setLive] = useState<boolean | null>(null);
+  const [round, setRound] = useState({ number: 0, from: 0, over: false });
   const soon = useSoon(changed);
   const coming = useRef<Event[]>([]);
   const show = useSoon(() => setEvents((old) => merged(old, coming.current.splice(0))), 50, 200);
+  const { number, from } = round;
   useEffect(() => {
-    setEvents([]);
-    coming.current = [];
-    return follow(`/api/v1/workspaces/${workspace}/executions/${id}/stream`, {
-      on: (message) => {
-        if (message.event === "end") {
+    let last = from;
+    return follow(
+      `/api/v1/workspaces/${workspace}/executions/${id}/stream`,
+      {
+        on: (message) => {
+          if (message.event === "end") {
+            setRound({ number, from: last, over: true });
+            soon();
+            return true;
+          }
+          const event = JSON.parse(message.data) as Event;
+          last = event.event_id;
+          coming.current.push(event);
+          show();
           soon();
-          return true;
-        }
-        coming.current.push(JSON.parse(message.data) as Event);
-        show();
-        soon();
-        return false;
+          return false;
+        },
+        state: setLive,
+        refused: (_: Problem) => setLive(false),
       },
-      state: setLive,
-      refused: (_: Problem) => setLive(false),
-    });
-  }, [workspace, id, soon, show]);
+      from ? String(from) : "",
+    );
+  }, [workspace, id, number, soon, show]); // what a round begins from belongs to its number
+  const again = round.over && run !== null && isOpen(run.status) && (run.last_event_id ?? 0) > round.from;
+  useEffect(() => {
+    if (again) setRound((one) => ({ ...one, number: one.number + 1, over: false }));
+  }, [again]);
   return { events, live };
 }
 
