@@ -297,6 +297,7 @@ def test_a_long_call_beats_and_the_api_shows_it(person: Person, web: Web) -> Non
         rows = {row["key"]: row for row in person.get(f"{person.base}/executions/{execution}/nodes")["data"]}
         if beat := rows["call"]["heartbeat"]:
             seen.setdefault(beat["attempt"], set()).add(beat["at"])
+        time.sleep(0.1)
     slow.let_go()  # one attempt has lived longer than its heartbeat timeout
     run = person.end(execution).check()
     assert run.nodes["call"]["attempt"] == max(seen)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ class Town:
 
 
 def fuzz(url: str, town: Town, role: str, seed: int, options: argparse.Namespace, *, ends: bool) -> int:
-    """One round; the exit code of schemathesis."""
+    """One round; the exit code of schemathesis. What it says comes as a whole where another round is on beside it."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         schema = httpx.get(f"{url}/openapi.json", timeout=30).json()
         (Path(folder) / "openapi.json").write_text(json.dumps(schema, ensure_ascii=False), encoding="utf-8")
@@ -149,7 +150,22 @@ def fuzz(url: str, town: Town, role: str, seed: int, options: argparse.Namespace
             command += ["-H", f"Authorization: Bearer {token}"]
         if role == "nobody":
             command += ["--exclude-checks", "ignored_auth"]
-        return subprocess.run(command, cwd=folder, check=False).returncode
+        print(f"== as {role}{', what ends it' if ends else ''}", flush=True)
+        if options.at_once == 1:
+            return subprocess.run(command, cwd=folder, check=False).returncode
+        done = subprocess.run(
+            command, cwd=folder, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        print(f"== as {role}{', what ends it' if ends else ''}, at an end", done.stdout, sep="\n", flush=True)
+        return done.returncode
+
+
+def rounds(role: str, seed: int, options: argparse.Namespace) -> bool:
+    """All rounds of a role, with a LinkFlow of its own: is everything as it should be?"""
+    with stack() as url:
+        town = Town(url)
+        codes = [fuzz(url, town, role, seed, options, ends=ends) for ends in (False, True)]
+    return codes == [0, 0]
 
 
 def main() -> int:
@@ -159,19 +175,16 @@ def main() -> int:
     parser.add_argument("--phases", default="examples,coverage,fuzzing")
     parser.add_argument("--only", default="", help="paths that fit this expression")
     parser.add_argument("--seed", type=int, default=0, help="0: another one each time")
+    parser.add_argument("--at-once", type=int, default=1, help="roles at the same time")
     parser.add_argument("--schemathesis", default=str(Path(sys.executable).parent / "schemathesis"))
     options = parser.parse_args()
     seed = options.seed or random.SystemRandom().randrange(1, 2**31)
     print(f"seed {seed}", flush=True)
-    failed = []
-    for role in options.roles.split(","):
-        with stack() as url:
-            town = Town(url)
-            for ends in (False, True):
-                print(f"== as {role}{', what ends it' if ends else ''}", flush=True)
-                if fuzz(url, town, role, seed, options, ends=ends):
-                    failed.append(role)
-    print("failed: " + ", ".join(dict.fromkeys(failed)) if failed else "0 failures")
+    roles = options.roles.split(",")
+    with ThreadPoolExecutor(options.at_once) as threads:
+        fine = list(threads.map(lambda role: rounds(role, seed, options), roles))
+    failed = [role for role, well in zip(roles, fine, strict=True) if not well]
+    print("failed: " + ", ".join(failed) if failed else "0 failures")
     return 1 if failed else 0
 
 
