@@ -12,11 +12,12 @@ import pytest
 from linkflow.contracts.base import Server, client
 from linkflow.domain import errors
 from linkflow.transports import grpc as grpc_transport
-from linkflow.transports import grpc_stream
+from linkflow.transports import grpc_server, grpc_stream
 from linkflow.transports.grpc import Grpc
 from linkflow.transports.grpc_server import _handler
 from linkflow.transports.wire.call_pb2 import Answered, Asked
-from tests.contract.echo import Echo, EchoApi, Pause, Size, Value
+from tests.chaos.wire import Loop, Wire
+from tests.contract.echo import Echo, EchoApi, Errand, Pause, Size, Value
 from tests.contract.stands import CALLER, GrpcStand
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*")
@@ -166,3 +167,30 @@ async def test_a_stream_that_breaks_off_fails_its_calls_for_now(code: grpc.Statu
     finally:
         await transport.close()
         await server.stop(0)
+
+
+async def test_connections_are_renewed_so_that_replicas_that_come_later_get_their_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not one call fails over it. The wire gives each connection to the next of the two behind it."""
+    monkeypatch.setattr(grpc_server, "AGE_MS", 100)
+    monkeypatch.setattr(grpc_stream, "LIFETIME", 0.0)
+    stands = [GrpcStand(), GrpcStand()]
+    loop = Loop()
+    try:
+        for stand in stands:
+            await stand.start()
+        wire = Wire(loop, *(("127.0.0.1", stand._port) for stand in stands))
+        transport = Grpc(wire.address)
+        echo: Any = client(EchoApi, transport, stands[0].signer, CALLER)
+        slow = asyncio.create_task(echo.pause(Pause(0.5)))
+        async with asyncio.timeout(20):
+            while len(reached := {stand for stand in stands if stand.target.errands}) < len(stands):
+                await echo.errand(Errand())
+        assert (await slow).value == 0.5
+        assert reached == set(stands)
+        await transport.close()
+    finally:
+        for stand in stands:
+            await stand.close()
+        await asyncio.to_thread(loop.close)

@@ -29,6 +29,12 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
 ]
 
+AGE_MS = 5 * 60_000
+"""After about so long a client is asked to connect anew. It looks the name up again, and so finds replicas that have
+come since: as long as nothing breaks it would not."""
+GRACE_MS = 2 * 60_000
+"""How long calls under way may go on then. Streams end by themselves in half a minute and their longest call."""
+
 
 class GrpcServer:
     """Serves any number of services on one address."""
@@ -47,7 +53,8 @@ class GrpcServer:
 
     async def start(self) -> int:
         """Listen; returns the port. Raises `Unavailable` where the address cannot be had."""
-        server = grpc.aio.server(options=_OPTIONS)
+        ages = [("grpc.max_connection_age_ms", AGE_MS), ("grpc.max_connection_age_grace_ms", GRACE_MS)]
+        server = grpc.aio.server(options=[*_OPTIONS, *ages])
         ours = (self._health.handler(), self._streams.handler())
         server.add_generic_rpc_handlers((*ours, *map(_handler, self._servers)))
         try:
