@@ -177,8 +177,8 @@ def test_wakes_and_ticks_that_come_often_do_things_once(person: Person, web: Web
     runs = [person.start(saved["id"]) for _ in range(4)]
     with ThreadPoolExecutor(2) as both:
         events = (
-            ("lf-timer", {"tick": {"seconds": 0.5}}),
-            ("lf-worker", {"drain": {"queues": ["default"], "idle": 0.4}}),
+            ("lf-timer", {"tick": {"seconds": 0.4}}),
+            ("lf-worker", {"drain": {"queues": ["default"], "idle": 0.2}}),
         )
         answers = list(both.map(lambda event: often(pool, *event), events))
     assert all("ok" in answer for found in answers for answer in found)

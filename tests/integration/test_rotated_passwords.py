@@ -89,7 +89,7 @@ async def test_what_stays_refused_is_unavailable(
     database_url: str, role: Role, secrets: Secrets, environment: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arn = secrets.make(address(database_url, role.name, "one"))
-    system = environment(DATABASE_URL=f"{{{{secretsmanager:{arn}}}}}", LINKFLOW_DB_TIMEOUT="1")
+    system = environment(DATABASE_URL=f"{{{{secretsmanager:{arn}}}}}", LINKFLOW_DB_TIMEOUT="0.4")
     try:
         role.becomes("two")
         with pytest.raises(Unavailable):

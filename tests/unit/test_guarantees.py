@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,7 @@ ROWS = [
 SPANS = re.compile(r"`([^`]+)`")
 
 
+@cache
 def names(path: Path) -> set[str]:
     found = (node for node in ast.walk(ast.parse(path.read_text())))
     return {node.name for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}

@@ -125,7 +125,7 @@ async def test_large_bodies(plane: Plane):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("GET", "/api/v1", 404),
         ("GET", "/api/v1/nothing", 404),
         ("GET", "/api/v1/health/", 404),
