@@ -1,30 +1,21 @@
 """Settings out of Secrets Manager, by a real client against moto's server: what boto3 put there is found."""
 
+# ruff: noqa: F811 - a fixture that is imported
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from linkflow.config import BadConfig, load
 from linkflow.domain.errors import Unavailable
 from linkflow.transports import secrets_manager
 from linkflow.transports.secrets_manager import _endpoint, fill
+from tests.rotating import aws  # noqa: F401 - a fixture
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token"}
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(scope="module")
