@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 
 from linkflow.services.worker.service import MARGIN
 from linkflow.transports.lambda_door import ERRAND_MARGIN
@@ -113,6 +114,20 @@ def test_workers_are_invoked_more_often_than_there_is_work(
     # which is two seconds at least.
     assert len(held.calls) <= 1 + (time.monotonic() - begun) / SHORTEST_DRAIN
     assert pool.invocations("lf-worker") > before
+
+
+def test_the_queues_store_forgets_everything_with_a_worker_in_a_call(
+    person: Person, topology: Topology, execution: str, held: Place, web: Web
+) -> None:
+    """Tasks, leases, who is there and who is on the way: all of it comes back."""
+    with redis.Redis.from_url(topology.redis_url) as store:
+        store.flushdb()
+    saved = person.save(workflow(http("call", web.url("/held"), method="POST", body={}), node("out", "noop")))
+    other = person.start(saved["id"])
+    held.wait_for_calls(2)
+    held.let_go()
+    person.end(execution).check()
+    person.end(other).check()
 
 
 def often(pool: LambdaPool, function: str, event: dict[str, Any]) -> list[Any]:
