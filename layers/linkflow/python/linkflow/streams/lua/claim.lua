@@ -174,8 +174,24 @@ local function pass_on(ready)
   end
 end
 
--- Says how many places the worker has left, or that it is gone. Then, or where none is left, it sees whether others will
--- take what it leaves behind.
+-- Will others take what is left behind? Of a queue's partitions that are looked at together: they have one home.
+local function covered()
+  local queues = {}
+  for i = 1, #KEYS, 2 do
+    local queue = queues[KEYS[i + 1]] or {waiting = 0, rooms = {}}
+    queues[KEYS[i + 1]] = queue
+    queue.waiting = queue.waiting + (behind[KEYS[i]] or 0)
+    look_at_rooms(KEYS[i], now, queue.rooms)
+  end
+  for home, queue in pairs(queues) do
+    if uncovered(queue.waiting, sum_of_rooms(queue.rooms), rules_of(home) ~= NONE) > 0 then
+      return false
+    end
+  end
+  return true
+end
+
+-- Says how many places the worker has left, or that it is gone.
 local function attend()
   local left = math.max(0, places - (asked - limit))
   local gone = leaving and limit == asked
@@ -189,12 +205,9 @@ local function attend()
     if gone then
       redis.call('ZREM', at .. ':workers', worker)
     end
-    if behind[at] and (gone or left == 0) then
-      local others = sum_of_rooms(look_at_rooms(at, now, {}))
-      if uncovered(behind[at], others, rules_of(KEYS[i + 1]) ~= NONE) > 0 then
-        reply[3] = 1
-      end
-    end
+  end
+  if next(behind) and (gone or left == 0) and not covered() then
+    reply[3] = 1
   end
 end
 
