@@ -160,10 +160,12 @@ class TestOtherNodes:
                 await run("slack", config, egress=egress, files=files("ws"), connections=bot)
         assert [sent.body for sent in store.requests] == [b"a;b"]
         assert peer.requests[-1].json()["files"] == [{"id": "F1", "title": "r.csv"}]
-        assert codes("slack", {"operation": "upload", "channel": "C1"}) == [("", "invalid_value")]
-        for config in ({}, {"media": "x", "stored_file": "a"}):
-            wrong = {"operation": "photo", "chat_id": "1", **config}
-            assert codes("telegram", wrong) == [("", "invalid_value")]
+        assert codes("slack", {"operation": "upload", "channel": "C1"}) == [("/files", "missing_field")]
+        for config, fault in (
+            ({}, ("/media", "missing_field")),
+            ({"media": "x", "stored_file": "a"}, ("", "invalid_value")),
+        ):
+            assert codes("telegram", {"operation": "photo", "chat_id": "1", **config}) == [fault]
         config = {"operation": "photo", "chat_id": "1", "stored_file": "no"}
         bot = {"telegram": {"token": "1:t", "base_url": peer.url}}
         given = await failing(run("telegram", config, egress=egress, files=files("ws"), connections=bot))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -35,7 +35,10 @@ def part(
 
 
 class Operated(Params):
-    """A model whose field `operation` says what is done. It wants what that operation needs, all of it at once."""
+    """A model whose field `operation` says what is done. It wants what that operation needs, all of it at once.
+    `instead` names fields that may stand in for others."""
+
+    instead: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Operated:
@@ -43,11 +46,13 @@ class Operated(Params):
         missing = [
             name
             for name, info in type(self).model_fields.items()
-            if operation in needed_by(info) and getattr(self, name) in _NOTHING
+            if operation in needed_by(info)
+            and getattr(self, name) in _NOTHING
+            and getattr(self, self.instead.get(name, name)) in _NOTHING
         ]
         if missing:
             raise ValidationError.from_exception_data(
-                type(self).__name__, [_missing(name, operation, getattr(self, name)) for name in missing]
+                type(self).__name__, [_missing(self, name, operation) for name in missing]
             )
         return self
 
@@ -59,9 +64,10 @@ def needed_by(info: FieldInfo) -> list[str]:
     return [str(name) for name in found] if isinstance(found, list) else []
 
 
-def _missing(name: str, operation: str, given: Any) -> InitErrorDetails:
-    text = f"operation {operation} needs `{name}`".replace("{", "{{").replace("}", "}}")
-    return InitErrorDetails(type=PydanticCustomError("needed", text), loc=(name,), input=given)
+def _missing(params: Operated, name: str, operation: str) -> InitErrorDetails:
+    other = f" or `{params.instead[name]}`" if name in params.instead else ""
+    text = f"operation {operation} needs `{name}`{other}".replace("{", "{{").replace("}", "}}")
+    return InitErrorDetails(type=PydanticCustomError("needed", text), loc=(name,), input=getattr(params, name))
 
 
 class Route(Struct, frozen=True):

@@ -28,6 +28,7 @@ _METHOD = r"^([a-z][A-Za-z]*(\.[A-Za-z]+)+|.*\{\{.*|)$"
 
 
 class SlackParams(Operated):
+    instead = {"files": "stored_files"}
     operation: Operation = Field("post", description="post answers in a thread, too; call is any other method.")
     channel: Text = part(
         description="Id or name; only an id serves update, delete, react and lists. A webhook has its own.",
@@ -45,9 +46,9 @@ class SlackParams(Operated):
     emoji: Text = part(description="Its name, such as `eyes`.", needed="react unreact")
     post_at: Text = part(description="Seconds since 1970, or a time in RFC 3339.", needed="schedule")
     files: Files = part(
-        [], "`{filename, base64 | text | content, content_type}`, one or a list.", of="upload", also="file"
+        [], "`{filename, base64 | text | content, content_type}`, one or a list.", needed="upload", also="file"
     )
-    stored_files: TextList = part([], "Files of the workspace, by their paths.", of="upload")
+    stored_files: TextList = part([], "Files of the workspace, by their paths, instead or as well.", of="upload")
     comment: Text = part(description="The message above the files.", of="upload", also="initial_comment")
     limit: int = part(100, of="history replies channels users", ge=1, le=5000, description="Most items.")
     types: Text = part("public_channel", of="channels", description="With commas; private_channel, im, mpim.")
@@ -67,8 +68,6 @@ class SlackParams(Operated):
     def _says_something(self) -> SlackParams:
         if self.operation in _SAYS.split() and not {"text", "blocks", "attachments"} & self.model_fields_set:
             raise ValueError("there is nothing to say: `message`, `blocks` or `attachments`")
-        if self.operation == "upload" and not (self.files or self.stored_files):
-            raise ValueError("there is nothing to upload: `files` or `stored_files`")
         return self
 
 

@@ -36,6 +36,7 @@ class Button(Params):
 
 
 class TelegramParams(Operated):
+    instead = {"media": "stored_file"}
     operation: Literal[
         "send", "photo", "document", "video", "audio", "voice", "animation", "sticker", "location", "edit", "delete",
         "forward", "pin", "unpin", "action", "answer", "chat", "download", "call",
@@ -46,7 +47,7 @@ class TelegramParams(Operated):
     )  # fmt: skip
     text: Text = part(of="answer edit", needed="send", also="text message", widget="textarea")
     media: Annotated[File | str, BeforeValidator(file_or_text)] = part(
-        description="A file `{filename, base64}`, an address, or Telegram's file id.", of=" ".join(MEDIA),
+        description="A file `{filename, base64}`, an address, or Telegram's file id.", needed=" ".join(MEDIA),
         also="file " + " ".join(MEDIA),
     )  # fmt: skip
     stored_file: Text = part(
@@ -79,9 +80,9 @@ class TelegramParams(Operated):
     token: Secret = part(also="token bot_token")
 
     @model_validator(mode="after")
-    def _sends_something(self) -> TelegramParams:
-        if self.operation in MEDIA and bool(self.media) == bool(self.stored_file):
-            raise ValueError("say what to send: `media` or `stored_file`, one of them")
+    def _sends_one(self) -> TelegramParams:
+        if self.media and self.stored_file:
+            raise ValueError("one file goes at once: `media` or `stored_file`")
         return self
 
 
