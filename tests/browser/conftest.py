@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from tests.conftest import TEST_REDIS_DATABASE, fresh_database
 from tests.e2e.stand_ins import Web
 from tests.e2e.topologies import Topology, in_process
+from tests.integration.control.provider import CLIENT, SECRET, StandIn, stand_in
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -38,15 +40,22 @@ def console() -> None:
 
 
 @pytest.fixture(scope="module")
+async def provider() -> AsyncIterator[StandIn]:
+    async with stand_in() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def stack(
-    console: None, postgres, valkey, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+    console: None, postgres, valkey, migrated_template: str, tmp_path_factory: pytest.TempPathFactory, provider: StandIn
 ) -> Iterator[Topology]:
+    oidc = {"corp": {"issuer": provider.url, "client_id": CLIENT, "client_secret": SECRET}}
     cache = f"{valkey.url.rsplit('/', 1)[0]}/{TEST_REDIS_DATABASE}"
     with redis.Redis.from_url(cache) as client:
         client.flushdb()
     with (
         fresh_database(postgres.url, migrated_template) as url,
-        in_process(url, cache, tmp_path_factory.mktemp("browser")) as running,
+        in_process(url, cache, tmp_path_factory.mktemp("browser"), LINKFLOW_OIDC=json.dumps(oidc)) as running,
     ):
         yield running
 

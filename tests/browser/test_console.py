@@ -44,7 +44,7 @@ async def stands(page: Page, status: str) -> None:
 async def sign_in(page: Page, email: str, password: str) -> None:
     await page.get_by_label("E-mail").fill(email)
     await page.get_by_label("Password", exact=True).fill(password)
-    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 async def test_from_an_account_to_a_fork(stack: Topology, page: Page) -> None:
@@ -170,7 +170,7 @@ async def test_who_opens_an_address_signs_in_first_and_tabs_share_it(stack: Topo
         await texts_stand_out(page)
         await sign_in(page, email, PASSWORD)
         await page.get_by_label("Code of the second factor").fill(code_at(secret, int(time.time()) // STEP + 1))
-        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("button", name="Sign in", exact=True).click()
         await expect(page.get_by_role("heading", name=f"Run {execution[-12:]}")).to_be_visible()
         await page.reload()
         await expect(page.get_by_role("heading", name=f"Run {execution[-12:]}")).to_be_visible()
@@ -181,6 +181,25 @@ async def texts_stand_out(page: Page) -> None:
     for scheme in ("dark", "light"):
         await page.emulate_media(color_scheme=scheme)
         assert await page.evaluate(CONTRASTS) == []
+
+
+async def test_by_a_provider_one_comes_back_to_where_one_was(stack: Topology, page: Page) -> None:
+    await page.goto(f"{stack.url}/console/")
+    await page.get_by_role("button", name="Sign in by Corp").click()
+    await expect(page.get_by_role("heading", name="Nothing has run yet")).to_be_visible()
+    assert "code=" not in page.url
+    approvals = page.url.replace("/runs", "/approvals")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await page.goto(approvals)
+    await page.get_by_role("button", name="Sign in by Corp").click()
+    await expect(page.get_by_role("heading", name="Nothing waits for a decision")).to_be_visible()
+    assert page.url == approvals
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await page.goto(f"{stack.url}/console/#code=of-somebody-else")
+    await page.reload()
+    await expect(page.get_by_role("alert")).to_be_visible()
 
 
 CONTRASTS = """() => {

@@ -1,5 +1,6 @@
-import { Suspense, lazy, useEffect, useSyncExternalStore } from "react";
+import { Suspense, lazy, useEffect, useState, useSyncExternalStore } from "react";
 import { api, content } from "./api/client";
+import type { Back } from "./api/provider";
 import { session, subscribe } from "./api/session";
 import type { Workspace } from "./api/types";
 import { useLoaded } from "./loading";
@@ -16,9 +17,13 @@ const Approvals = lazy(() => import("./pages/Approvals"));
 
 const LAST = "linkflow.workspace";
 
-export function App() {
+export function App({ back }: { back: Back | null }) {
   const who = useSyncExternalStore(subscribe, session);
-  return who ? <Inside key={who.user.id} /> : <SignIn />;
+  const [came, setCame] = useState(back);
+  useEffect(() => {
+    if (who) setCame(null); // the code was good for this once
+  }, [who]);
+  return who ? <Inside key={who.user.id} /> : <SignIn back={came} />;
 }
 
 /** What somebody sees who has signed in: the workspace of the address, or the one that was open last. */

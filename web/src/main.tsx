@@ -1,12 +1,14 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
+import { cameBack } from "./api/provider";
 import { begin } from "./api/session";
 import "./styles.css";
 
-await begin();
+const back = cameBack();
+if (!back) await begin();
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
-    <App />
+    <App back={back} />
   </StrictMode>,
 );

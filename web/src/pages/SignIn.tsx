@@ -1,11 +1,13 @@
-import { type FormEvent, useEffect, useRef, useState } from "react";
+import { type FormEvent, type RefObject, useEffect, useRef, useState } from "react";
 import { Problem, content, open } from "../api/client";
+import { type Back, exchange, leave, possible } from "../api/provider";
 import { type Answer, signedIn } from "../api/session";
 import icon from "../icon.svg";
-import { Fault } from "../parts/Basics";
+import { Fault, Waiting } from "../parts/Basics";
 
-/** Signing in, with a code where there is a second factor, and making an account. */
-export function SignIn() {
+/** Signing in, by a password or a provider, with a code where there is a second factor; and making an account. */
+export function SignIn({ back }: { back: Back | null }) {
+  const [came, setCame] = useState(back);
   const [registers, setRegisters] = useState(false);
   const [sent, setSent] = useState("");
   useEffect(() => {
@@ -18,20 +20,23 @@ export function SignIn() {
       </p>
       {sent ? (
         <p role="status">{sent}</p>
+      ) : came?.code ? (
+        <ComingBack back={came} />
       ) : registers ? (
         <Registering onSent={setSent} />
       ) : (
-        <SigningIn />
+        <SigningIn said={came?.error ?? ""} />
       )}
       <button
         type="button"
         className="link"
         onClick={() => {
           setSent("");
-          setRegisters(!registers && !sent);
+          setCame(null);
+          setRegisters(!registers && !sent && !came?.code);
         }}
       >
-        {registers || sent ? "Sign in with an account" : "Make an account"}
+        {registers || sent || came?.code ? "Sign in with an account" : "Make an account"}
       </button>
     </main>
   );
@@ -53,7 +58,7 @@ function useForm(work: (form: Record<string, string>) => Promise<void>) {
   return { busy, error, submit };
 }
 
-function SigningIn() {
+function SigningIn({ said }: { said: string }) {
   const [asked, setAsked] = useState(false);
   const code = useRef<HTMLInputElement>(null);
   const { busy, error, submit } = useForm(async (form) => {
@@ -80,13 +85,9 @@ function SigningIn() {
         <input name="password" type="password" autoComplete="current-password" required />
       </label>
       {asked && (
-        <label>
-          Code of the second factor
-          <input name="code" ref={code} inputMode="numeric" autoComplete="one-time-code" required maxLength={40} />
-          <small>From your authenticator, or one of your recovery codes.</small>
-        </label>
+        <Code field={code} />
       )}
-      {error && <Fault error={error} />}
+      {(error || said) && <Fault error={error ?? new Error(said)} />}
       <button type="submit" className="primary" disabled={busy}>
         {busy ? "One moment …" : "Sign in"}
       </button>
@@ -95,17 +96,79 @@ function SigningIn() {
   );
 }
 
-/** What else one may sign in by is told, since that goes by other pages. */
+function Code({ field }: { field: RefObject<HTMLInputElement | null> }) {
+  return (
+    <label>
+      Code of the second factor
+      <input name="code" ref={field} inputMode="numeric" autoComplete="one-time-code" required maxLength={40} />
+      <small>From your authenticator, or one of your recovery codes.</small>
+    </label>
+  );
+}
+
+interface Provider {
+  name: string;
+  label: string;
+  url: string;
+}
+
 function Providers() {
-  const [names, setNames] = useState<string[]>([]);
+  const [found, setFound] = useState<Provider[]>([]);
   useEffect(() => {
+    if (!possible) return;
     content(open.GET("/api/v1/auth/providers")).then(
-      (found) => setNames(found.data.map((one) => (one as { name: string }).name)),
-      () => undefined,
+      (told) => setFound(told.data as Provider[]),
+      () => undefined, // a password does as well
     );
   }, []);
-  if (!names.length) return null;
-  return <small>By {names.join(", ")} one signs in on the command line for now: linkflow login --provider NAME</small>;
+  return found.map((one) => (
+    <button key={one.name} type="button" onClick={() => void leave(one.url)}>
+      Sign in by {one.label || one.name}
+    </button>
+  ));
+}
+
+/** From a provider: signed in at once, or asked for a code. */
+function ComingBack({ back }: { back: Back }) {
+  const [asked, setAsked] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  const begun = useRef(false);
+  const code = useRef<HTMLInputElement>(null);
+  const trade = async (otp: string) => {
+    try {
+      await exchange(back, otp);
+    } catch (refused) {
+      if (refused instanceof Problem && refused.code === "second_factor_required") setAsked(true);
+      else setError(refused as Error);
+    }
+  };
+  useEffect(() => {
+    if (begun.current) return;
+    begun.current = true; // a code is good for one use
+    void trade("");
+  });
+  useEffect(() => code.current?.focus(), [asked]);
+  return (
+    <form
+      aria-labelledby="door-title"
+      onSubmit={(event) => {
+        event.preventDefault();
+        setError(null);
+        void trade(code.current?.value ?? "");
+      }}
+    >
+      <h1 id="door-title">Sign in</h1>
+      {asked && <Code field={code} />}
+      {error && <Fault error={error} />}
+      {asked ? (
+        <button type="submit" className="primary">
+          Sign in
+        </button>
+      ) : (
+        !error && <Waiting what="Signing in" />
+      )}
+    </form>
+  );
 }
 
 function Registering({ onSent }: { onSent: (said: string) => void }) {
