@@ -49,8 +49,7 @@ def restore(home: str, url: str, name: str, as_json: bool) -> int:
         with connected(home, url) as api:
             found = _only(api.get(GONE)["data"], name)
             done = api.post(f"{GONE}/{found['id']}/restore")
-        count = done["workflows"]
-        told = f"{found['id']}  {found['name']}  is back, with {count} workflows, which are switched off"
+        told = f"{found['id']}  {found['name']}  is back, switched off: {done['workflows']} of its workflows"
         print(json.dumps(done, indent=2) if as_json else told)
         return 0
 
