@@ -202,6 +202,27 @@ async def test_by_a_provider_one_comes_back_to_where_one_was(stack: Topology, pa
     await expect(page.get_by_role("alert")).to_be_visible()
 
 
+async def test_tabs_trade_a_refresh_token_once_and_a_lost_part_is_no_empty_page(stack: Topology, page: Page) -> None:
+    await page.context.clock.install()
+    await register(page, stack.url)
+    another = await page.context.new_page()
+    await another.goto(page.url)
+    await expect(another.get_by_role("heading", name="Nothing has run yet")).to_be_visible()
+    traded: list[str] = []
+    page.context.on("request", lambda asked: traded.append(asked.url) if asked.url.endswith("/refresh") else None)
+    await page.context.clock.fast_forward("20:00")
+    for tab in (page, another):
+        await tab.get_by_role("navigation").get_by_role("link", name="Approvals").click()
+    for tab in (page, another):
+        await expect(tab.get_by_role("heading", name="Nothing waits for a decision")).to_be_visible()
+    assert len(traded) == 1
+    await another.route("**/assets/Workflows-*", lambda route: route.fulfill(status=404))
+    await another.get_by_role("navigation").get_by_role("link", name="Workflows").click()
+    await expect(another.get_by_role("heading", name="This page cannot be shown")).to_be_visible()
+    await another.get_by_role("navigation").get_by_role("link", name="Approvals").click()
+    await expect(another.get_by_role("heading", name="Nothing waits for a decision")).to_be_visible()
+
+
 CONTRASTS = """() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const channels = (color) => {

@@ -6,6 +6,7 @@ import type { Workspace } from "./api/types";
 import { useLoaded } from "./loading";
 import { SignIn } from "./pages/SignIn";
 import { Empty, Fault, Waiting } from "./parts/Basics";
+import { Guard } from "./parts/Guard";
 import { Shell } from "./parts/Shell";
 import { address, go, usePlace } from "./routing";
 
@@ -45,9 +46,11 @@ function Inside() {
   return (
     <Shell spaces={spaces} space={space ?? null}>
       {space ? (
-        <Suspense fallback={<Waiting />}>
-          <Page space={space} parts={parts.slice(2)} />
-        </Suspense>
+        <Guard place={parts.join("/")}>
+          <Suspense fallback={<Waiting />}>
+            <Page space={space} parts={parts.slice(2)} />
+          </Suspense>
+        </Guard>
       ) : wanted ? (
         <Empty title="This workspace is not yours">
           Choose another one above, or ask one of its owners to invite you: the address is right, but it leads to where you

@@ -3,8 +3,10 @@ import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { cameBack } from "./api/provider";
 import { begin } from "./api/session";
+import { reloadAfterUpgrades } from "./parts/Guard";
 import "./styles.css";
 
+reloadAfterUpgrades();
 const back = cameBack();
 if (!back) await begin();
 createRoot(document.getElementById("root")!).render(

@@ -89,6 +89,7 @@ const StepNode = memo(function StepNode({ data }: NodeProps<Node<Step>>) {
         type="button"
         className={`step nopan ${data.status ? `is-${data.status}` : ""} ${data.picked ? "picked" : ""}`}
         aria-pressed={data.picked}
+        title={data.name}
         onClick={data.pick}
       >
         <b>{data.name}</b>
