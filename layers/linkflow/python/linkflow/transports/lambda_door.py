@@ -35,6 +35,9 @@ MEASURING = 2.0
 ERRAND_MARGIN = 3.0
 """The same for a loop, which also has work to hand back."""
 
+WORK = ("/api/", "/webhook", "/approve/")
+"""Where the addresses begin that change something."""
+
 _log = logging.getLogger("linkflow.transports")
 _loop: asyncio.AbstractEventLoop | None = None
 T = TypeVar("T")
@@ -167,7 +170,7 @@ class HttpDoor:
 
     def _serve(self, event: Any, context: Any) -> Any:
         loop = own_loop()
-        vigil = self._awake() if self._awake else None
+        vigil = self._awake() if self._awake and works(event) else None
         if vigil is None or vigil.fresh:
             return self._mangum(event, context)
         loop.run_until_complete(vigil.begin())
@@ -176,6 +179,12 @@ class HttpDoor:
         finally:
             if not vigil.fresh:
                 loop.run_until_complete(vigil.end())
+
+
+def works(event: Any) -> bool:
+    """May this call leave something for the clock to do? Not one for a page, nor those of strangers who try addresses:
+    to look after them would wake a database that pauses."""
+    return not isinstance(event, dict) or str(event.get("rawPath", WORK[0])).startswith(WORK)
 
 
 def left(scope: Mapping[str, Any]) -> float:
