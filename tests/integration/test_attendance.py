@@ -12,7 +12,13 @@ from linkflow.clock import SystemClock
 from linkflow.config import Config
 from linkflow.contracts.base import acting_as
 from linkflow.contracts.history import HistoryApi, Task
-from linkflow.contracts.matching import AddRequest, ClaimRequest, QueueStats, StatsRequest
+from linkflow.contracts.matching import (
+    AddRequest,
+    ClaimRequest,
+    QueuesRequest,
+    QueueStats,
+    StatsRequest,
+)
 from linkflow.contracts.worker import DrainReply, DrainRequest
 from linkflow.domain.definition import Node
 from linkflow.domain.ids import uuid7
@@ -241,3 +247,19 @@ async def test_taking_over_what_another_lost_fills_a_worker_as_well(
     await asyncio.sleep(0.03)
     assert len((await home.matching.claim(ClaimRequest("one", limit=2, lease=5))).leases) == 2
     assert (await home.numbers()).places == 0
+
+
+async def test_operators_see_who_is_there_at_once(home: Home) -> None:
+    await home.matching.claim(ClaimRequest("one", queues=("default", "gpu"), limit=2))
+    await home.matching.claim(ClaimRequest("gone", limit=2, leaving=True))
+    reply = await home.frontend.queues(QueuesRequest(names=("default",), with_workers=True))
+    assert {one.name: (set(one.queues), one.places) for one in reply.workers} == {
+        "one": ({"default", "gpu"}, 2), "gone": ({"default"}, 0)
+    }  # fmt: skip
+    (view,) = reply.queues
+    assert (view.workers, view.places, view.invited) == (1, 2, 0)
+    await home.matching.add(AddRequest(tuple(task(number) for number in range(5))))
+    (view,) = (await home.frontend.queues(QueuesRequest(names=("default",)))).queues
+    assert (view.waiting, view.places, view.invited) == (5, 2, 2)
+    own = (await home.frontend.queues(QueuesRequest("w", ("default",)))).queues
+    assert [(view.places, view.invited) for view in own] == [(0, 2)], "places are not a tenant's to know"

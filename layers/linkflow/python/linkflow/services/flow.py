@@ -14,7 +14,7 @@ from contextvars import Context
 from linkflow.contracts.history import Task
 from linkflow.contracts.matching import Lease, WorkerSeen
 from linkflow.domain.errors import LinkFlowError
-from linkflow.ports import Clock, FlowBook
+from linkflow.ports import Clock, FlowBook, TaskQueue
 
 WRITTEN_MS = 5_000
 """How long something is noted before it is written."""
@@ -99,3 +99,15 @@ class Flow:
             counts[kind, "", queue] += count
         now = self._clock.now_ms()
         await self._book.note(now // MINUTE_MS, counts, workers, now - REMEMBERED_MS)
+
+
+async def seen(flow: Flow, queue: TaskQueue, clock: Clock) -> tuple[WorkerSeen, ...]:
+    """Workers of the last hour, with their places: who is there is known at once, who was there from what was noted."""
+    known = {one.name: one for one in await flow.workers()}
+    names = {"default", *await queue.names(), *(name for one in known.values() for name in one.queues)}
+    for name in sorted(names):
+        for worker, places in (await queue.places([name])).items():
+            one = known.get(worker) or WorkerSeen(worker, (), clock.now_ms())
+            queues = one.queues if name in one.queues else (*one.queues, name)
+            known[worker] = WorkerSeen(worker, queues, one.seen_at, places)
+    return tuple(sorted(known.values(), key=lambda one: -one.seen_at))

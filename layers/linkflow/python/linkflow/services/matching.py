@@ -44,7 +44,6 @@ from linkflow.contracts.matching import (
     SettingsRequest,
     StatsReply,
     StatsRequest,
-    WorkerSeen,
 )
 from linkflow.domain.errors import LinkFlowError, QueueFull
 from linkflow.domain.outcomes import DEAD_LETTER_CODE, Failed, NodeError
@@ -60,7 +59,7 @@ from linkflow.metrics import (
 )
 from linkflow.ports import Clock, Dispatcher, QueueBook, SettingsCopies, TaskQueue, Visit
 
-from .flow import Flow
+from .flow import Flow, seen
 from .queue_settings import QueueSettingsDesk
 from .waking import Waking
 
@@ -277,14 +276,9 @@ class Matching:
         if self._flow is None:
             return reply
         rates = await self._flow.rates([view.settings.queue for view in reply.queues], request.workspace_id)
-        workers = await self._workers(self._flow) if request.with_workers and not request.workspace_id else ()
+        operator = request.with_workers and not request.workspace_id
+        workers = await seen(self._flow, self._queue, self._clock) if operator else ()
         return QueuesReply(tuple(_paced(view, rates) for view in reply.queues), workers)
-
-    async def _workers(self, flow: Flow) -> tuple[WorkerSeen, ...]:
-        """Those of the last hour, with the places of those that are there."""
-        seen = await flow.workers()
-        places = await self._queue.places(sorted({queue for one in seen for queue in one.queues}))
-        return tuple(msgspec.structs.replace(one, places=places.get(one.name, 0)) for one in seen)
 
     def _lease(self, seconds: float) -> float:
         return seconds if seconds > 0 else self._config.lease
