@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from linkflow.contracts.history import Task
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
-from linkflow.ports import COMING, Open, Visit
+from linkflow.ports import Open, Visit
 
 
 def _now_ms() -> int:
@@ -83,7 +83,7 @@ class MemoryQueue:
         return added
 
     async def claim(
-        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit = COMING
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit | None = None
     ) -> list[Lease]:
         deadline = time.monotonic() + wait
         while True:

@@ -240,6 +240,24 @@ async def test_where_there_is_a_rate_one_worker_at_a_time_is_enough(stand: Stand
     assert stand.queue.left_behind() == frozenset(), "it calls nobody for what may not go now"
 
 
+async def test_the_last_worker_stays_for_what_may_go_in_a_moment(stand: Stand) -> None:
+    await stand.queue.configure("default", 0, [QueueRule(rate=1, burst=1)])
+    await stand.queue.add(near(3))
+    assert len(await stand.claim("w1")) == 1
+    assert await stand.claim("w2") == []
+    first, last, late = (Visit(10, leaving=True) for _ in range(3))
+    assert await stand.queue.claim(Q, "w2", 10, 0, 30, first) == []
+    assert not first.stays, "another one is there"
+    assert await stand.queue.claim(Q, "w1", 10, 0, 30, last) == []
+    assert last.stays
+    assert await stand.invite() == []
+    assert stand.queue.left_behind() == frozenset()
+    await stand.queue.claim(Q, "w1", 0, 0, 30, late)
+    assert not late.stays, "its time is up"
+    assert stand.queue.left_behind() == {"default"}
+    assert len(await stand.invite()) == 1
+
+
 async def test_what_was_kept_for_a_worker_that_goes_is_anybodys(stand: Stand) -> None:
     await stand.claim("host")
     await stand.queue.add([Task(uuid7(1, 0, 1), "w", "wf", 1, "node", 1, sticky="host")])

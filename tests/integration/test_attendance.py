@@ -15,6 +15,8 @@ from linkflow.contracts.history import HistoryApi, Task
 from linkflow.contracts.matching import (
     AddRequest,
     ClaimRequest,
+    ConfigureRequest,
+    QueueRule,
     QueuesRequest,
     QueueStats,
     StatsRequest,
@@ -247,6 +249,16 @@ async def test_taking_over_what_another_lost_fills_a_worker_as_well(
     await asyncio.sleep(0.03)
     assert len((await home.matching.claim(ClaimRequest("one", limit=2, lease=5))).leases) == 2
     assert (await home.numbers()).places == 0
+
+
+async def test_a_drain_stays_for_what_a_rate_holds_back(home: Home, lambdas: list[Lambda]) -> None:
+    """It would be a minute until the clock looks again."""
+    await home.matching.configure(ConfigureRequest(rules=(QueueRule(rate=5, burst=1),)))
+    home.gate.open.set()
+    await home.gates(3)
+    request = DrainRequest(seconds=20, idle=0.02, invitation=await lambdas[0].called())
+    assert (await home.draining("one", request)).tasks == 3
+    assert lambdas[0].asked == []
 
 
 async def test_operators_see_who_is_there_at_once(home: Home) -> None:

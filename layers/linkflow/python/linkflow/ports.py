@@ -496,17 +496,15 @@ class Move(Struct, frozen=True):
     firings: tuple[Firing, ...] = ()
 
 
-class Visit(Struct, frozen=True):
+class Visit(Struct):
     """What a worker says of itself when it asks for work: for how many tasks it has places (-1: as many as it asks
-    for), the invitation that it came by, and whether it goes if there is nothing for it."""
+    for), the invitation that it came by, and whether it goes if there is nothing for it. The queue says whether it
+    `stays` for what is held back for a moment: nobody else is there."""
 
     places: int = -1
     invitation: str = ""
     leaving: bool = False
-
-
-COMING = Visit()
-"""Of a worker that says nothing else."""
+    stays: bool = False
 
 
 class TaskQueue(Protocol):
@@ -514,7 +512,7 @@ class TaskQueue(Protocol):
 
     async def add(self, tasks: Sequence[Task]) -> int: ...
     async def claim(
-        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit = COMING
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit | None = None
     ) -> list[Lease]:
         """Lease tasks, and note what the worker says of itself."""
         ...

@@ -55,10 +55,13 @@ class Lease(Struct, frozen=True, omit_defaults=True):
 
 class ClaimReply(Struct, frozen=True, omit_defaults=True):
     """`paced` names what has a rate in the queues that were asked for, as (workspace, fairness key): only the queue
-    hands such tasks out, so a worker that is given one by another way gives it back."""
+    hands such tasks out, so a worker that is given one by another way gives it back.
+
+    A worker that was leaving `stays` where a rate holds tasks back for a moment only, and nobody else is there."""
 
     leases: tuple[Lease, ...]
     paced: dict[str, frozenset[tuple[str, str]]] = {}
+    stays: bool = False
 
 
 class HeartbeatRequest(Struct, frozen=True, omit_defaults=True):

@@ -179,7 +179,7 @@ class Matching:
             if leases or left <= wait or self._draining:
                 if self._flow is not None:
                     self._flow.taken(request.worker, request.queues, leases)
-                return ClaimReply(tuple(leases), self._desk.paced(request.queues))
+                return ClaimReply(tuple(leases), self._desk.paced(request.queues), visit.stays)
 
     async def _gone(self, request: ClaimRequest) -> None:
         try:

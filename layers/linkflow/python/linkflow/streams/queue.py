@@ -27,7 +27,7 @@ import msgspec
 from linkflow.contracts.history import Task
 from linkflow.contracts.matching import DeadLetter, Lease, QueueRule, QueueSettings, QueueStats
 from linkflow.domain.errors import LinkFlowError
-from linkflow.ports import COMING, Open, Visit
+from linkflow.ports import Open, Visit
 
 from .connection import Clients, reachable
 from .copies import Copies
@@ -43,6 +43,8 @@ RECHECK = 1.0
 BELIEVED = RECHECK + 1.5
 """Seconds for which a worker that asked for work counts as there. It asks again within `RECHECK` while it waits; one
 that was killed, or is too busy to ask, is counted on no longer."""
+PATIENCE = 5.0
+"""Seconds for which the last worker stays, where a rate holds tasks back for no longer."""
 STICKY = 0.2
 """Seconds for which a task is kept for the worker that it is meant for."""
 MOST_AT_ONCE = 500
@@ -115,13 +117,14 @@ class StreamQueue:
         return [task for task in tasks if task.id not in there]
 
     async def claim(
-        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit = COMING
+        self, queues: Sequence[str], worker: str, limit: int, wait: float, lease: float, visit: Visit | None = None
     ) -> list[Lease]:
         """Lease up to `limit` tasks for `lease` seconds, waiting up to `wait` seconds for the first one. One that is
         leaving waits for none.
 
         A cancelled claim gives back what it had just been given.
         """
+        visit = visit or Visit()
         deadline = time.monotonic() + wait
         while True:
             left = max(0.0, deadline - time.monotonic())
@@ -261,13 +264,17 @@ class StreamQueue:
                 continue  # it knows how many places are left: only servers of a cluster are told a second time
             places = rounds[at]
             keys = [key for place in places for key in (self._tag(place), self._home(place))]
-            args = (word(worker), 0 if at in told else limit - got, _ms(lease), _ms(wait),
-                    max(0, most - got), _ms(BELIEVED), visit.invitation, int(visit.leaving and not got))  # fmt: skip
-            until, held_for, left, *items = await self._claim.run(self._clients.commands, keys, args)
+            leaving = int(visit.leaving and not got)
+            args = (
+                word(worker), 0 if at in told else limit - got, _ms(lease), _ms(wait), max(0, most - got),
+                _ms(BELIEVED), visit.invitation, leaving, _ms(PATIENCE),
+            )  # fmt: skip
+            until, held_for, left, stay, *items = await self._claim.run(self._clients.commands, keys, args)
             ready = held_for if ready < 0 else min(ready, held_for) if held_for >= 0 else ready
             for index, held, payload in zip(*[iter(items)] * 3, strict=True):
                 taken += self._lease(places[index], held, payload, until)
             told[at] = len(taken)
+            visit.stays = visit.stays or bool(stay)
             if left:
                 self._behind.update(place.queue for place in places)
         return taken, ready

@@ -29,17 +29,23 @@ class Attendance:
         self._queues, self._invitation, self._there = tuple(queues), invitation, True
 
     @property
+    def is_there(self) -> bool:
+        """Does Matching count on it?"""
+        return self._there
+
+    @property
     def overstated(self) -> bool:
         """Is it counted on for tasks that it has no places for?"""
         return self._told > 0 and self._places() <= 0
 
     async def claim(self, wait: float, *, leaving: bool = False) -> ClaimReply:
-        """Ask for as many tasks as there are places; who is leaving is gone where there is none."""
+        """Ask for as many tasks as there are places; who is leaving is gone where there is none, and none that
+        is about to be."""
         places = self._places()
         self._told = max(1, places)  # also while the answer is on its way, or if it never comes
         reply = await self._matching.claim(self._request(places, min(places, MAX_CLAIM), wait, leaving))
         self._invitation = ""
-        self._there = not leaving or bool(reply.leases)
+        self._there = not leaving or reply.stays or bool(reply.leases)
         self._told = max(0, places - len(reply.leases)) if self._there else 0
         return reply
 

@@ -174,8 +174,10 @@ class Worker:
         while (left := end - loop.time()) > 0:
             if self._room() <= 0:
                 await self._wait_full(left)
-            elif not await self._claim(min(idle, left)) and self._is_idle and not await self._claim(0, leaving=True):
-                return
+            elif not await self._claim(min(idle, left)) and self._is_idle:
+                await self._claim(0.0, leaving=True)
+                if not self._attendance.is_there:
+                    return
 
     @property
     def _is_idle(self) -> bool:

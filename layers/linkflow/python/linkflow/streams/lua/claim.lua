@@ -1,13 +1,13 @@
 -- Reads waiting tasks, whose turn it is, and leases them, in one step, so that no task can be read and not leased.
 -- KEYS: tag and rules' home of one or more partitions. ARGV: worker, limit, lease ms, ms that the worker will wait, how
--- many tasks it has places for, for how many ms that is believed, the invitation that it came by or '', and 1 where it
--- goes if there is nothing for it.
+-- many tasks it has places for, for how many ms that is believed, the invitation that it came by or '', 1 where it goes if
+-- there is nothing for it, and for how many ms it is worth staying where something held may go then.
 -- Returns the lease's deadline, ms until something held may go (-1: nothing is held), 1 where it leaves tasks behind
--- that nobody will take, then partition index, lease, payload of each task.
+-- that nobody will take, 1 where it does not go yet, then partition index, lease, payload of each task.
 local worker, limit, lease, wait = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local places, believed, invitation, leaving = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1'
-local asked, behind = limit, {}
-local reply = {now + lease, -1, 0}
+local patience, asked, behind = tonumber(ARGV[9]), limit, {}
+local reply = {now + lease, -1, 0, 0}
 local tag, index, rules, leases
 
 local function held_until(ready)
@@ -174,6 +174,19 @@ local function pass_on(ready)
   end
 end
 
+-- Is it worth waiting for what is held, and nobody else there who would?
+local function is_last()
+  if reply[2] < 0 or reply[2] > patience then
+    return false
+  end
+  local rooms = {}
+  for i = 1, #KEYS, 2 do
+    look_at_rooms(KEYS[i], now, rooms)
+  end
+  rooms[worker] = nil
+  return next(rooms) == nil
+end
+
 -- Will others take what is left behind? Of a queue's partitions that are looked at together: they have one home.
 local function covered()
   local queues = {}
@@ -195,6 +208,10 @@ end
 local function attend()
   local left = math.max(0, places - (asked - limit))
   local gone = leaving and limit == asked
+  local last = gone and is_last()
+  if last and asked > 0 then
+    gone, reply[4] = false, 1
+  end
   for i = 1, #KEYS, 2 do
     local at = KEYS[i]
     if invitation ~= '' then
@@ -206,7 +223,7 @@ local function attend()
       redis.call('ZREM', at .. ':workers', worker)
     end
   end
-  if next(behind) and (gone or left == 0) and not covered() then
+  if (gone and last) or (next(behind) and (gone or left == 0) and not covered()) then
     reply[3] = 1
   end
 end
