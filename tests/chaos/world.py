@@ -136,6 +136,8 @@ class World:
         self.calls = 0
         self.exact_calls = True
         self.story: list[str] = []
+        self.tidy: Callable[[], Any] = lambda: None
+        """Takes what lies in queues that no worker of the fleet serves: what is offered again comes at any time."""
         self._pool = ThreadPoolExecutor(4)
         self._starts: list[Future[Any]] = []
         self._lock = threading.Lock()
@@ -254,6 +256,7 @@ class World:
             self.fleet.revive()
             if all(what.startswith("left in Valkey") for what in left):
                 self.fleet.tidy()
+                self.tidy()
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
 

@@ -67,6 +67,7 @@ def duplicate_delivery(world: World) -> None:
     saved = world.person.save(workflow(held, node("out", "noop")))
     ours = [world.start(saved["id"], expect=Expected()) for _ in range(world.chance.randint(1, 3))]
     world.load()
+    world.tidy = lambda: asyncio.run(_tidy(world))
     asyncio.run(_twice(world, ours))
     world.started()
 
@@ -96,6 +97,18 @@ async def _report(matching: Any, history: Any, ours: list[str], times: int) -> N
     batches = (history.complete(CompleteBatch(reports + reports, worker="us")) for _ in range(times))
     recorded = [result.recorded for reply in await asyncio.gather(*batches) for result in reply.results]
     assert sum(recorded) == len(ours), f"{sum(recorded)} results of {len(ours)} were recorded"
+    await _take_all(matching)
+
+
+async def _tidy(world: World) -> None:
+    system = System(load(world.fleet.env), "test")
+    try:
+        await _take_all(system.client(MatchingApi))
+    finally:
+        await system.close()
+
+
+async def _take_all(matching: Any) -> None:
     while leases := (await matching.claim(ClaimRequest("us", ("elsewhere",), 10, 0.0))).leases:
         tokens = tuple(lease.token for lease in leases)
         await matching.release(ReleaseRequest("us", done=tokens + tokens))

@@ -16,8 +16,8 @@ WORKFLOWS, FILES, ROWS = 100, 20, 5000
 """In one portion. A file may have some megabytes."""
 
 _sql = queries("purging")
-_BY_PORTION = ("drop_replies", "drop_events", "drop_sums", "drop_bulks")
-_FEW = ("drop_reach", "drop_settings", "drop_shares", "drop_tallies")
+_BY_PORTION = ("drop_replies", "drop_events", "drop_bulks")
+_FEW = ("drop_reach", "drop_settings", "drop_shares")
 
 
 class PostgresPurge:
@@ -40,12 +40,16 @@ class PostgresPurge:
         for database in self._all:
             drawer = drawer_of(workspace_id)
             gone += await self._run(database, "drop_files", drawer=drawer, workspace=workspace_id, limit=FILES)
+            gone += await self._run(database, "drop_sums", workspace=workspace_id, limit=ROWS)
         gone += await self._workflows(workspace_id)
         for statement in _BY_PORTION:
             gone += await self._run(self._main, statement, workspace=workspace_id, limit=ROWS)
         return gone
 
     async def finish(self, workspace_id: str, entry: audit.Entry) -> bool:
+        for database in self._all:  # the last runs may have been summed up meanwhile
+            await self._run(database, "drop_tallies", workspace=workspace_id)
+            await self._run(database, "drop_sums", workspace=workspace_id, limit=ROWS)
         for statement in _FEW:
             await self._run(self._main, statement, workspace=workspace_id)
         with audit.recording(entry):

@@ -44,7 +44,7 @@ DELETE FROM kept_events WHERE workspace_id = %(workspace)s AND id IN (
   SELECT id FROM kept_events WHERE workspace_id = %(workspace)s ORDER BY id LIMIT %(limit)s)
 
 -- name: drop_sums
--- A portion of its statistics.
+-- A portion of its statistics, in every database.
 DELETE FROM usage_sums s USING (
   SELECT workspace_id, span, workflow_id, at FROM usage_sums WHERE workspace_id = %(workspace)s
   ORDER BY span, workflow_id, at LIMIT %(limit)s
@@ -65,7 +65,7 @@ DELETE FROM workspace_reach WHERE workspace_id = %(workspace)s
 DELETE FROM retention_settings WHERE workspace_id = %(workspace)s
 
 -- name: drop_tallies
--- What is not summed up yet: the table has no more than of the last seconds.
+-- What is not summed up yet, in every database: the table has no more than of the last seconds.
 DELETE FROM tallies WHERE workspace_id = %(workspace)s
 
 -- name: drop_shares
