@@ -74,10 +74,14 @@ async def test_from_an_account_to_a_fork(stack: Topology, page: Page) -> None:
     first = page.url
     assert first.endswith("?node=greet")
     await page.get_by_role("button", name="Fork from here").click()
+    await page.get_by_label("Give it another input").check()
+    await page.get_by_label("Input, as JSON").fill('{"edited": true}')
     await page.get_by_role("dialog").get_by_role("button", name="Fork").click()
     await expect(page.get_by_text("made from")).to_be_visible()
     await stands(page, "completed")
     assert page.url != first
+    await page.get_by_role("button", name="Greet transform").click()
+    await expect(page.get_by_role("region", name="input")).to_contain_text("edited")
     await page.get_by_role("button", name="Take a breath").click()
     await expect(page.get_by_text("Kept from the run that this one was made from.")).to_be_visible()
     await texts_stand_out(page)

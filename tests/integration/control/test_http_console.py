@@ -102,7 +102,10 @@ async def test_the_root_leads_to_the_console_also_below_a_path(plane: Plane, fol
             assert pages == {f'<!doctype html><script src="{target}assets/index-1.js"></script>'}
 
 
-async def test_where_it_was_not_built_the_page_says_how(plane: Plane, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_page", [False, True], ids=["nothing", "a page without its parts"])
+async def test_where_it_was_not_built_the_page_says_how(plane: Plane, tmp_path: Path, has_page: bool) -> None:
+    if has_page:
+        (tmp_path / "index.html").write_text("<!doctype html>")
     async with _client(plane, Console(tmp_path)) as browser:
         for path in ("/", "/console/"):
             answer = await browser.get(path)

@@ -12,13 +12,17 @@ from linkflow.domain.errors import NotFound
 FOLDER = Path(__file__).parent / "console"
 Read = Callable[[str], Awaitable["bytes | None"]]
 """An asset's bytes by its name, such as ``index-Ab12Cd34.js.br``; None where there is none."""
+ABSENT = (
+    "The console is not here: it was not built (`make console`), or on AWS there is no bucket for it (`Payloads: s3`)."
+    " The API works without it."
+)
 
 
 class Console:
     """What is served. `folder` holds ``index.html``, and ``assets/`` unless `read` has them from elsewhere."""
 
     def __init__(self, folder: Path = FOLDER, read: Read | None = None) -> None:
-        self._folder = folder
+        self._folder, self._elsewhere = folder, read is not None
         self._read = read or self._from_folder
         self._pages: dict[str, tuple[bytes, str]] = {}
         self._assets: dict[str, bytes] = {}
@@ -30,8 +34,8 @@ class Console:
         """
         if at not in self._pages:
             path = self._folder / "index.html"
-            if not path.is_file():
-                raise NotFound("The console was not built here. Run `make console`; the API works without it.")
+            if not path.is_file() or not (self._elsewhere or (self._folder / "assets").is_dir()):
+                raise NotFound(ABSENT)
             content = path.read_bytes().replace(b'"./assets/', f'"{quote(at)}assets/'.encode())
             self._pages[at] = content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         return self._pages[at]
