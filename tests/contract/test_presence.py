@@ -85,6 +85,12 @@ async def test_a_thousand_adds_at_once_invite_as_many_workers_as_they_fill(stand
     assert await stand.invitations.invite(Q, 100, 20, MINUTE) == []
 
 
+async def test_workers_with_very_many_places_are_counted_as_what_they_are_worth(stand: Stand) -> None:
+    await stand.queue.add(near(1500))
+    assert len(await stand.invitations.invite(Q, 5000, 10, MINUTE)) == 2
+    assert await stand.invitations.invite(Q, 5000, 10, MINUTE) == []
+
+
 async def test_no_more_than_the_bound_are_on_their_way(stand: Stand) -> None:
     await stand.queue.add(near(200))
     first = await stand.invite(most=3)

@@ -4,7 +4,7 @@
 -- way, for how many ms one counts. They are called name-1, name-2, …
 -- Returns how many more there are now, and how many places the last one has left for other partitions.
 local id, last, rest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local capacity, most = tonumber(ARGV[4]), tonumber(ARGV[5])
+local capacity, most = math.min(tonumber(ARGV[4]), MOST_PLACES), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local deadline = now + ARGV[6]
