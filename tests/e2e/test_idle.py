@@ -81,7 +81,11 @@ def test_an_idle_deployment_leaves_its_database_alone(
         assert pool.invoke("lf-timer", TICK)["ok"]["rested"]
     assert seen() == (before, 0)
 
-    event = http_event("GET", "/health/ready", [("host", "lf")], b"")
+    for path, status in (("/health/live", 200), ("/.env", 404)):
+        assert pool.invoke("lf-api", http_event("GET", path, [("host", "lf")], b""))["statusCode"] == status
+    assert (cache.get(STATE), seen()) == (b"rest", (before, 0)), "neither pages nor strangers are work"
+
+    event = http_event("GET", "/api/v1/health", [("host", "lf")], b"")
     assert pool.invoke("lf-api", event)["statusCode"] == 200
     assert cache.get(STATE) == b"busy", "a function works: the clock may not rest"
     pool.invoke("lf-timer", TICK)
@@ -95,7 +99,7 @@ def test_a_function_that_cannot_say_that_it_works_calls_the_clock(
     cache.set(SINCE, 1)
     pool.invoke("lf-timer", TICK)
     cache.execute_command("CLIENT", "PAUSE", 60000, "WRITE")  # it reads, and hangs where somebody writes
-    event = http_event("GET", "/health/live", [("host", "lf")], b"")
+    event = http_event("GET", "/api/v1/health", [("host", "lf")], b"")
     ticks = pool.invocations("lf-timer")
     assert pool.invoke("lf-api", event)["statusCode"] == 200
     cache.execute_command("CLIENT", "UNPAUSE")
