@@ -417,10 +417,11 @@ class System:
         from linkflow.streams.queue import StreamQueue
 
         queue = StreamQueue(self.valkey, partitions=self.config.partitions, max_deliveries=self.config.max_deliveries)
-        return Matching(
+        made = Matching(
             self._closing(queue), self.client(HistoryApi), self._dispatcher(queue.invitations), self.config, self.clock,
             queue.copies, PostgresQueueBook(self.database), flow=Flow(StreamFlow(self.valkey), self.clock),
         )  # fmt: skip
+        return self._closing(made)
 
     def _dispatcher(self, invitations: Invitations) -> Dispatcher | None:
         """On Lambda no worker loops by itself: Matching wakes one."""

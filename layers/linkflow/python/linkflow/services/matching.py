@@ -188,6 +188,11 @@ class Matching:
             _log.debug("A worker that went is counted on for some more seconds: %s", error)
         await self._waking.wake(self._queue.left_behind())
 
+    async def close(self) -> None:
+        """Wait until who has gone is struck out, and who was to be woken is."""
+        await asyncio.gather(*self._departures)
+        await self._waking.settled()
+
     def drain(self) -> None:
         """The process is about to end: who waits for tasks is answered soon, and asks another one."""
         self._draining = True
