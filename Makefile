@@ -4,6 +4,7 @@ PY := .venv/bin/python
 ONCE ?=
 PEERS ?=
 TIMES ?= 100
+PROCESSES ?= 3
 CONSOLE := layers/linkflow/python/linkflow/http/console/index.html
 
 .DEFAULT_GOAL := help
@@ -31,8 +32,9 @@ console-check: .venv/.ready $(CONSOLE) ## types of the console against the API's
 run: setup ## start everything on this machine and run the sample workflow (ONCE=1: then stop)
 	@.venv/bin/linkflow up --sample $(if $(ONCE),--once)
 
-test: .venv/.ready .tools/sam/.ready .tools/browser/.ready $(CONSOLE) ## all tests
-	@$(PY) -m pytest -n 2 --dist loadfile
+# A third of what tests take is waiting, for a lease, a delay, a process that starts: three at once keep two cores busy.
+test: .venv/.ready .tools/sam/.ready .tools/browser/.ready $(CONSOLE) ## all tests, in PROCESSES (3) at once
+	@$(PY) -m pytest -n $(PROCESSES) --dist loadfile
 
 check: lint types floors proto-check node-docs-check console-check ## ruff, mypy, import-linter, generated code and pages, the console
 

@@ -25,14 +25,16 @@ import pytest
 TEST_REDIS_DATABASE = 15  # flushed by every test; 0 is where people keep theirs
 
 LONGEST = (
-    "bench/test_bench", "e2e/test_template", "e2e/test_main_job", "chaos/test_scenarios", "integration/test_moving",
-    "integration/test_two_databases", "integration/control/test_http_malformed", "integration/test_local_stack",
-    "escapes/test_escapes", "chaos/test_lambda_faults", "e2e/test_containers", "chaos/test_faults", "e2e/test_loops",
-    "contract/test_queue_races", "integration/test_retention", "contract/test_task_queue", "bench/test_on_lambda",
-    "integration/plans/test_plans", "integration/test_queues", "integration/test_beats", "unit/nodes/test_aside",
-    "integration/test_admission", "integration/control/test_http_permissions", "unit/engine/test_properties",
-    "contract/test_transports", "integration/test_timer", "model/test_model", "unit/nodes/test_own_types",
-    "contract/test_lambda", "e2e/test_payloads", "integration/test_outage", "e2e/test_backup", "integration/test_steps",
+    "bench/test_bench", "e2e/test_template", "e2e/test_main_job", "chaos/test_scenarios",
+    "integration/test_two_databases", "integration/test_moving", "integration/control/test_http_malformed",
+    "integration/control/test_http_permissions", "integration/test_local_stack", "escapes/test_escapes",
+    "e2e/test_containers", "integration/plans/test_plans", "integration/test_admission", "model/test_model",
+    "browser/test_console", "unit/engine/test_properties", "chaos/test_faults", "chaos/test_lambda_faults",
+    "bench/test_on_lambda", "e2e/test_loops", "contract/test_transports", "contract/test_queue_races",
+    "integration/test_retention", "contract/test_task_queue", "integration/test_queues", "integration/test_beats",
+    "unit/nodes/test_aside", "integration/control/test_http_hooks", "unit/engine/test_forking_properties",
+    "unit/nodes/test_own_types", "unit/definition/test_properties", "integration/test_timer", "e2e/test_payloads",
+    "integration/test_outage", "e2e/test_backup", "integration/test_steps", "unit/engine/test_snapshots",
 )  # fmt: skip
 """Files that take longest. They come first, or one process would end on one of them while the others have nothing left."""
 
