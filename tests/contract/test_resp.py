@@ -13,7 +13,6 @@ import pytest
 import trustme
 
 from linkflow.domain.errors import Unavailable
-from linkflow.streams import resp
 from linkflow.streams.connection import connect
 from linkflow.streams.resp import Fault, Lost, NoScript, Refused, Server, Several, Shared, Silent
 
@@ -252,34 +251,6 @@ async def test_a_server_that_says_nothing(redis_url: str) -> None:
             both = await asyncio.gather(*(calls.execute_command("PING") for _ in range(2)), return_exceptions=True)
             assert {type(error) for error in both} == {Silent}
         assert connections == 3, "what was not answered in time is not sent again"
-
-
-async def test_a_silent_server_keeps_one_call_and_not_each(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the first call that had no answer the others hardly wait; it is asked in the background."""
-    monkeypatch.setattr(resp, "CONNECT_TIMEOUT", 60.0)
-    awake, asked = asyncio.Event(), 0
-    hand_on = relay(redis_url)
-
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        asked += 1
-        await awake.wait()
-        await hand_on(reader, writer)
-
-    async with serving(silent) as url:
-        calls = Shared(Server(url), 0.3)
-        with pytest.raises(Silent, match="No answer within"):
-            await calls.execute_command("PING")
-        calls._timeout = 60.0  # of the next connection
-        for _ in range(3):
-            with pytest.raises(Silent, match="others"):
-                await calls.execute_command("PING")
-        assert asked == 2, "the first, and the one in the background"
-        awake.set()
-        async with asyncio.timeout(10):
-            await calls._opened()
-        assert await calls.execute_command("ECHO", "there") == b"there"
-        await calls.aclose()
 
 
 async def test_an_answer_in_time_is_time_for_the_next(redis_url: str) -> None:

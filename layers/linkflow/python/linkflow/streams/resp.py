@@ -25,8 +25,6 @@ Renew = Callable[[], Awaitable[str]]
 """Gives the address of a server as it is now."""
 
 CONNECT_TIMEOUT = 2.0
-GRACE = 0.2
-"""Seconds that a call waits for a server which has just left another one without an answer."""
 TRY_AGAIN = (0.04, 0.08)
 """Seconds before a command whose connection was lost is sent again: a restarted server, a stale socket."""
 
@@ -264,8 +262,7 @@ class _Calls:
 class Shared(_Calls):
     """For commands that are answered at once: all calls of the process over one connection, opened when needed.
 
-    Calls that wait for a connection wait for the same one, so a server that is away is asked once at a time. One that
-    is there and silent costs the first call `timeout`: until it speaks again the others wait for `GRACE` only.
+    Calls that wait for a connection wait for the same one, so a server that is away is asked once at a time.
     """
 
     def __init__(self, server: Server, timeout: float) -> None:
@@ -273,17 +270,11 @@ class Shared(_Calls):
         self._timeout = timeout
         self._opening: asyncio.Task[Link] | None = None
         self._link: Link | None = None
-        self._silent = False
         self._closed = False
 
     async def execute_commands(self, commands: Sequence[Command]) -> list[Any]:
-        try:
-            return await self._answered(commands) if commands else []
-        except Silent:
-            self._silent = True
-            raise
-
-    async def _answered(self, commands: Sequence[Command]) -> list[Any]:
+        if not commands:
+            return []
         for pause in (*TRY_AGAIN, None):
             try:
                 link = self._link
@@ -304,10 +295,6 @@ class Shared(_Calls):
             self._opening = asyncio.create_task(self._open(), context=Context())
             self._opening.add_done_callback(_seen)
         opening = self._opening
-        if self._silent:
-            await asyncio.wait([opening], timeout=GRACE)
-            if not opening.done():
-                raise Silent("It has not answered others either.")
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -318,20 +305,8 @@ class Shared(_Calls):
     async def _open(self) -> Link:
         link = Link(self._timeout)
         await self._server.open(link)
-        if self._silent:  # that it takes connections says nothing
-            await self._spoken(link)
-        self._link, self._silent = link, False
+        self._link = link
         return link
-
-    async def _spoken(self, link: Link) -> None:
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                await link.ask([("PING",)])
-        except BaseException as error:
-            link.end(Lost("It did not speak."))
-            if isinstance(error, TimeoutError):
-                raise Silent(f"No word within {CONNECT_TIMEOUT:g} s.") from None
-            raise
 
     async def aclose(self) -> None:
         self._closed = True
