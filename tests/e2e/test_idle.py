@@ -45,12 +45,13 @@ def cache(redis_url: str) -> Iterator[Any]:
 
 @pytest.fixture
 def seen(postgres: Any, database_url: str) -> Callable[[], tuple[int, int]]:
-    """Transactions of the database, and connections to it, as another database of the server sees them."""
+    """Sessions that clients of the database have begun, and those that are open, as another database of the server sees
+    them. Not transactions: autovacuum has some of its own."""
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
 
     def look() -> tuple[int, int]:
         with psycopg.connect(postgres.url, autocommit=True) as admin:
-            query = "SELECT xact_commit + xact_rollback, numbackends FROM pg_stat_database WHERE datname = %s"
+            query = "SELECT sessions, numbackends FROM pg_stat_database WHERE datname = %s"
             row = admin.execute(query, (name,)).fetchone()
         assert row is not None
         return int(row[0]), int(row[1])
@@ -59,7 +60,7 @@ def seen(postgres: Any, database_url: str) -> Callable[[], tuple[int, int]]:
 
 
 def _closed(seen: Callable[[], tuple[int, int]]) -> int:
-    """Transactions, once nobody is connected: a server counts when a session ends."""
+    """Sessions so far, once nobody is connected: a server counts when one ends."""
     deadline = time.monotonic() + 10
     while (found := seen())[1]:
         assert time.monotonic() < deadline, "a connection stays open"
