@@ -53,7 +53,8 @@ class Followed(World):
 
 @pytest.fixture
 async def world(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Followed]:
-    monkeypatch.setattr(following, "FIRST_LOOK", SLOW)  # who waits is woken, or the test takes too long
+    for looks in ("LOOKS", "FRESH_LOOKS"):  # who waits is woken, or the test takes too long
+        monkeypatch.setattr(following, looks, (SLOW,))
     monkeypatch.setattr(following, "SETTLING", 0.0)
     monkeypatch.setattr(telling, "LOOK_EVERY_MS", 0)
     database = Database(database_url, size=4)
@@ -81,6 +82,20 @@ async def test_an_event_wakes_who_waits_for_it(world: Followed) -> None:
     found = await _soon(waiting)
     assert [event["type"] for event in found.events] == ["NodeCompleted", "NodeScheduled"]
     assert (await _soon(world.following.events(world.who, id, after=0, limit=2, wait=SLOW))).more
+
+
+async def test_the_first_who_watches_looks_for_himself_until_histories_know_him(
+    world: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "LOOK_EVERY_MS", 10**9)
+    id = await world.start(await world.chain(3))
+    await world.report(id, "n0", Completed())  # nobody watches, and History will not ask again
+    monkeypatch.setattr(following, "FRESH_LOOKS", (0.05,) * 300)
+    waiting = asyncio.ensure_future(world.following.events(world.who, id, after=4, limit=10, wait=SLOW))
+    while not await world.audience.watched():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await world.report(id, "n1", Completed())
+    assert [event["type"] for event in (await _soon(waiting)).events] == ["NodeCompleted", "NodeScheduled"]
 
 
 async def test_a_run_that_is_over_is_not_waited_for(world: Followed) -> None:

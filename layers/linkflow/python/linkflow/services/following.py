@@ -8,8 +8,9 @@ be lost, so now and then the follower looks for himself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -28,8 +29,10 @@ AGAIN = 60.0
 """Seconds after which one who goes on watching says so again."""
 SETTLING = 1.5
 """Seconds until every History knows that somebody watches."""
-FIRST_LOOK, NEXT_LOOK = 1.0, 5.0
-"""Seconds until somebody who waits looks for himself: the price of a lost ring."""
+LOOKS, NEXT_LOOK = (1.0,), 5.0
+"""Seconds until somebody who waits looks for himself, first and later on: the price of a lost ring."""
+FRESH_LOOKS = (0.1, 0.2, 0.4, 0.8)
+"""The same for the first who watches: Histories look once a second who does, and do not ring for him until then."""
 PAGE = 500
 
 RUN, SPACE = "run:", "space:"
@@ -115,22 +118,24 @@ class Following:
 
     async def _told(self, topic: str, look: Callable[[], Awaitable[Any]], wait: float) -> Any:
         """What `look` finds, when Histories tell of it."""
+        known = False
         with suppress(LinkFlowError):  # without Valkey nobody rings: he looks for himself
-            await self._audience.watch(topic, WATCHED)
-        return await self._until(topic, look, min(wait, MAX_WAIT))
+            known = await self._audience.watch(topic, WATCHED)
+        return await self._until(topic, look, min(wait, MAX_WAIT), LOOKS if known else FRESH_LOOKS)
 
-    async def _until(self, topic: str, look: Callable[[], Awaitable[Any]], seconds: float) -> Any:
+    async def _until(
+        self, topic: str, look: Callable[[], Awaitable[Any]], seconds: float, looks: Sequence[float] = LOOKS
+    ) -> Any:
         """What `look` finds, when a ring says that there is something; None when the time is over."""
         deadline = self._clock.now_ms() + seconds * 1000
         rings = aiter(self._doorbell.listen(topic))
-        pause = FIRST_LOOK
+        pauses = chain(looks, repeat(NEXT_LOOK))
         try:
             while (found := await look()) is None:
                 left = (deadline - self._clock.now_ms()) / 1000
                 if left <= 0:
                     break
-                await self._rung(rings, min(pause, left))
-                pause = NEXT_LOOK
+                await self._rung(rings, min(next(pauses), left))
             return found
         finally:
             close = getattr(rings, "aclose", None)
