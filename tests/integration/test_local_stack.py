@@ -93,6 +93,19 @@ def until(condition, timeout: float = 10.0) -> None:
         time.sleep(0.02)
 
 
+def test_a_process_that_is_going_has_no_arguments_any_more():
+    """Its first thread has ended, and it cannot be reaped before its others have: it is not running, nor gone."""
+    code = "import ctypes, threading; threading.Thread(target=input).start(); ctypes.CDLL(None).pthread_exit(None)"
+    going = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    while not process.ended(going.pid):
+        time.sleep(0.01)
+    assert going.poll() is None
+    assert process.arguments(going.pid) == []
+    assert not process.runs(going.pid, "python", "-c")
+    going.kill()
+    going.wait()
+
+
 class TestPostgres:
     def test_stop_kill_and_restart_keep_what_was_committed(self, home):
         server = EmbeddedPostgres(home)

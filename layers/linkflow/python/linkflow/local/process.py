@@ -84,9 +84,10 @@ def arguments(pid: int) -> list[str]:
         return []
     if sys.platform == "linux":
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0")
         except (FileNotFoundError, ProcessLookupError):
             return []
+        return line.split("\0") if line else []
     return [_ps(pid, "args=")]
 
 
